@@ -1,0 +1,40 @@
+"""The second stage of retrieval: one engine, pluggable backends, one contract."""
+
+from resift.errors import (
+    BackendUnavailableError,
+    InvalidRequestError,
+    ModelError,
+    ModelNotFoundError,
+    NonFiniteScoreError,
+    OfflineError,
+    ResiftError,
+    UnsupportedModelError,
+)
+from resift.normalization import Calibration
+from resift.options import RerankerOptions
+from resift.ranking import Counts, RankedDocument, Ranking, Timings
+from resift.reranker import Reranker
+from resift.telemetry import Observer, TimingEvent
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "BackendUnavailableError",
+    "Calibration",
+    "Counts",
+    "InvalidRequestError",
+    "ModelError",
+    "ModelNotFoundError",
+    "NonFiniteScoreError",
+    "Observer",
+    "OfflineError",
+    "RankedDocument",
+    "Ranking",
+    "Reranker",
+    "RerankerOptions",
+    "ResiftError",
+    "TimingEvent",
+    "Timings",
+    "UnsupportedModelError",
+    "__version__",
+]

@@ -1,0 +1,62 @@
+"""How many threads the process may really use."""
+
+from __future__ import annotations
+
+import math
+import os
+from pathlib import Path
+
+
+def available_threads() -> int:
+    """CPUs that the scheduler's affinity and the cgroup's quota leave to this process, at least 1.
+
+    A container limited to two CPUs on a large host still sees all of the host's cores in
+    ``os.cpu_count()``; as many threads would spend their time waiting for their turn.
+    """
+    if hasattr(os, "sched_getaffinity"):
+        affinity = len(os.sched_getaffinity(0))
+    else:
+        affinity = os.cpu_count() or 1
+    return max(1, min(affinity, math.ceil(_cgroup_quota(Path("/")))))
+
+
+def _cgroup_quota(root: Path) -> float:
+    """CPUs that the control groups allow, or infinity; ``root`` is the file system's root.
+
+    Linux, Documentation/admin-guide/cgroup-v2.rst (``cpu.max``) and
+    scheduler/sched-bwc.rst (``cpu.cfs_quota_us``).
+    """
+    try:
+        lines = (root / "proc/self/cgroup").read_text().splitlines()
+    except OSError:
+        return math.inf
+    quota = math.inf
+    for line in lines:
+        _, controllers, group = line.split(":", 2)
+        if controllers and "cpu" not in controllers.split(","):
+            continue
+        mount = root / ("sys/fs/cgroup/cpu" if controllers else "sys/fs/cgroup")
+        folder = mount / group.lstrip("/")
+        # A limit may be set on any ancestor; inside a container the path may be the host's.
+        for level in (folder, *folder.parents):
+            if not level.is_relative_to(mount):
+                break
+            quota = min(quota, _limit_v1(level) if controllers else _limit_v2(level))
+    return quota
+
+
+def _limit_v2(folder: Path) -> float:
+    try:
+        limit, period = (folder / "cpu.max").read_text().split()
+    except (OSError, ValueError):
+        return math.inf
+    return math.inf if limit == "max" else int(limit) / int(period)
+
+
+def _limit_v1(folder: Path) -> float:
+    try:
+        limit = int((folder / "cpu.cfs_quota_us").read_text())
+        period = int((folder / "cpu.cfs_period_us").read_text())
+    except (OSError, ValueError):
+        return math.inf
+    return limit / period if limit > 0 else math.inf

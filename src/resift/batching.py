@@ -1,0 +1,23 @@
+"""Plan batches by token budget: integers in, integers out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+def plan_batches(lengths: Sequence[int], max_batch_tokens: int) -> list[list[int]]:
+    """Group pairs into batches whose padded size stays within a budget.
+
+    ``lengths[i]`` is pair ``i``'s length in tokens. Returns lists of ``i``: each pair once, longest
+    first, so that pairs of like length share a batch and the largest allocation comes first. A
+    batch of n pairs costs n × its longest pair ≤ ``max_batch_tokens``; a single pair above the
+    budget is a batch of its own.
+    """
+    batches: list[list[int]] = []
+    capacity = 0
+    for pair in sorted(range(len(lengths)), key=lambda i: (-lengths[i], i)):
+        if not batches or len(batches[-1]) >= capacity:
+            batches.append([])
+            capacity = max(1, max_batch_tokens // max(1, lengths[pair]))
+        batches[-1].append(pair)
+    return batches

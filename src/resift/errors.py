@@ -1,0 +1,63 @@
+"""Every error that resift raises on purpose.
+
+    ResiftError
+    ├── InvalidRequestError (ValueError)     the call is wrong: query, documents or an option
+    ├── ModelError                           the model can't be used
+    │   ├── ModelNotFoundError               no such name, folder, repository or file
+    │   │   └── OfflineError                 it would have to be downloaded, and the network is off
+    │   └── UnsupportedModelError            found, but damaged or not a model that resift can run
+    ├── BackendUnavailableError              the backend, device or precision isn't there
+    └── NonFiniteScoreError                  the model gave NaN or infinity, in float32 too
+
+Each message says what was given, what was expected, and what to do next. A misspelt keyword is a
+plain ``TypeError``, as everywhere in Python.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+class ResiftError(Exception):
+    """The root of the tree."""
+
+
+class InvalidRequestError(ResiftError, ValueError):
+    """The query, the documents or an option is not what it must be."""
+
+
+class ModelError(ResiftError):
+    """The model can't be used."""
+
+
+class ModelNotFoundError(ModelError):
+    """There is no such model, or a file of it is missing."""
+
+
+class OfflineError(ModelNotFoundError):
+    """The model would have to be downloaded, and the network is switched off."""
+
+
+class UnsupportedModelError(ModelError):
+    """The model is there, but it is damaged or of a kind that resift can't run."""
+
+
+class BackendUnavailableError(ResiftError):
+    """The backend isn't installed, or has no such device or precision."""
+
+
+class NonFiniteScoreError(ResiftError):
+    """The model gave NaN or infinity for some documents, in float32 too.
+
+    ``model`` and ``backend`` are names; ``indices`` are positions in ``documents``.
+    """
+
+    def __init__(self, *, model: str, backend: str, indices: Sequence[int]) -> None:
+        self.model = model
+        self.backend = backend
+        self.indices = tuple(indices)
+        super().__init__(
+            f"{model} on backend {backend!r} gave NaN or infinity for the documents at indices "
+            f"{list(self.indices)}, in float32 too; expected finite logits. Nothing was ranked: "
+            "check the model's weights, or leave those documents out."
+        )

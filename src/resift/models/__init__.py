@@ -1,0 +1,153 @@
+"""Where models come from: the only code that touches disk or network for weights."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from hashlib import file_digest
+from pathlib import Path
+from typing import Any
+
+from resift.errors import BackendUnavailableError, ModelNotFoundError, UnsupportedModelError
+from resift.models.card import Artifact, Card
+from resift.models.hub import download
+
+BUNDLED = Path(__file__).parent.parent / "bundled"
+
+# Where ONNX exports keep a precision's graph, in the order in which they are tried.
+_ONNX_FILES = {
+    "fp32": ("model.onnx", "onnx/model.onnx"),
+    "fp16": ("model_fp16.onnx", "onnx/model_fp16.onnx"),
+}
+_HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFiles:
+    """A model on disk: a folder with ``config.json``, ``tokenizer.json`` and its weights."""
+
+    name: str
+    revision: str | None
+    folder: Path
+    config: Mapping[str, Any]
+    card: Card | None
+
+    @property
+    def tokenizer(self) -> Path:
+        """The path of ``tokenizer.json``."""
+        return _required(self.folder / "tokenizer.json", self.name)
+
+    @property
+    def pad_token_id(self) -> int:
+        """From ``config.json``; 0 where it says nothing."""
+        return int(self.config.get("pad_token_id") or 0)
+
+    @property
+    def model_max_length(self) -> int | None:
+        """From ``tokenizer_config.json``, where there is one and it isn't a placeholder."""
+        path = self.folder / "tokenizer_config.json"
+        length = _read_json(path).get("model_max_length") if path.is_file() else None
+        # transformers writes 1e30 for "no limit known".
+        return int(length) if isinstance(length, (int, float)) and length < 1e9 else None
+
+    def artifact(self, backend: str, precision: str | None) -> tuple[Path, str]:
+        """The weights for a backend, and their precision: the one asked for, else the first.
+
+        Raises ``BackendUnavailableError`` where the model has none, ``UnsupportedModelError``
+        where the file's sha256 isn't the card's.
+        """
+        artifacts = self.card.artifacts if self.card else self._find_artifacts()
+        usable = [a for a in artifacts if a.backend == backend]
+        for artifact in usable:
+            if precision in (None, artifact.precision):
+                path = _required(self.folder / artifact.file, self.name)
+                _check_digest(path, artifact.sha256)
+                return path, artifact.precision
+        raise BackendUnavailableError(
+            f"{self.name} has no weights for backend {backend!r} in precision {precision!r}; "
+            f"{self.folder} has {[a.precision for a in usable] or 'none for this backend'}. "
+            "Leave precision out to take the first, or export the model: "
+            "expected onnx/model.onnx or model.onnx"
+        )
+
+    def _find_artifacts(self) -> tuple[Artifact, ...]:
+        return tuple(
+            Artifact(backend="onnx", precision=precision, file=name, sha256=None)
+            for precision, names in _ONNX_FILES.items()
+            for name in names
+            if (self.folder / name).is_file()
+        )
+
+
+def find_model(
+    model: str | os.PathLike[str],
+    *,
+    revision: str | None,
+    cache_dir: str | os.PathLike[str] | None,
+    offline: bool | None,
+) -> ModelFiles:
+    """A bundled name, a folder, or a repository on the hub, in this order.
+
+    ``revision`` and ``cache_dir`` are for the hub alone. Raises ``ModelNotFoundError``, or
+    ``OfflineError`` where it would have to be downloaded and mustn't.
+    """
+    name = os.fspath(model)
+    if isinstance(model, str) and "/" not in name and (BUNDLED / name / "card.json").is_file():
+        return _read(name, BUNDLED / name, None)
+    if Path(name).is_dir():
+        return _read(name, Path(name), None)
+    if isinstance(model, str) and _HUB_NAME.fullmatch(name):
+        folder, commit = download(name, revision=revision, cache_dir=cache_dir, offline=offline)
+        return _read(name, folder, commit)
+    bundled = sorted(path.parent.name for path in BUNDLED.glob("*/card.json"))
+    raise ModelNotFoundError(
+        f"no model {name!r}: expected a bundled name {bundled}, an existing folder with "
+        "config.json, tokenizer.json and model.onnx, or a hub repository as 'owner/name'"
+    )
+
+
+def _read(name: str, folder: Path, revision: str | None) -> ModelFiles:
+    config = _read_json(_required(folder / "config.json", name))
+    card = folder / "card.json"
+    parsed = Card.parse(_read_json(card), card) if card.is_file() else None
+    return ModelFiles(
+        name=name,
+        revision=revision or (parsed.revision if parsed else None),
+        folder=folder,
+        config=config,
+        card=parsed,
+    )
+
+
+def _required(path: Path, model: str) -> Path:
+    if not path.is_file():
+        raise ModelNotFoundError(
+            f"{model}: {path.name} is missing from {path.parent}; a model's folder needs "
+            "config.json, tokenizer.json and model.onnx (or onnx/model.onnx)"
+        )
+    return path
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise UnsupportedModelError(f"{path} is not JSON: {error}") from error
+    if not isinstance(content, dict):
+        raise UnsupportedModelError(f"{path} holds a {type(content).__name__}; expected an object")
+    return content
+
+
+def _check_digest(path: Path, sha256: str | None) -> None:
+    if sha256 is None:
+        return
+    with path.open("rb") as file:
+        found = file_digest(file, "sha256").hexdigest()
+    if found != sha256:
+        raise UnsupportedModelError(
+            f"{path} is damaged: its sha256 is {found}, the card says {sha256}; "
+            "install or download the model again"
+        )

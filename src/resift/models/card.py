@@ -1,0 +1,60 @@
+"""``card.json``: what a model's maker measured and promises, for machines to read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from resift.errors import UnsupportedModelError
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Artifact:
+    """One file of weights."""
+
+    backend: str
+    precision: str
+    """What the matrix products run in."""
+    file: str
+    """Path inside the model's folder."""
+    sha256: str | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Card:
+    """The part of a card that the engine acts on."""
+
+    revision: str | None
+    family: str | None
+    max_length: int
+    """Default length of a pair, in tokens, special tokens included."""
+    window: int
+    """The longest pair the model was built for."""
+    tolerance: float
+    """How far a logit may differ between machines and backends."""
+    artifacts: tuple[Artifact, ...]
+
+    @classmethod
+    def parse(cls, content: Mapping[str, Any], path: Path) -> Card:
+        """Raises ``UnsupportedModelError`` naming the field that is missing."""
+        try:
+            return cls(
+                revision=content.get("revision"),
+                family=content.get("family"),
+                max_length=content["max_length"],
+                window=content["window"],
+                tolerance=content["tolerance"],
+                artifacts=tuple(
+                    Artifact(
+                        backend=artifact["backend"],
+                        precision=artifact["precision"],
+                        file=artifact["file"],
+                        sha256=artifact.get("sha256"),
+                    )
+                    for artifact in content["artifacts"]
+                ),
+            )
+        except KeyError as error:
+            raise UnsupportedModelError(f"{path} is not a model card: it lacks {error}") from error

@@ -1,0 +1,130 @@
+"""Logits to scores: pure functions that never change an order, save by rounding."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from numbers import Real
+from typing import Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from resift.errors import InvalidRequestError
+
+Floats = NDArray[np.float64]
+NormalizationName = Literal["sigmoid", "none", "minmax", "softmax"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Calibration:
+    """Platt scaling: ``score = sigmoid(slope * logit + intercept)``.
+
+    Platt, "Probabilistic Outputs for Support Vector Machines" (1999). ``slope`` must be positive,
+    so that scores rise with logits; otherwise ``InvalidRequestError``.
+    """
+
+    slope: float
+    intercept: float
+
+    def __post_init__(self) -> None:
+        given = (self.slope, self.intercept)
+        real = all(isinstance(x, Real) and math.isfinite(x) for x in given)
+        if not real or self.slope <= 0:
+            raise InvalidRequestError(
+                f"a calibration needs a finite slope > 0 and a finite intercept, "
+                f"not slope={self.slope!r}, intercept={self.intercept!r}"
+            )
+
+    def __call__(self, logits: Floats) -> Floats:
+        """Logits to probabilities of relevance, of the same shape."""
+        return sigmoid(self.slope * logits + self.intercept)
+
+    @classmethod
+    def fit(cls, logits: Sequence[float], labels: Sequence[bool | int]) -> Calibration:
+        """Fit to logits and their labels (1 relevant, 0 not), by Newton's method.
+
+        Labels are smoothed as in Platt (1999), so that separable data has a finite fit.
+        Raises ``InvalidRequestError`` when either class is missing or relevance falls with logits.
+        """
+        x = np.asarray(logits, dtype=np.float64)
+        y = np.asarray(labels, dtype=np.float64)
+        if x.shape != y.shape or x.ndim != 1 or not np.isfinite(x).all():
+            raise InvalidRequestError(
+                f"expected one finite logit for each label, got {x.shape} and {y.shape}"
+            )
+        positives, negatives = int((y == 1).sum()), int((y == 0).sum())
+        if not positives or not negatives or positives + negatives != len(y):
+            raise InvalidRequestError(
+                f"expected labels of 0 and 1, both present; got {positives} ones, "
+                f"{negatives} zeros among {len(y)}"
+            )
+        target = np.where(y == 1, (positives + 1) / (positives + 2), 1 / (negatives + 2))
+        # Standardised, the Hessian is well-conditioned whatever the scale of the logits.
+        centre, scale = x.mean(), x.std() or 1.0
+        features = np.stack([(x - centre) / scale, np.ones_like(x)], axis=1)
+        weights = np.zeros(2)
+        for _ in range(100):
+            p = sigmoid(features @ weights)
+            hessian = (features * (p * (1 - p))[:, None]).T @ features + 1e-9 * np.eye(2)
+            step = np.linalg.solve(hessian, features.T @ (p - target))
+            # Newton's step may overshoot where the sigmoid is flat.
+            weights -= step * min(1.0, 4.0 / (float(np.abs(step).max()) + 1e-12))
+            if np.abs(step).max() < 1e-10:
+                break
+        slope = float(weights[0] / scale)
+        return cls(slope=slope, intercept=float(weights[1] - weights[0] * centre / scale))
+
+
+Normalization = NormalizationName | Calibration
+
+
+def sigmoid(logits: Floats) -> Floats:
+    """``1 / (1 + exp(-x))`` without overflow."""
+    return np.exp(-np.logaddexp(0.0, -logits))
+
+
+def minmax(logits: Floats) -> Floats:
+    """Onto 0 to 1 over the request; all are 1 where all logits are equal."""
+    low, high = logits.min(), logits.max()
+    return (logits - low) / (high - low) if high > low else np.ones_like(logits)
+
+
+def softmax(logits: Floats) -> Floats:
+    """Shares of the request that sum to 1."""
+    exponentials = np.exp(logits - logits.max())
+    shares: Floats = exponentials / exponentials.sum()
+    return shares
+
+
+_FUNCTIONS: dict[NormalizationName, Callable[[Floats], Floats]] = {
+    "sigmoid": sigmoid,
+    "none": lambda logits: logits,
+    "minmax": minmax,
+    "softmax": softmax,
+}
+
+
+def check_normalization(given: object) -> Normalization:
+    """A name, a ``Calibration``, or the mapping that describes one (as a YAML file would)."""
+    if isinstance(given, Calibration):
+        return given
+    if isinstance(given, Mapping) and set(given) == {"slope", "intercept"}:
+        return Calibration(slope=given["slope"], intercept=given["intercept"])
+    for name in get_args(NormalizationName):
+        if given == name:
+            return name  # type: ignore[no-any-return]
+    raise InvalidRequestError(
+        f"normalization must be one of {list(get_args(NormalizationName))} or a Calibration, "
+        f"not {given!r}"
+    )
+
+
+def normalize(logits: NDArray[np.float32], normalization: Normalization) -> list[float]:
+    """Scores for all logits of one request (``float32 [documents]``), in the same order."""
+    if not len(logits):
+        return []
+    function = normalization if callable(normalization) else _FUNCTIONS[normalization]
+    scores: list[float] = function(logits.astype(np.float64)).tolist()
+    return scores

@@ -1,0 +1,138 @@
+"""The options of a ranking: their names, their defaults, and what each may be."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from numbers import Integral, Real
+from typing import Literal, TypedDict, get_args
+
+from resift.errors import InvalidRequestError
+from resift.normalization import Normalization, check_normalization
+from resift.telemetry import Observer, TimingEvent
+
+LongDocuments = Literal["truncate", "windows"]
+
+DEFAULT_MODEL = "resift-small"
+
+
+class RerankerOptions(TypedDict, total=False):
+    """The keywords of ``Reranker`` that an adapter passes on as they are."""
+
+    model: str | os.PathLike[str]
+    backend: str
+    device: str | None
+    precision: str | None
+    max_length: int | None
+    max_batch_tokens: int | None
+    threads: int | None
+    normalization: Normalization
+    long_documents: LongDocuments
+    revision: str | None
+    cache_dir: str | os.PathLike[str] | None
+    offline: bool | None
+    on_timing: Callable[[TimingEvent], None] | None
+
+
+class ScoreOptions(TypedDict, total=False):
+    """The keywords of ``Reranker.score``."""
+
+    normalization: Normalization | None
+    max_length: int | None
+    long_documents: LongDocuments | None
+    observer: Observer | None
+
+
+class CallOptions(ScoreOptions, total=False):
+    """The keywords of ``Reranker.rank``."""
+
+    top_n: int | None
+    score_threshold: float | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RankOptions:
+    """What may differ from one call to the next. Invalid values raise ``InvalidRequestError``."""
+
+    top_n: int | None = None
+    score_threshold: float | None = None
+    normalization: Normalization = "sigmoid"
+    max_length: int | None = None
+    long_documents: LongDocuments = "truncate"
+
+    def __post_init__(self) -> None:
+        check_positive_int("top_n", self.top_n, "None for all documents")
+        check_score_threshold(self.score_threshold)
+        object.__setattr__(self, "normalization", check_normalization(self.normalization))
+        check_positive_int("max_length", self.max_length, "None for the model's default")
+        check_choice("long_documents", self.long_documents, get_args(LongDocuments))
+
+    def override(self, **given: object) -> RankOptions:
+        """These options, with every one that was given at call time, which is: is not ``None``."""
+        return replace(self, **{k: v for k, v in given.items() if v is not None})  # type: ignore[arg-type]
+
+    def keep_all(self) -> RankOptions:
+        """These options, with no document left out."""
+        return replace(self, top_n=None, score_threshold=None)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LoadOptions:
+    """What is fixed when a ``Reranker`` is made. Invalid values raise ``InvalidRequestError``."""
+
+    model: str | os.PathLike[str]
+    backend: str
+    device: str | None
+    precision: str | None
+    max_batch_tokens: int | None
+    threads: int | None
+    revision: str | None
+    cache_dir: str | os.PathLike[str] | None
+    offline: bool | None
+    on_timing: Callable[[TimingEvent], None] | None
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.model, (str, os.PathLike)) or not os.fspath(self.model):
+            raise InvalidRequestError(f"model must be a name or a path, not {self.model!r}")
+        if not isinstance(self.backend, str):
+            raise InvalidRequestError(f"backend must be a str, not {self.backend!r}")
+        if self.cache_dir is not None and not isinstance(self.cache_dir, (str, os.PathLike)):
+            raise InvalidRequestError(f"cache_dir must be a path or None, not {self.cache_dir!r}")
+        if self.offline is not None and not isinstance(self.offline, bool):
+            raise InvalidRequestError(f"offline must be a bool or None, not {self.offline!r}")
+        if self.on_timing is not None and not callable(self.on_timing):
+            raise InvalidRequestError(f"on_timing must be callable or None: {self.on_timing!r}")
+        for name in ("device", "precision", "revision"):
+            check_text(name, getattr(self, name))
+        check_positive_int("max_batch_tokens", self.max_batch_tokens, "None for the default")
+        check_positive_int("threads", self.threads, "None for all that the process may use")
+
+
+def check_positive_int(name: str, given: object, otherwise: str) -> None:
+    """Pass ``None`` and integers from 1."""
+    is_integer = isinstance(given, Integral) and not isinstance(given, bool)
+    if given is not None and not (is_integer and given >= 1):  # type: ignore[operator]
+        raise InvalidRequestError(f"{name} must be an int of at least 1, or {otherwise}: {given!r}")
+
+
+def check_score_threshold(given: object) -> None:
+    """Pass ``None`` and finite numbers."""
+    is_number = isinstance(given, Real) and not isinstance(given, bool)
+    if given is not None and not (is_number and math.isfinite(given)):  # type: ignore[arg-type]
+        raise InvalidRequestError(
+            f"score_threshold must be a finite number, or None to keep all documents: {given!r}"
+        )
+
+
+def check_choice(name: str, given: object, choices: tuple[str, ...]) -> None:
+    """Pass one of ``choices``."""
+    if not isinstance(given, str) or given not in choices:
+        raise InvalidRequestError(f"{name} must be one of {list(choices)}, not {given!r}")
+
+
+def check_text(name: str, given: object) -> None:
+    """Pass ``None`` and strings with something in them."""
+    if given is not None and not (isinstance(given, str) and given):
+        raise InvalidRequestError(f"{name} must be a non-empty str, or None: {given!r}")

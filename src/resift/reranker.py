@@ -1,0 +1,372 @@
+"""``Reranker``: the whole flow, from a query and documents to a ``Ranking``."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+from collections.abc import Callable, Iterable
+from dataclasses import asdict
+from functools import partial
+from typing import Any, Unpack
+
+import numpy as np
+
+from resift.backends import find_backend
+from resift.errors import NonFiniteScoreError
+from resift.loading import LoadedModel
+from resift.normalization import Calibration, Normalization
+from resift.options import (
+    DEFAULT_MODEL,
+    CallOptions,
+    LoadOptions,
+    LongDocuments,
+    RankOptions,
+    ScoreOptions,
+)
+from resift.ranking import Counts, RankedDocument, Ranking, Timings
+from resift.request import Request
+from resift.scoring import ScoredRequest, score_requests
+from resift.selection import select_documents
+from resift.telemetry import Observer, Stopwatch, TimingEvent
+from resift.tokenization import TokenizedRequest
+
+Documents = Iterable[str | None]
+
+DEFAULT_MAX_BATCH_TOKENS = 1024
+"""Padded tokens of one forward pass; measured in benchmarks/NOTES.md."""
+
+_NOTHING = Counts()
+
+
+class Reranker:
+    """Ranks documents by relevance to a query, with a cross-encoder.
+
+    The model is loaded at the first call that needs it, or by ``warm_up``. One instance may be
+    shared by any number of threads and tasks, and survives a ``fork``.
+
+    ``model``: a bundled name, a folder (``config.json``, ``tokenizer.json``, ``model.onnx``), or a
+    hub repository ``"owner/name"``. ``revision``, ``cache_dir`` and ``offline`` are for the hub;
+    ``offline=None`` asks ``RESIFT_OFFLINE`` and ``HF_HUB_OFFLINE``.
+
+    ``backend``: ``"auto"`` or a name of ``resift.backends.BACKENDS``; ``device`` and ``precision``
+    default to the backend's and the model's. ``threads`` defaults to the CPUs that the process may
+    use. ``max_batch_tokens`` bounds the padded tokens of one forward pass, and so memory.
+
+    ``normalization``, ``score_threshold``, ``max_length`` and ``long_documents`` are defaults for
+    ``rank``, where they are described. ``on_timing`` gets one ``TimingEvent`` after each call that
+    succeeds, in the thread that did the work; what it raises, the call raises.
+
+    Raises ``InvalidRequestError`` for an option that can't be, ``BackendUnavailableError`` for a
+    backend that isn't installed; the first ranking raises ``ModelError`` for a model that isn't
+    there or can't be run.
+    """
+
+    def __init__(
+        self,
+        model: str | os.PathLike[str] = DEFAULT_MODEL,
+        *,
+        backend: str = "auto",
+        device: str | None = None,
+        precision: str | None = None,
+        max_length: int | None = None,
+        max_batch_tokens: int | None = None,
+        threads: int | None = None,
+        normalization: Normalization = "sigmoid",
+        score_threshold: float | None = None,
+        long_documents: LongDocuments = "truncate",
+        revision: str | None = None,
+        cache_dir: str | os.PathLike[str] | None = None,
+        offline: bool | None = None,
+        on_timing: Callable[[TimingEvent], None] | None = None,
+    ) -> None:
+        self._load_options = LoadOptions(
+            model=model,
+            backend=backend,
+            device=device,
+            precision=precision,
+            max_batch_tokens=max_batch_tokens,
+            threads=threads,
+            revision=revision,
+            cache_dir=cache_dir,
+            offline=offline,
+            on_timing=on_timing,
+        )
+        self._rank_options = RankOptions(
+            score_threshold=score_threshold,
+            normalization=normalization,
+            max_length=max_length,
+            long_documents=long_documents,
+        )
+        self._backend = find_backend(backend)
+        self._process = _ProcessState()
+        self._name = os.fspath(model)
+        self._max_batch_tokens = max_batch_tokens or DEFAULT_MAX_BATCH_TOKENS
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The keywords that make this ``Reranker`` again, those that are ``None`` left out.
+
+        Strings, numbers and dicts, save ``on_timing``.
+        """
+        given: dict[str, Any] = {
+            name: getattr(options, name)
+            for options in (self._load_options, self._rank_options)
+            for name in options.__dataclass_fields__
+        }
+        for name in ("model", "cache_dir"):
+            given[name] = given[name] and os.fspath(given[name])
+        if isinstance(given["normalization"], Calibration):
+            given["normalization"] = asdict(given["normalization"])
+        return {name: value for name, value in given.items() if value is not None}
+
+    def rank(
+        self,
+        query: str,
+        documents: Documents,
+        *,
+        top_n: int | None = None,
+        score_threshold: float | None = None,
+        normalization: Normalization | None = None,
+        max_length: int | None = None,
+        long_documents: LongDocuments | None = None,
+        observer: Observer | None = None,
+    ) -> Ranking:
+        """Order documents by relevance to a query.
+
+        ``top_n``: how many to keep, from 1; ``None`` keeps all. ``score_threshold``: keep scores
+        from this up, on the scale of ``normalization``, before ``top_n`` is applied.
+        ``normalization``: how logits become scores: ``"sigmoid"``, ``"none"``, ``"minmax"`` or
+        ``"softmax"`` over all documents of the request, or a ``Calibration``. ``max_length``:
+        tokens of a query and a document together. ``long_documents``: ``"truncate"`` cuts a
+        document's tail, ``"windows"`` scores overlapping parts and takes the largest logit.
+        What is ``None`` is as given at construction.
+
+        A document that is ``None`` is scored as ``""``. Raises ``InvalidRequestError``,
+        ``ModelError``, ``BackendUnavailableError`` or ``NonFiniteScoreError``.
+        """
+        (ranking,) = self.rank_many(
+            [(query, documents)],
+            top_n=top_n,
+            score_threshold=score_threshold,
+            normalization=normalization,
+            max_length=max_length,
+            long_documents=long_documents,
+            observer=observer,
+        )
+        return ranking
+
+    def rank_many(
+        self, requests: Iterable[tuple[str, Documents]], **options: Unpack[CallOptions]
+    ) -> list[Ranking]:
+        """Rank several queries, each with its documents, sharing batches; see ``rank``.
+
+        Faster than one by one where queries have few documents. The rankings share their timings.
+        """
+        return self._run(requests, options)
+
+    def score(
+        self,
+        query: str,
+        documents: Documents,
+        *,
+        normalization: Normalization | None = None,
+        max_length: int | None = None,
+        long_documents: LongDocuments | None = None,
+        observer: Observer | None = None,
+    ) -> list[float]:
+        """Every document's score, in the order given; see ``rank``."""
+        given = ScoreOptions(
+            normalization=normalization,
+            max_length=max_length,
+            long_documents=long_documents,
+            observer=observer,
+        )
+        return _in_input_order(self._run([(query, documents)], given, keep_all=True))
+
+    async def arank(
+        self, query: str, documents: Documents, **options: Unpack[CallOptions]
+    ) -> Ranking:
+        """``rank`` in a worker thread; cancelled, it stops after the batch it is at."""
+        (ranking,) = await self._arun([(query, documents)], options)
+        return ranking
+
+    async def arank_many(
+        self, requests: Iterable[tuple[str, Documents]], **options: Unpack[CallOptions]
+    ) -> list[Ranking]:
+        """``rank_many``, as ``arank``."""
+        return await self._arun(requests, options)
+
+    async def ascore(
+        self, query: str, documents: Documents, **options: Unpack[ScoreOptions]
+    ) -> list[float]:
+        """``score``, as ``arank``."""
+        return _in_input_order(await self._arun([(query, documents)], options, keep_all=True))
+
+    def warm_up(self) -> None:
+        """Load the model now, unless it is loaded. Raises as the first ranking would."""
+        self._load(Stopwatch(Observer()))
+
+    async def awarm_up(self) -> None:
+        """``warm_up`` in a worker thread."""
+        await asyncio.to_thread(self.warm_up)
+
+    def _run(
+        self,
+        requests: Iterable[tuple[str, Documents]],
+        call_options: CallOptions | ScoreOptions,
+        *,
+        keep_all: bool = False,
+        cancelled: threading.Event | None = None,
+    ) -> list[Ranking]:
+        """The whole flow, for all public methods."""
+        given: dict[str, Any] = dict(call_options)
+        observer: Observer = given.pop("observer", None) or Observer()
+        options = self._rank_options.override(**given)
+        options = options.keep_all() if keep_all else options
+        checked = [Request.check(query, documents) for query, documents in requests]
+        watch = Stopwatch(observer)
+
+        def progress(done: int, total: int) -> None:
+            if cancelled is not None and cancelled.is_set():
+                raise asyncio.CancelledError
+            observer.progress(done, total)
+
+        if not any(request.texts for request in checked):
+            return self._finish([self._ranking(None, watch.timings()) for _ in checked])
+        model = self._load(watch)
+        with watch.phase("tokenize"):
+            tokenized = [model.tokenize(request, options) for request in checked]
+        with watch.phase("infer"):
+            scored = score_requests(
+                model, tokenized, max_batch_tokens=self._max_batch_tokens, progress=progress
+            )
+        with watch.phase("rank"):
+            work = list(zip(checked, tokenized, scored, strict=True))
+            results = [self._select(*each, options) for each in work]
+        timings = watch.timings()
+        return self._finish(
+            [
+                self._ranking(
+                    model,
+                    timings,
+                    results=result,
+                    query_truncated=tokens.query_truncated,
+                    counts=_count(request, tokens, scores),
+                )
+                for (request, tokens, scores), result in zip(work, results, strict=True)
+            ]
+        )
+
+    def _load(self, watch: Stopwatch) -> LoadedModel:
+        state = self._process
+        if state.pid != os.getpid():
+            _left_by_fork.append(state)
+            state = self._process = _ProcessState()
+        if state.model is None:
+            with watch.phase("load"), state.lock:
+                # Another thread may have loaded it while this one waited.
+                if state.model is None:
+                    state.model = LoadedModel.load(self._backend, self._load_options)
+        return state.model
+
+    def _select(
+        self,
+        request: Request,
+        tokenized: TokenizedRequest,
+        scored: ScoredRequest,
+        options: RankOptions,
+    ) -> tuple[RankedDocument, ...]:
+        logits = scored.logits[list(request.slots)]
+        wrong = np.flatnonzero(~np.isfinite(logits)).tolist()
+        if wrong:
+            raise NonFiniteScoreError(model=self._name, backend=self._backend, indices=wrong)
+        return select_documents(logits, _truncated_tokens(request, tokenized), options)
+
+    def _ranking(
+        self,
+        model: LoadedModel | None,
+        timings: Timings,
+        *,
+        results: tuple[RankedDocument, ...] = (),
+        query_truncated: bool = False,
+        counts: Counts = _NOTHING,
+    ) -> Ranking:
+        return Ranking(
+            results=results,
+            model=self._name,
+            revision=model.files.revision if model else None,
+            backend=self._backend,
+            precision=model.precision if model else None,
+            status="complete",
+            query_truncated=query_truncated,
+            timings=timings,
+            counts=counts,
+        )
+
+    def _finish(self, rankings: list[Ranking]) -> list[Ranking]:
+        if self._load_options.on_timing and rankings:
+            self._load_options.on_timing(TimingEvent.of(*rankings))
+        return rankings
+
+    async def _arun(
+        self,
+        requests: Iterable[tuple[str, Documents]],
+        options: CallOptions | ScoreOptions,
+        *,
+        keep_all: bool = False,
+    ) -> list[Ranking]:
+        cancelled = threading.Event()
+        try:
+            return await asyncio.to_thread(
+                self._run, requests, options, keep_all=keep_all, cancelled=cancelled
+            )
+        finally:
+            cancelled.set()
+
+    # Nothing that a caller could change: one instance may stand for all its copies.
+    def __copy__(self) -> Reranker:
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Reranker:
+        return self
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return partial(Reranker, **self.options), ()
+
+    def __repr__(self) -> str:
+        return f"Reranker({', '.join(f'{k}={v!r}' for k, v in self.options.items())})"
+
+
+class _ProcessState:
+    """What one process has loaded. A child of ``fork`` starts with a new one."""
+
+    def __init__(self) -> None:
+        self.pid = os.getpid()
+        self.lock = threading.Lock()
+        self.model: LoadedModel | None = None
+
+
+# The threads of a parent's session don't exist in its child: freeing the session there would wait
+# for them for ever.
+_left_by_fork: list[_ProcessState] = []
+
+
+def _truncated_tokens(request: Request, tokenized: TokenizedRequest) -> list[int]:
+    return [tokenized.documents[slot].truncated_tokens for slot in request.slots]
+
+
+def _count(request: Request, tokenized: TokenizedRequest, scored: ScoredRequest) -> Counts:
+    truncated = _truncated_tokens(request, tokenized)
+    return Counts(
+        documents=len(truncated),
+        pairs=scored.pairs,
+        tokens=scored.tokens,
+        padded_tokens=scored.padded_tokens,
+        truncated_documents=sum(tokens > 0 for tokens in truncated),
+    )
+
+
+def _in_input_order(rankings: list[Ranking]) -> list[float]:
+    (ranking,) = rankings
+    return [result.score for result in sorted(ranking, key=lambda result: result.index)]

@@ -1,0 +1,66 @@
+"""Tokenized requests to logits: every pair forwarded once, in batches across all requests."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from resift.batching import plan_batches
+from resift.loading import LoadedModel
+from resift.tokenization import Pair, TokenizedRequest
+
+
+@dataclass(frozen=True, slots=True)
+class ScoredRequest:
+    """The logits of one request's different texts, and the work they were."""
+
+    logits: NDArray[np.float32]
+    """``[texts]``; a text of several windows has the largest of theirs."""
+    pairs: int
+    tokens: int
+    padded_tokens: int
+
+
+def score_requests(
+    model: LoadedModel,
+    requests: Sequence[TokenizedRequest],
+    *,
+    max_batch_tokens: int,
+    progress: Callable[[int, int], None],
+) -> list[ScoredRequest]:
+    """Score all pairs of all requests; ``progress`` gets the pairs done and the pairs in all."""
+    pairs = [
+        Pair(request.query, window)
+        for request in requests
+        for document in request.documents
+        for window in document.windows
+    ]
+    lengths = np.array([model.tokenizer.length(pair) for pair in pairs], dtype=np.int64)
+    padded = np.zeros_like(lengths)
+    logits = np.empty(len(pairs), dtype=np.float32)
+    done = 0
+    progress(done, len(pairs))
+    for batch in plan_batches(lengths.tolist(), max_batch_tokens):
+        logits[batch] = model.logits([pairs[i] for i in batch])
+        padded[batch] = lengths[batch].max()
+        done += len(batch)
+        progress(done, len(pairs))
+
+    scored, start = [], 0
+    for request in requests:
+        windows = [len(document.windows) for document in request.documents]
+        stop = start + sum(windows)
+        firsts = start + np.cumsum([0, *windows[:-1]])
+        scored.append(
+            ScoredRequest(
+                logits=np.maximum.reduceat(logits[:stop], firsts) if windows else logits[:0],
+                pairs=stop - start,
+                tokens=int(lengths[start:stop].sum()),
+                padded_tokens=int(padded[start:stop].sum()),
+            )
+        )
+        start = stop
+    return scored

@@ -1,0 +1,35 @@
+"""Logits to ranked documents: order, normalise, threshold, cut."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import islice
+
+import numpy as np
+from numpy.typing import NDArray
+
+from resift.normalization import normalize
+from resift.options import RankOptions
+from resift.ranking import RankedDocument
+
+
+def select_documents(
+    logits: NDArray[np.float32], truncated_tokens: Sequence[int], options: RankOptions
+) -> tuple[RankedDocument, ...]:
+    """The documents to return, best first.
+
+    ``logits`` (``float32 [documents]``, finite) and ``truncated_tokens`` are in input order.
+    """
+    scores = normalize(logits, options.normalization)
+    # By logit, because scores saturate; a stable sort keeps the input's order among equals.
+    ranked = (
+        RankedDocument(
+            index=index,
+            score=scores[index],
+            logit=float(logits[index]),
+            truncated_tokens=truncated_tokens[index],
+        )
+        for index in np.argsort(-logits, kind="stable").tolist()
+        if options.score_threshold is None or scores[index] >= options.score_threshold
+    )
+    return tuple(islice(ranked, options.top_n))

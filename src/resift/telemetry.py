@@ -1,0 +1,96 @@
+"""What a call tells about itself: phases while it runs, one event when it is done."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Literal
+
+from resift.ranking import Counts, Ranking, Status, Timings
+
+Phase = Literal["load", "tokenize", "infer", "rank"]
+
+
+class Observer:
+    """Watches one call: subclass, override what you need, pass as ``observer=``.
+
+    Its methods run in the thread that does the work, and what they raise ends the call.
+    """
+
+    def phase(self, name: Phase) -> AbstractContextManager[object]:  # noqa: ARG002
+        """Entered and left around each phase; ``"load"`` only where the call loads the model."""
+        return nullcontext()
+
+    def progress(self, done: int, total: int) -> None:
+        """Called before the first batch and after each: pairs scored, of pairs in all."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TimingEvent:
+    """One flat record for each finished call: seconds, counts, and what ran.
+
+    Seconds as in ``Timings``, counts as in ``Counts``, summed over the call's queries.
+    """
+
+    model: str
+    revision: str | None
+    backend: str
+    precision: str | None
+    status: Status
+    load: float
+    tokenize: float
+    infer: float
+    rank: float
+    total: float
+    documents: int
+    pairs: int
+    tokens: int
+    padded_tokens: int
+    truncated_documents: int
+
+    @classmethod
+    def of(cls, *rankings: Ranking) -> TimingEvent:
+        """The event of a call that made these rankings (at least one)."""
+        first = rankings[0]
+        counts = {
+            field.name: sum(getattr(ranking.counts, field.name) for ranking in rankings)
+            for field in fields(Counts)
+        }
+        return cls(
+            model=first.model,
+            revision=first.revision,
+            backend=first.backend,
+            precision=first.precision,
+            status=first.status,
+            **asdict(first.timings),
+            **counts,
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Field names to values, ready for ``json.dumps``."""
+        return asdict(self)
+
+
+class Stopwatch:
+    """Times the phases of one call and shows them to its observer."""
+
+    def __init__(self, observer: Observer) -> None:
+        self._observer = observer
+        self._start = time.perf_counter()
+        self._seconds: dict[Phase, float] = {}
+
+    @contextmanager
+    def phase(self, name: Phase) -> Iterator[None]:
+        """Run one phase; its seconds are kept whether or not it succeeds."""
+        with self._observer.phase(name):
+            start = time.perf_counter()
+            try:
+                yield
+            finally:
+                self._seconds[name] = time.perf_counter() - start
+
+    def timings(self) -> Timings:
+        """The phases so far, and all the time since the start."""
+        return Timings(**self._seconds, total=time.perf_counter() - self._start)
