@@ -16,6 +16,7 @@ plain ``TypeError``, as everywhere in Python.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from reprlib import repr as shortened
 
 
 class ResiftError(Exception):
@@ -49,15 +50,17 @@ class BackendUnavailableError(ResiftError):
 class NonFiniteScoreError(ResiftError):
     """The model gave NaN or infinity for some documents, in float32 too.
 
-    ``model`` and ``backend`` are names; ``indices`` are positions in ``documents``.
+    ``model`` and ``backend`` are names; ``indices`` are positions in the query's ``documents``.
     """
 
-    def __init__(self, *, model: str, backend: str, indices: Sequence[int]) -> None:
+    def __init__(self, *, model: str, backend: str, query: str, indices: Sequence[int]) -> None:
         self.model = model
         self.backend = backend
+        self.query = query
         self.indices = tuple(indices)
         super().__init__(
             f"{model} on backend {backend!r} gave NaN or infinity for the documents at indices "
-            f"{list(self.indices)}, in float32 too; expected finite logits. Nothing was ranked: "
-            "check the model's weights, or leave those documents out."
+            f"{list(self.indices)} of the query {shortened(query)}, in float32 too; expected "
+            "finite logits. Nothing was ranked: check the model's weights, or leave those "
+            "documents out."
         )

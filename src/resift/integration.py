@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from resift.errors import InvalidRequestError
-from resift.options import RankOptions, RerankerOptions
+from resift.options import RankOptions, RerankerOptions, check_names
 from resift.ranking import Ranking
 from resift.reranker import Reranker
 from resift.telemetry import Observer
@@ -32,6 +32,7 @@ class Integration:
         metadata_fields: Sequence[str],
         options: RerankerOptions,
     ) -> None:
+        check_names(options, RerankerOptions)
         if reranker is not None and options:
             raise InvalidRequestError(
                 f"give either a ready reranker= or the options for a new one, not both: "
@@ -48,10 +49,12 @@ class Integration:
                 f"{metadata_fields!r}"
             )
         # Raises now, where the adapter is made, and not at its first call.
-        RankOptions(top_n=top_n, score_threshold=score_threshold)
+        checked = RankOptions(top_n=top_n, score_threshold=score_threshold)
         self.reranker = Reranker(**options) if reranker is None else reranker
-        self.top_n = top_n
-        self.score_threshold = score_threshold
+        self.top_n = checked.top_n
+        # A ready reranker may have one of its own, which to_dict has to keep.
+        own = self.reranker.options.get("score_threshold")
+        self.score_threshold = own if score_threshold is None else checked.score_threshold
         self.metadata_fields = tuple(metadata_fields)
 
     def text(self, content: Any, metadata: Mapping[str, Any]) -> Any:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from resift.backends import Backend, backend_class
+from resift.backends import BACKENDS, Backend, backend_class
 from resift.backends.threads import available_threads
 from resift.errors import InvalidRequestError
 from resift.families import Family, find_family
@@ -57,7 +57,7 @@ class LoadedModel:
         window = card.window if card else family.window(files.config)
 
         def open_backend(precision: str | None) -> tuple[Backend, str]:
-            path, stored = files.artifact(backend, precision)
+            path, stored = files.artifact(BACKENDS[backend].format, precision)
             threads = options.threads or available_threads()
             return backend_class(backend)(path, device=options.device, threads=threads), stored
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from numbers import Integral, Real
-from typing import Literal, TypedDict, get_args
+from typing import Any, Literal, TypedDict, get_args
 
 from resift.errors import InvalidRequestError
 from resift.normalization import Normalization, check_normalization
@@ -65,9 +65,19 @@ class RankOptions:
     def __post_init__(self) -> None:
         check_positive_int("top_n", self.top_n, "None for all documents")
         check_score_threshold(self.score_threshold)
-        object.__setattr__(self, "normalization", check_normalization(self.normalization))
         check_positive_int("max_length", self.max_length, "None for the model's default")
         check_choice("long_documents", self.long_documents, get_args(LongDocuments))
+        # numpy's numbers pass these checks, but JSON has no place for them.
+        as_python = {
+            "top_n": self.top_n and int(self.top_n),
+            "score_threshold": None
+            if self.score_threshold is None
+            else float(self.score_threshold),
+            "max_length": self.max_length and int(self.max_length),
+            "normalization": check_normalization(self.normalization),
+        }
+        for name, value in as_python.items():
+            object.__setattr__(self, name, value)
 
     def override(self, **given: object) -> RankOptions:
         """These options, with every one that was given at call time, which is: is not ``None``."""
@@ -108,6 +118,15 @@ class LoadOptions:
             check_text(name, getattr(self, name))
         check_positive_int("max_batch_tokens", self.max_batch_tokens, "None for the default")
         check_positive_int("threads", self.threads, "None for all that the process may use")
+
+
+def check_names(given: Mapping[str, Any], known: type) -> dict[str, Any]:
+    """The keywords as a dict; raises ``TypeError`` for one that the ``TypedDict`` hasn't."""
+    names = known.__annotations__
+    unknown = sorted(set(given) - set(names))
+    if unknown:
+        raise TypeError(f"no such option: {', '.join(unknown)}; expected some of {list(names)}")
+    return dict(given)
 
 
 def check_positive_int(name: str, given: object, otherwise: str) -> None:

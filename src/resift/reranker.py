@@ -23,6 +23,7 @@ from resift.options import (
     LongDocuments,
     RankOptions,
     ScoreOptions,
+    check_names,
 )
 from resift.ranking import Counts, RankedDocument, Ranking, Timings
 from resift.request import Request
@@ -166,23 +167,17 @@ class Reranker:
         return self._run(requests, options)
 
     def score(
-        self,
-        query: str,
-        documents: Documents,
-        *,
-        normalization: Normalization | None = None,
-        max_length: int | None = None,
-        long_documents: LongDocuments | None = None,
-        observer: Observer | None = None,
+        self, query: str, documents: Documents, **options: Unpack[ScoreOptions]
     ) -> list[float]:
         """Every document's score, in the order given; see ``rank``."""
-        given = ScoreOptions(
-            normalization=normalization,
-            max_length=max_length,
-            long_documents=long_documents,
-            observer=observer,
-        )
-        return _in_input_order(self._run([(query, documents)], given, keep_all=True))
+        (scores,) = self.score_many([(query, documents)], **options)
+        return scores
+
+    def score_many(
+        self, requests: Iterable[tuple[str, Documents]], **options: Unpack[ScoreOptions]
+    ) -> list[list[float]]:
+        """``score`` for several queries, sharing batches; see ``rank_many``."""
+        return _in_input_order(self._run(requests, options, keep_all=True))
 
     async def arank(
         self, query: str, documents: Documents, **options: Unpack[CallOptions]
@@ -201,7 +196,14 @@ class Reranker:
         self, query: str, documents: Documents, **options: Unpack[ScoreOptions]
     ) -> list[float]:
         """``score``, as ``arank``."""
-        return _in_input_order(await self._arun([(query, documents)], options, keep_all=True))
+        (scores,) = await self.ascore_many([(query, documents)], **options)
+        return scores
+
+    async def ascore_many(
+        self, requests: Iterable[tuple[str, Documents]], **options: Unpack[ScoreOptions]
+    ) -> list[list[float]]:
+        """``score_many``, as ``arank``."""
+        return _in_input_order(await self._arun(requests, options, keep_all=True))
 
     def warm_up(self) -> None:
         """Load the model now, unless it is loaded. Raises as the first ranking would."""
@@ -220,7 +222,7 @@ class Reranker:
         cancelled: threading.Event | None = None,
     ) -> list[Ranking]:
         """The whole flow, for all public methods."""
-        given: dict[str, Any] = dict(call_options)
+        given = check_names(call_options, ScoreOptions if keep_all else CallOptions)
         observer: Observer = given.pop("observer", None) or Observer()
         options = self._rank_options.override(**given)
         options = options.keep_all() if keep_all else options
@@ -261,7 +263,6 @@ class Reranker:
     def _load(self, watch: Stopwatch) -> LoadedModel:
         state = self._process
         if state.pid != os.getpid():
-            _left_by_fork.append(state)
             state = self._process = _ProcessState()
         if state.model is None:
             with watch.phase("load"), state.lock:
@@ -280,7 +281,9 @@ class Reranker:
         logits = scored.logits[list(request.slots)]
         wrong = np.flatnonzero(~np.isfinite(logits)).tolist()
         if wrong:
-            raise NonFiniteScoreError(model=self._name, backend=self._backend, indices=wrong)
+            raise NonFiniteScoreError(
+                model=self._name, backend=self._backend, query=request.query, indices=wrong
+            )
         return select_documents(logits, _truncated_tokens(request, tokenized), options)
 
     def _ranking(
@@ -339,17 +342,16 @@ class Reranker:
 
 
 class _ProcessState:
-    """What one process has loaded. A child of ``fork`` starts with a new one."""
+    """What one process has loaded.
+
+    A child of ``fork`` starts with a new one: the parent's threads aren't there to run the old
+    one, and its lock may have been held by one of them.
+    """
 
     def __init__(self) -> None:
         self.pid = os.getpid()
         self.lock = threading.Lock()
         self.model: LoadedModel | None = None
-
-
-# The threads of a parent's session don't exist in its child: freeing the session there would wait
-# for them for ever.
-_left_by_fork: list[_ProcessState] = []
 
 
 def _truncated_tokens(request: Request, tokenized: TokenizedRequest) -> list[int]:
@@ -367,6 +369,8 @@ def _count(request: Request, tokenized: TokenizedRequest, scored: ScoredRequest)
     )
 
 
-def _in_input_order(rankings: list[Ranking]) -> list[float]:
-    (ranking,) = rankings
-    return [result.score for result in sorted(ranking, key=lambda result: result.index)]
+def _in_input_order(rankings: list[Ranking]) -> list[list[float]]:
+    return [
+        [result.score for result in sorted(ranking, key=lambda result: result.index)]
+        for ranking in rankings
+    ]

@@ -21,8 +21,9 @@ Ids = NDArray[np.int32]
 WINDOW_OVERLAP = 0.25
 """Share of a window that the next repeats: a passage up to that long is whole in one of them."""
 
-# The Rust side keeps about 100 bytes for each token of a text; this many texts are held at once.
-_TEXTS_AT_ONCE = 64
+# What the tokenizer gets at once: it keeps about 100 bytes for each token, and a request may have
+# hundreds of documents of a megabyte each.
+_TEXTS_AT_ONCE, _CHARACTERS_AT_ONCE = 64, 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,10 +185,22 @@ class PairTokenizer:
         return Batch(input_ids, attention_mask, token_type_ids)
 
     def _encode(self, texts: Sequence[str]) -> Iterator[Ids]:
-        for start in range(0, len(texts), _TEXTS_AT_ONCE):
-            chunk = list(texts[start : start + _TEXTS_AT_ONCE])
+        for chunk in _chunks(texts):
             for encoding in self._tokenizer.encode_batch_fast(chunk, add_special_tokens=False):
                 yield _ids(encoding.ids)
+
+
+def _chunks(texts: Sequence[str]) -> Iterator[list[str]]:
+    chunk: list[str] = []
+    characters = 0
+    for text in texts:
+        if chunk and (len(chunk) == _TEXTS_AT_ONCE or characters + len(text) > _CHARACTERS_AT_ONCE):
+            yield chunk
+            chunk, characters = [], 0
+        chunk.append(text)
+        characters += len(text)
+    if chunk:
+        yield chunk
 
 
 def _ids(ids: list[int]) -> Ids:

@@ -28,16 +28,17 @@ class Backend(Protocol):
 
 
 class BackendEntry(NamedTuple):
-    """Where a backend is, and the package that it needs."""
+    """Where a backend is, the package that it needs, and the format of weights that it reads."""
 
     module: str
     cls: str
     requires: str
+    format: str
 
 
 # In the order in which "auto" tries them.
 BACKENDS: dict[str, BackendEntry] = {
-    "onnx": BackendEntry("resift.backends.onnx", "OnnxBackend", "onnxruntime"),
+    "onnx": BackendEntry("resift.backends.onnx", "OnnxBackend", "onnxruntime", "onnx"),
 }
 
 

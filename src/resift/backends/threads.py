@@ -17,7 +17,7 @@ def available_threads() -> int:
         affinity = len(os.sched_getaffinity(0))
     else:
         affinity = os.cpu_count() or 1
-    return max(1, min(affinity, math.ceil(_cgroup_quota(Path("/")))))
+    return max(1, math.ceil(min(affinity, _cgroup_quota(Path("/")))))
 
 
 def _cgroup_quota(root: Path) -> float:

@@ -12,16 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from resift.errors import BackendUnavailableError, ModelNotFoundError, UnsupportedModelError
-from resift.models.card import Artifact, Card
+from resift.models.card import USUAL_ARTIFACTS, Card
 from resift.models.hub import download
 
 BUNDLED = Path(__file__).parent.parent / "bundled"
 
-# Where ONNX exports keep a precision's graph, in the order in which they are tried.
-_ONNX_FILES = {
-    "fp32": ("model.onnx", "onnx/model.onnx"),
-    "fp16": ("model_fp16.onnx", "onnx/model_fp16.onnx"),
-}
 _HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 
 
@@ -53,32 +48,24 @@ class ModelFiles:
         # transformers writes 1e30 for "no limit known".
         return int(length) if isinstance(length, (int, float)) and length < 1e9 else None
 
-    def artifact(self, backend: str, precision: str | None) -> tuple[Path, str]:
-        """The weights for a backend, and their precision: the one asked for, else the first.
+    def artifact(self, format: str, precision: str | None) -> tuple[Path, str]:  # noqa: A002
+        """The weights in a format, and their precision: the one asked for, else the first.
 
         Raises ``BackendUnavailableError`` where the model has none, ``UnsupportedModelError``
         where the file's sha256 isn't the card's.
         """
-        artifacts = self.card.artifacts if self.card else self._find_artifacts()
-        usable = [a for a in artifacts if a.backend == backend]
+        present = [each for each in USUAL_ARTIFACTS if (self.folder / each.file).is_file()]
+        artifacts = self.card.artifacts if self.card else present
+        usable = [artifact for artifact in artifacts if artifact.format == format]
         for artifact in usable:
             if precision in (None, artifact.precision):
                 path = _required(self.folder / artifact.file, self.name)
                 _check_digest(path, artifact.sha256)
                 return path, artifact.precision
         raise BackendUnavailableError(
-            f"{self.name} has no weights for backend {backend!r} in precision {precision!r}; "
-            f"{self.folder} has {[a.precision for a in usable] or 'none for this backend'}. "
-            "Leave precision out to take the first, or export the model: "
-            "expected onnx/model.onnx or model.onnx"
-        )
-
-    def _find_artifacts(self) -> tuple[Artifact, ...]:
-        return tuple(
-            Artifact(backend="onnx", precision=precision, file=name, sha256=None)
-            for precision, names in _ONNX_FILES.items()
-            for name in names
-            if (self.folder / name).is_file()
+            f"{self.name} has no {format} weights in precision {precision or 'any'}; "
+            f"{self.folder} has {[a.precision for a in usable] or 'none'}. Leave precision out to "
+            "take the first, or export the model: expected model.onnx or onnx/model.onnx"
         )
 
 

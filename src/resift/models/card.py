@@ -14,12 +14,22 @@ from resift.errors import UnsupportedModelError
 class Artifact:
     """One file of weights."""
 
-    backend: str
+    format: str
+    """The kind of file, such as ``"onnx"``: each backend reads one."""
     precision: str
     """What the matrix products run in."""
     file: str
     """Path inside the model's folder."""
-    sha256: str | None
+    sha256: str | None = None
+
+
+# Where models without a card keep their weights, in the order in which they are tried.
+USUAL_ARTIFACTS = (
+    Artifact(format="onnx", precision="fp32", file="onnx/model.onnx"),
+    Artifact(format="onnx", precision="fp32", file="model.onnx"),
+    Artifact(format="onnx", precision="fp16", file="onnx/model_fp16.onnx"),
+    Artifact(format="onnx", precision="fp16", file="model_fp16.onnx"),
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -48,7 +58,7 @@ class Card:
                 tolerance=content["tolerance"],
                 artifacts=tuple(
                     Artifact(
-                        backend=artifact["backend"],
+                        format=artifact["format"],
                         precision=artifact["precision"],
                         file=artifact["file"],
                         sha256=artifact.get("sha256"),
