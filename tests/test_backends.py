@@ -1,0 +1,113 @@
+"""What every backend must do: a line in ``BACKENDS`` enrols it here."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tiny_models
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from tiny_models import logit
+
+from resift import BackendUnavailableError, NonFiniteScoreError, Reranker, UnsupportedModelError
+from resift.backends import BACKENDS, Backend, backend_class
+from resift.testing import QUERY, TEXTS
+from resift.tokenization import Batch
+
+
+@pytest.fixture(params=list(BACKENDS))
+def name(request: pytest.FixtureRequest) -> str:
+    backend: str = request.param
+    pytest.importorskip(BACKENDS[backend].requires)
+    return backend
+
+
+@pytest.fixture
+def backend(name: str, tiny: Path) -> Backend:
+    if BACKENDS[name].format != "onnx":
+        pytest.skip("the tiny models are ONNX graphs")
+    return backend_class(name)(tiny / "model.onnx", device=None, threads=1)
+
+
+def batch(rows: list[list[str]], length: int | None = None) -> Batch:
+    """Documents alone, which is what the tiny models count."""
+    shape = (len(rows), length or max(map(len, rows)))
+    ids, mask = np.zeros(shape, dtype=np.int64), np.zeros(shape, dtype=np.int64)
+    for row, words in enumerate(rows):
+        ids[row, : len(words)] = [tiny_models.IDS[word] for word in words]
+        mask[row, : len(words)] = 1
+    return Batch(ids, mask, mask)
+
+
+def test_forward_gives_float32(backend: Backend) -> None:
+    logits = backend.forward(batch([["good"], ["a", "b", "bad"]]))
+    assert logits.shape == (2, 1)
+    assert logits.dtype == np.dtype(np.float32)
+    assert logits[:, 0].tolist() == pytest.approx([2.0, -2 / 3])
+
+
+words = st.lists(st.sampled_from(["a", "b", "good", "bad", "w3"]), min_size=1, max_size=12)
+
+
+@settings(
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(rows=st.lists(words, min_size=1, max_size=8), padding=st.integers(0, 40))
+def test_padding_and_neighbours_change_nothing(
+    backend: Backend, rows: list[list[str]], padding: int
+) -> None:
+    together = backend.forward(batch(rows, max(map(len, rows)) + padding))[:, 0]
+    alone = [backend.forward(batch([row]))[0, 0] for row in rows]
+    assert together.tolist() == pytest.approx(alone, abs=1e-5)
+
+
+def test_threads_share_a_backend(backend: Backend) -> None:
+    batches = [batch([["good"] * n, ["bad"]]) for n in range(1, 40)]
+    expected = [backend.forward(each).tolist() for each in batches]
+    with ThreadPoolExecutor(8) as pool:
+        assert [each.tolist() for each in pool.map(backend.forward, batches)] == expected
+
+
+@pytest.mark.parametrize("labels", [1, 2])
+@pytest.mark.parametrize("token_types", [True, False])
+def test_heads_and_inputs(name: str, tmp_path: Path, labels: int, token_types: bool) -> None:
+    model = tiny_models.build(tmp_path, labels=labels, token_types=token_types)
+    documents = ["good", "bad a", "b"]
+    scores = Reranker(model, backend=name).score("a", documents, normalization="none")
+    if token_types:
+        assert scores == pytest.approx([logit(each) for each in documents], abs=1e-5)
+    assert scores[0] > scores[2] > scores[1]
+
+
+def test_nan_is_an_error(name: str, tiny: Path) -> None:
+    with pytest.raises(NonFiniteScoreError, match=name):
+        Reranker(tiny, backend=name).rank("a", ["good", "nan"])
+
+
+def test_a_damaged_file_is_named(name: str, tmp_path: Path) -> None:
+    path = tmp_path / "model.onnx"
+    path.write_bytes(b"not a graph")
+    with pytest.raises(UnsupportedModelError, match=r"model\.onnx"):
+        backend_class(name)(path, device=None, threads=1)
+
+
+def test_an_impossible_device_is_refused(name: str, tiny: Path) -> None:
+    with pytest.raises(BackendUnavailableError, match="abacus"):
+        backend_class(name)(tiny / "model.onnx", device="abacus", threads=1)
+
+
+def test_backends_agree_on_the_bundled_model(name: str) -> None:
+    reference = Reranker(backend="onnx").score(QUERY, TEXTS, normalization="none")
+    scores = Reranker(backend=name).score(QUERY, TEXTS, normalization="none")
+    assert scores == pytest.approx(reference, abs=1e-4)
+
+
+def test_a_backend_that_is_not_installed_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("resift.backends.find_spec", lambda _: None)
+    with pytest.raises(BackendUnavailableError, match="pip install onnxruntime"):
+        Reranker(backend="onnx")
+    with pytest.raises(BackendUnavailableError, match="onnxruntime"):
+        Reranker()

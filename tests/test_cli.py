@@ -1,0 +1,138 @@
+"""``resift rank`` as scripts see it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from resift import Reranker
+from resift.cli import main
+
+DOCUMENTS = ["bad", "good", "a b"]
+
+
+@pytest.fixture
+def base(tiny: Path) -> list[str]:
+    return ["rank", "--model", str(tiny)]
+
+
+def test_table(base: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*base, "a", *DOCUMENTS, "\x1b[2Jgood\tw1"]) == 0
+    out, err = capsys.readouterr()
+    lines = out.splitlines()
+    assert [line.split()[2] for line in lines[1:5]] == ["1", "3", "2", "0"]
+    assert "4 of 4 documents, 0 truncated" in lines[5]
+    assert "\x1b" not in out
+    assert err == ""
+
+
+def test_json(base: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*base, "-q", "a", *DOCUMENTS, "-n", "2", "--format", "json"]) == 0
+    content = json.loads(capsys.readouterr().out)
+    assert [result["document"] for result in content["results"]] == ["good", "a b"]
+    assert content["status"] == "complete"
+    assert content["counts"]["documents"] == 3
+
+
+def test_files(base: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "query").write_text("a\n")
+    lines = [json.dumps("good\u2028w1"), "", json.dumps({"text": "bad", "id": 7})]
+    (tmp_path / "jsonl").write_text("\n".join(lines))
+    files = ["--query-file", str(tmp_path / "query"), "-f", str(tmp_path / "jsonl"), "--jsonl"]
+    assert main([*base, *files, "--format", "json"]) == 0
+    results = json.loads(capsys.readouterr().out)["results"]
+    assert [result["document"] for result in results] == ["good\u2028w1", "bad"]
+
+
+def test_standard_input(base: list[str]) -> None:
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            "import sys; from resift.cli import main; sys.exit(main())",
+            *base,
+            "a",
+        ],
+        input="bad\n\ngood\n",
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert [line.split()[-1] for line in done.stdout.splitlines()[1:3]] == ["good", "bad"]
+    assert done.stderr == ""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "message"),
+    [
+        (["a", "good", "-t", "1.0"], 1, ""),
+        ([" ", "good"], 2, "query must not be empty"),
+        (["a", "good", "-n", "0"], 2, "top_n"),
+        (["a", "-f", "no-such-file"], 2, "no-such-file"),
+        (["a", "good", "--max-length", "999"], 2, "max_length=999"),
+        (["a", "good", "--backend", "abacus"], 2, "abacus"),
+        (["a", "good", "--model", "no-such-model"], 3, "no-such-model"),
+        (["a", "nan"], 3, "NaN"),
+    ],
+)
+def test_exit_status(
+    base: list[str],
+    capsys: pytest.CaptureFixture[str],
+    arguments: list[str],
+    status: int,
+    message: str,
+) -> None:
+    assert main([*base, *arguments]) == status
+    assert message in capsys.readouterr().err
+
+
+def test_wrong_json_is_placed(
+    base: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "lines"
+    for line in ("{", '{"body": 1}', "3"):
+        path.write_text(f'"good"\n{line}\n')
+        assert main([*base, "a", "-f", str(path), "--jsonl"]) == 2
+        assert f"{path}:2" in capsys.readouterr().err
+
+
+def test_every_option_of_the_engine_is_there() -> None:
+    import inspect
+
+    from resift.cli import _parser
+
+    parsed = _parser().parse_args(["rank", "a"])
+    assert set(inspect.signature(Reranker).parameters) - {"on_timing"} <= set(vars(parsed))
+
+
+def test_unknown_option(base: list[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main([*base, "a", "good", "--topn", "3"])
+    assert caught.value.code == 2
+
+
+@pytest.mark.skipif(not hasattr(os, "openpty"), reason="needs a terminal")
+def test_progress_is_for_terminals(tiny: Path) -> None:
+    import termios
+
+    program = (
+        "import sys, time; from resift.cli import main;"
+        "from resift.backends.onnx import OnnxBackend as B; f = B.forward;"
+        "B.forward = lambda self, batch: (time.sleep(0.3), f(self, batch))[1];"
+        "import resift.reranker as r; r.DEFAULT_MAX_BATCH_TOKENS = 1;"
+        "sys.exit(main(sys.argv[1:]))"
+    )
+    command = [sys.executable, "-c", program, "rank", "-m", str(tiny), "a", *DOCUMENTS, "w1"]
+    leader, follower = os.openpty()
+    termios.tcsetwinsize(follower, (24, 80))
+    done = subprocess.run(command, stderr=follower, stdout=subprocess.DEVNULL)
+    shown = os.read(leader, 10_000).decode()
+    os.close(follower)
+    os.close(leader)
+    assert done.returncode == 0
+    assert "pair" in shown

@@ -1,0 +1,281 @@
+"""Models from a hub: downloaded, found again offline, and every fault explained.
+
+The hub is a local server that speaks the real one's protocol to its real client. The client reads
+its environment when it is imported, so each test gives a process of its own the environment that a
+user would set.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import hub_server
+import onnx
+import pytest
+import tiny_models
+from onnx.external_data_helper import convert_model_to_external_data
+
+DOCUMENTS = ["bad", "good", "a b"]
+BEST = [1, 2, 0]
+NEEDED = {"config.json", "tokenizer.json", "tokenizer_config.json", "model.onnx"}
+UNNEEDED = {
+    "README.md": b"# tiny",
+    "pytorch_model.bin": b"weights",
+    "model.safetensors": b"weights",
+    "onnx/model_O4.onnx": b"graph",
+    "onnx/model_quint8_avx2.onnx": b"graph",
+    "openvino/openvino_model.bin": b"weights",
+    "vocab.txt": b"a\nb",
+}
+
+# Ranks with each set of options in turn, and says what came of it and what went over the network.
+_PROGRAM = """
+import json, sys, time
+
+network = []
+sys.addaudithook(lambda event, _: network.append(event) if event in {
+    "socket.connect", "socket.getaddrinfo", "socket.gethostbyname", "socket.sendto"} else None)
+# The client waits longer and longer between its attempts.
+time.sleep = lambda seconds: None
+
+from resift import Reranker, ResiftError
+
+outcomes = []
+for options in json.loads(sys.argv[1]):
+    try:
+        outcomes.append(Reranker(**options).rank("a", json.loads(sys.argv[2])).to_dict())
+    except ResiftError as error:
+        causes, cause = [], error.__cause__
+        while cause is not None:
+            causes.append([base.__name__ for base in type(cause).__mro__])
+            cause = cause.__cause__
+        outcomes.append(
+            {"error": type(error).__name__, "message": str(error), "causes": causes})
+    outcomes[-1]["network"], network = network, []
+print(json.dumps(outcomes))
+"""
+
+
+class Client:
+    """Processes that use a hub, all with the same cache."""
+
+    def __init__(self, hub: hub_server.Hub, home: Path) -> None:
+        self.hub = hub
+        self.home = home
+        self.cache = home / "cache"
+
+    def rank(self, *options: Mapping[str, Any], **environment: str) -> list[dict[str, Any]]:
+        """What each ``Reranker(**options)`` gave for ``DOCUMENTS``."""
+        given = [{"cache_dir": str(self.cache), **each} for each in options]
+        done = subprocess.run(
+            [sys.executable, "-c", _PROGRAM, json.dumps(given), json.dumps(DOCUMENTS)],
+            env={
+                **{k: v for k, v in os.environ.items() if not k.startswith(("HF_", "RESIFT_"))},
+                "HF_ENDPOINT": self.hub.endpoint,
+                "HF_HOME": str(self.home / "hf"),
+                "NO_PROXY": "127.0.0.1,localhost",
+                **environment,
+            },
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+        assert done.returncode == 0, done.stderr
+        outcomes: list[dict[str, Any]] = json.loads(done.stdout)
+        return outcomes
+
+
+@pytest.fixture
+def hub() -> Iterator[hub_server.Hub]:
+    with hub_server.serve() as hub:
+        yield hub
+
+
+@pytest.fixture
+def client(hub: hub_server.Hub, tmp_path: Path) -> Client:
+    return Client(hub, tmp_path)
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    """A repository as they are: one model in many formats."""
+    folder = tiny_models.build(tmp_path_factory.mktemp("hub"))
+    needed = {path.name: path.read_bytes() for path in folder.iterdir()}
+    return {**needed, "tokenizer_config.json": b'{"model_max_length": 16}', **UNNEEDED}
+
+
+def order(outcome: Mapping[str, Any]) -> list[int]:
+    assert "error" not in outcome, outcome["message"]
+    return [result["index"] for result in outcome["results"]]
+
+
+def test_a_repository_is_downloaded_and_found_again_offline(
+    hub: hub_server.Hub, client: Client, files: dict[str, bytes]
+) -> None:
+    commit = hub.commit("acme/tiny", files)
+    online, again = client.rank({"model": "acme/tiny"}, {"model": "acme/tiny"})
+    assert order(online) == order(again) == BEST
+    assert online["network"]
+    assert (online["model"], online["revision"]) == ("acme/tiny", commit)
+    assert hub.fetched("acme/tiny") == sorted(NEEDED)
+
+    hub.requests.clear()
+    offline = client.rank(
+        {"model": "acme/tiny", "offline": True},
+        {"model": "acme/tiny", "offline": True, "revision": "main"},
+        {"model": "acme/tiny", "offline": True, "revision": commit},
+    )
+    for name in ("RESIFT_OFFLINE", "HF_HUB_OFFLINE"):
+        offline += client.rank({"model": "acme/tiny"}, **{name: "1"})
+    for outcome in offline:
+        assert order(outcome) == BEST
+        assert outcome["results"] == online["results"]
+        assert outcome["revision"] == commit
+        assert outcome["network"] == []
+    assert hub.requests == []
+
+
+def test_offline_without_a_cache(
+    hub: hub_server.Hub, client: Client, files: dict[str, bytes]
+) -> None:
+    hub.commit("acme/tiny", files)
+    outcomes = client.rank({"model": "acme/tiny", "offline": True})
+    outcomes += client.rank({"model": "acme/tiny"}, RESIFT_OFFLINE="true")
+    outcomes += client.rank({"model": "acme/tiny"}, HF_HUB_OFFLINE="1")
+    for outcome in outcomes:
+        assert outcome["error"] == "OfflineError"
+        assert "acme/tiny" in outcome["message"]
+        assert str(client.cache) in outcome["message"]
+        assert "once online" in outcome["message"]
+        assert outcome["network"] == []
+    assert hub.requests == []
+
+
+def test_offline_false_wins_over_the_environment(
+    hub: hub_server.Hub, client: Client, files: dict[str, bytes]
+) -> None:
+    hub.commit("acme/tiny", files)
+    (outcome,) = client.rank({"model": "acme/tiny", "offline": False}, RESIFT_OFFLINE="1")
+    assert order(outcome) == BEST
+
+
+def test_a_download_that_broke_off(
+    hub: hub_server.Hub, client: Client, files: dict[str, bytes]
+) -> None:
+    hub.commit("acme/tiny", files)
+    hub.broken = re.compile("/blobs/")
+    online, offline = client.rank({"model": "acme/tiny"}, {"model": "acme/tiny", "offline": True})
+    assert online["error"] == "ModelNotFoundError"
+    assert offline["error"] == "OfflineError"
+    hub.broken = None
+    (again,) = client.rank({"model": "acme/tiny"})
+    assert order(again) == BEST
+
+
+def test_a_pinned_revision(hub: hub_server.Hub, client: Client, files: dict[str, bytes]) -> None:
+    graph = onnx.load_from_string(files["model.onnx"])
+    (table,) = (each for each in graph.graph.initializer if each.name == "table")
+    negative = -onnx.numpy_helper.to_array(table)
+    table.CopyFrom(onnx.numpy_helper.from_array(negative, "table"))
+    old = hub.commit("acme/tiny", {**files, "model.onnx": graph.SerializeToString()})
+    hub.repositories["acme/tiny"].revisions["v1"] = old
+    new = hub.commit("acme/tiny", files)
+
+    expected = {None: (BEST, new), "v1": (BEST[::-1], old), old: (BEST[::-1], old)}
+    *outcomes, unknown = client.rank(
+        *(
+            {"model": "acme/tiny", "revision": revision, "offline": offline}
+            for offline in (False, True)
+            for revision in expected
+        ),
+        {"model": "acme/tiny", "revision": "v9"},
+    )
+    found = [(order(outcome), outcome["revision"]) for outcome in outcomes]
+    assert found == [*expected.values()] * 2
+    assert unknown["error"] == "ModelNotFoundError"
+    assert "v9" in unknown["message"]
+
+
+def test_a_graph_in_a_folder_with_data_beside_it(
+    hub: hub_server.Hub, client: Client, files: dict[str, bytes], tmp_path: Path
+) -> None:
+    described = [name for name in NEEDED if name != "model.onnx"]
+    repositories = {"acme/both": ["onnx/model.onnx"]}
+    hub.commit("acme/both", {**files, "onnx/model.onnx": files["model.onnx"]})
+    # As optimum and as torch name it.
+    for data in ("model.onnx_data", "model.onnx.data"):
+        name = f"acme/{data}"
+        folder = tmp_path / data
+        folder.mkdir()
+        graph = onnx.load_from_string(files["model.onnx"])
+        # Small constants must stay: shapes are worked out before data is read.
+        convert_model_to_external_data(graph, location=data, size_threshold=64)
+        onnx.save(graph, folder / "model.onnx")
+        split = {f"onnx/{path.name}": path.read_bytes() for path in folder.iterdir()}
+        assert split.keys() == {"onnx/model.onnx", f"onnx/{data}"}
+        hub.commit(name, {**{path: files[path] for path in described}, **UNNEEDED, **split})
+        repositories[name] = list(split)
+    outcomes = client.rank(
+        *({"model": name} for name in repositories),
+        {"model": "acme/model.onnx_data", "offline": True},
+    )
+    assert [order(outcome) for outcome in outcomes] == [BEST] * 4
+    for name, graphs in repositories.items():
+        assert hub.fetched(name) == sorted(described + graphs)
+
+
+def test_what_is_not_there(hub: hub_server.Hub, client: Client, files: dict[str, bytes]) -> None:
+    hub.commit("acme/torch", {k: v for k, v in files.items() if not k.endswith(".onnx")})
+    hub.commit("acme/bare", {"model.onnx": files["model.onnx"]})
+    hub.commit("acme/gated", files)
+    hub.repositories["acme/gated"].gated = True
+    names = ["acme/unknown", "acme/torch", "acme/bare", "acme/gated", "acme/a--b"]
+    outcomes = client.rank(*({"model": name} for name in names))
+    for name, outcome in zip(names, outcomes, strict=True):
+        assert outcome["error"] == "ModelNotFoundError"
+        assert name in outcome["message"]
+    unknown, torch, bare, gated, invalid = outcomes
+    assert "RepositoryNotFoundError" in unknown["causes"][0]
+    assert "no ONNX graph" in torch["message"]
+    assert "onnx/model.onnx" in torch["message"]
+    assert "export" in torch["message"]
+    assert "config.json is missing" in bare["message"]
+    assert any("GatedRepoError" in cause for cause in gated["causes"])
+    assert "ValueError" in invalid["causes"][0]
+
+    for outcome in client.rank(*({"model": name, "offline": True} for name in names)):
+        assert outcome["error"] == "OfflineError"
+
+
+def test_a_hub_that_fails(hub: hub_server.Hub, client: Client, files: dict[str, bytes]) -> None:
+    names = ["acme/info", "acme/file", "acme/blob"]
+    for name in names:
+        hub.commit(name, files)
+    hub.broken = re.compile("/api/models/acme/info|/acme/file/resolve/|/blobs/acme/blob")
+    outcomes = client.rank(*({"model": name} for name in names))
+    for name, outcome in zip(names, outcomes, strict=True):
+        _is_explained(name, outcome)
+
+
+def test_a_hub_that_is_not_there(client: Client) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    endpoint = f"http://127.0.0.1:{port}"
+    (outcome,) = client.rank({"model": "acme/tiny"}, HF_ENDPOINT=endpoint)
+    _is_explained("acme/tiny", outcome)
+
+
+def _is_explained(name: str, outcome: Mapping[str, Any]) -> None:
+    assert outcome["error"] == "ModelNotFoundError"
+    assert name in outcome["message"]
+    assert "offline=True" in outcome["message"]
+    assert "network" in outcome["message"]
+    assert outcome["causes"]
