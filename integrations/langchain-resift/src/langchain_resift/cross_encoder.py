@@ -1,0 +1,63 @@
+"""``ResiftCrossEncoder``: pairs of texts in, scores out."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from reprlib import repr as shortened
+from typing import Unpack
+
+from langchain_core.cross_encoders import BaseCrossEncoder
+
+from resift import InvalidRequestError, Reranker, RerankerOptions
+from resift.integration import Integration
+
+
+class ResiftCrossEncoder(BaseCrossEncoder):
+    """Scores pairs of a query and a text, for ``CrossEncoderReranker`` and the like.
+
+    ``reranker``: a ready ``resift.Reranker``, which may be shared; otherwise ``options`` are its
+    keywords, such as ``model=`` or ``normalization=``. The model is loaded at the first call.
+
+    Raises ``InvalidRequestError`` (a ``ValueError``) for an option that can't be, or for
+    ``options`` beside a ``reranker``; ``TypeError`` for one that isn't known;
+    ``BackendUnavailableError`` for a backend that isn't installed.
+    """
+
+    def __init__(
+        self, *, reranker: Reranker | None = None, **options: Unpack[RerankerOptions]
+    ) -> None:
+        self.reranker = Integration(
+            reranker=reranker, top_n=None, score_threshold=None, metadata_fields=(), options=options
+        ).reranker
+
+    def score(self, text_pairs: list[tuple[str, str]]) -> list[float]:
+        """Each pair's score, in the order given; pairs may mix queries.
+
+        ``normalization="minmax"`` and ``"softmax"`` are over the texts of one query.
+
+        Raises ``InvalidRequestError`` naming what isn't a pair of a query, not blank, and a text;
+        ``ModelError``, ``BackendUnavailableError`` or ``NonFiniteScoreError``, from ``resift``.
+        """
+        positions: defaultdict[str, list[int]] = defaultdict(list)
+        for position, pair in enumerate(text_pairs):
+            positions[_check_pair(position, pair)].append(position)
+        found = self.reranker.score_many(
+            [(query, [text_pairs[n][1] for n in places]) for query, places in positions.items()]
+        )
+        scores = [0.0] * len(text_pairs)
+        for places, values in zip(positions.values(), found, strict=True):
+            for position, value in zip(places, values, strict=True):
+                scores[position] = value
+        return scores
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(reranker={self.reranker!r})"
+
+
+def _check_pair(position: int, pair: object) -> str:
+    match pair:
+        case (str(query), str() | None):
+            return query
+    raise InvalidRequestError(
+        f"text_pairs[{position}] must be a pair of str, a query and a text, not {shortened(pair)}"
+    )

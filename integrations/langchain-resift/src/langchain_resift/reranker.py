@@ -1,0 +1,164 @@
+"""``ResiftReranker``: documents in, the most relevant of them out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, TypedDict, Unpack
+
+from langchain_core.callbacks import Callbacks
+from langchain_core.documents import BaseDocumentCompressor, Document
+from langchain_core.runnables import Runnable, RunnableConfig, RunnableLambda, ensure_config
+from langchain_core.runnables.config import (
+    get_async_callback_manager_for_config,
+    get_callback_manager_for_config,
+)
+from pydantic import ConfigDict, Field, SkipValidation
+
+from resift import Ranking, Reranker, RerankerOptions
+from resift.integration import DEFAULT_TOP_N, Integration
+
+_SCORE_KEY = "relevance_score"
+
+
+class ResiftReranker(BaseDocumentCompressor):
+    """Keeps the documents most relevant to a query, best first, scored by a cross-encoder.
+
+    For ``ContextualCompressionRetriever(base_compressor=ResiftReranker(), base_retriever=…)``, or
+    to call by hand. What comes back are copies: ``id`` kept, the score in
+    ``metadata["relevance_score"]``, nothing shared with the documents given.
+
+    ``top_n``: how many to keep, from 1; ``None`` keeps all. ``score_threshold``: keep scores from
+    this up, before ``top_n`` is applied; ``None`` keeps all. ``metadata_fields``: names of metadata
+    to put before the text of each document that has them, one ``name: value`` line for each.
+    ``reranker``: a ready ``resift.Reranker``, which may be shared; otherwise ``options`` are its
+    keywords, such as ``model=`` or ``on_timing=``. The model is loaded at the first call.
+
+    Raises ``InvalidRequestError`` (a ``ValueError``) for an option that can't be, or for
+    ``options`` beside a ``reranker``; ``TypeError`` for one that isn't known;
+    ``BackendUnavailableError`` for a backend that isn't installed.
+    """
+
+    model_config = ConfigDict(arbitrary_types_allowed=True, extra="forbid")
+
+    # The contract's checks are stricter than pydantic's, which would take "2" and True as numbers.
+    top_n: SkipValidation[int | None] = DEFAULT_TOP_N
+    """How many documents to keep; ``None`` for all."""
+    score_threshold: SkipValidation[float | None] = None
+    """The lowest score to keep; ``None`` for all."""
+    metadata_fields: SkipValidation[Sequence[str]] = ()
+    """Names of the metadata put before each text."""
+    reranker: SkipValidation[Reranker] = Field(default_factory=Reranker)
+    """The engine."""
+
+    def __init__(
+        self,
+        *,
+        top_n: int | None = DEFAULT_TOP_N,
+        score_threshold: float | None = None,
+        metadata_fields: Sequence[str] = (),
+        reranker: Reranker | None = None,
+        **options: Unpack[RerankerOptions],
+    ) -> None:
+        checked = Integration(
+            reranker=reranker,
+            top_n=top_n,
+            score_threshold=score_threshold,
+            metadata_fields=metadata_fields,
+            options=options,
+        )
+        fields: dict[str, Any] = {
+            "top_n": checked.top_n,
+            "score_threshold": checked.score_threshold,
+            "metadata_fields": checked.metadata_fields,
+            "reranker": checked.reranker,
+        }
+        super().__init__(**fields)
+
+    def compress_documents(
+        self, documents: Sequence[Document], query: str, callbacks: Callbacks | None = None
+    ) -> list[Document]:
+        """Copies of the documents most relevant to ``query``, best first.
+
+        ``callbacks`` get a retriever run, from the query to the documents kept, and in it the
+        engine's run, from the query and all documents to the ``Ranking``. ``None`` takes those of
+        the runnable that this is called in.
+
+        Raises ``InvalidRequestError``, ``ModelError``, ``BackendUnavailableError`` or
+        ``NonFiniteScoreError``, from ``resift``.
+        """
+        manager = get_callback_manager_for_config(_config(callbacks))
+        run = manager.on_retriever_start({}, query, name=type(self).__name__)
+        try:
+            ranking = self._engine_run().invoke(
+                {"query": query, "documents": documents}, {"callbacks": run.get_child()}
+            )
+            kept = _copies(documents, ranking)
+        except BaseException as error:
+            run.on_retriever_error(error)
+            raise
+        run.on_retriever_end(kept)
+        return kept
+
+    async def acompress_documents(
+        self, documents: Sequence[Document], query: str, callbacks: Callbacks | None = None
+    ) -> list[Document]:
+        """``compress_documents`` without blocking the event loop.
+
+        Cancelled, it stops after the batch it is at.
+        """
+        manager = get_async_callback_manager_for_config(_config(callbacks))
+        run = await manager.on_retriever_start({}, query, name=type(self).__name__)
+        try:
+            ranking = await self._engine_run().ainvoke(
+                {"query": query, "documents": documents}, {"callbacks": run.get_child()}
+            )
+            kept = _copies(documents, ranking)
+        except BaseException as error:
+            await run.on_retriever_error(error)
+            raise
+        await run.on_retriever_end(kept)
+        return kept
+
+    def _engine_run(self) -> Runnable[_Request, Ranking]:
+        # A retriever run has no place for the documents that go in: its inputs are the query alone.
+        # They don't belong in its metadata either, which tracers that hide inputs still show.
+        engine = self._integration()
+
+        def texts(request: _Request) -> list[str | None]:
+            return [engine.text(each.page_content, each.metadata) for each in request["documents"]]
+
+        def rank(request: _Request) -> Ranking:
+            return engine.rank(request["query"], texts(request))
+
+        async def arank(request: _Request) -> Ranking:
+            return await engine.arank(request["query"], texts(request))
+
+        return RunnableLambda(rank, arank, name="Reranker.rank")
+
+    def _integration(self) -> Integration:
+        # Made for each call: the fields may be assigned to, or changed by ``model_copy``.
+        return Integration(
+            reranker=self.reranker,
+            top_n=self.top_n,
+            score_threshold=self.score_threshold,
+            metadata_fields=self.metadata_fields,
+            options={},
+        )
+
+
+class _Request(TypedDict):
+    query: str
+    documents: Sequence[Document]
+
+
+def _config(callbacks: Callbacks | None) -> RunnableConfig:
+    return ensure_config({"callbacks": callbacks})
+
+
+def _copies(documents: Sequence[Document], ranking: Ranking) -> list[Document]:
+    copies = []
+    for result in ranking:
+        copy = documents[result.index].model_copy(deep=True)
+        copy.metadata[_SCORE_KEY] = result.score
+        copies.append(copy)
+    return copies

@@ -1,0 +1,116 @@
+"""``ResiftCrossEncoder``, and the one class of LangChain's that takes it."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+from typing import Any
+
+import pytest
+from langchain_classic.retrievers.document_compressors import CrossEncoderReranker
+from langchain_core.cross_encoders import BaseCrossEncoder
+from langchain_core.documents import Document
+from langchain_resift import ResiftCrossEncoder
+
+from resift import InvalidRequestError, ModelNotFoundError, Reranker, TimingEvent
+
+SORT = "how do I sort a dictionary by value"
+BREAD = "why does bread rise"
+PAIRS = [
+    (SORT, "Bread rises because of yeast."),
+    (BREAD, "Bread rises because of yeast."),
+    (SORT, "Use sorted with a key function."),
+    (BREAD, "The museum is closed on Mondays."),
+    (SORT, "Bread rises because of yeast."),
+]
+
+
+def test_scores_are_the_engines_in_input_order() -> None:
+    reranker = Reranker()
+    scores = ResiftCrossEncoder().score(PAIRS)
+    assert scores == pytest.approx([reranker.score(q, [text])[0] for q, text in PAIRS], abs=1e-5)
+    assert scores[0] == scores[4]
+    assert scores[1] > scores[3]
+    assert all(type(score) is float for score in scores)
+
+
+def test_many_queries_are_one_call() -> None:
+    events: list[TimingEvent] = []
+    ResiftCrossEncoder(on_timing=events.append).score(PAIRS)
+    (event,) = events
+    assert event.documents == len(PAIRS)
+    assert event.pairs == len(PAIRS) - 1
+
+
+def test_no_pairs_need_no_model() -> None:
+    assert ResiftCrossEncoder(model="no-such-model").score([]) == []
+    with pytest.raises(ModelNotFoundError):
+        ResiftCrossEncoder(model="no-such-model").score(PAIRS)
+
+
+def test_every_pair_has_a_score_whatever_the_rerankers_threshold() -> None:
+    scores = ResiftCrossEncoder(reranker=Reranker(score_threshold=0.9)).score(PAIRS)
+    assert scores == ResiftCrossEncoder().score(PAIRS)
+    logits = ResiftCrossEncoder(normalization="none").score(PAIRS)
+    assert min(logits) < 0
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        "ab",
+        ("query",),
+        ("query", "text", "more"),
+        (1, "text"),
+        ("query", 2),
+        None,
+        {"a": 1, "b": 2},
+    ],
+    ids=repr,
+)
+def test_what_is_no_pair_is_refused_by_position(wrong: Any) -> None:
+    with pytest.raises(InvalidRequestError, match=r"text_pairs\[1\]"):
+        ResiftCrossEncoder().score([PAIRS[0], wrong])
+
+
+def test_lists_are_pairs_and_none_is_an_empty_text() -> None:
+    pairs: list[Any] = [[SORT, "text"], (SORT, None), (SORT, "")]
+    scores = ResiftCrossEncoder().score(pairs)
+    assert scores[0] == pytest.approx(ResiftCrossEncoder().score([(SORT, "text")])[0], abs=1e-5)
+    assert scores[1] == scores[2]
+
+
+def test_a_blank_query_is_refused() -> None:
+    with pytest.raises(InvalidRequestError, match="query"):
+        ResiftCrossEncoder().score([(" ", "text")])
+
+
+def test_options() -> None:
+    reranker = Reranker()
+    encoder = ResiftCrossEncoder(reranker=reranker)
+    assert isinstance(encoder, BaseCrossEncoder)
+    assert encoder.reranker is reranker
+    assert repr(encoder) == f"ResiftCrossEncoder(reranker={reranker!r})"
+    misspelt: dict[str, Any] = {"normalise": "none"}
+    with pytest.raises(TypeError, match="normalise"):
+        ResiftCrossEncoder(**misspelt)
+    with pytest.raises(InvalidRequestError, match="threads"):
+        ResiftCrossEncoder(reranker=reranker, threads=1)
+    with pytest.raises(InvalidRequestError, match="threads"):
+        ResiftCrossEncoder(threads=0)
+
+
+def test_copies_work() -> None:
+    encoder = ResiftCrossEncoder(normalization="none")
+    expected = encoder.score(PAIRS)
+    assert copy.deepcopy(encoder).score(PAIRS) == expected
+    assert pickle.loads(pickle.dumps(encoder)).score(PAIRS) == expected
+
+
+def test_in_langchains_reranker(documents: list[Document]) -> None:
+    reranker = CrossEncoderReranker(model=ResiftCrossEncoder(), top_n=2)
+    kept = reranker.compress_documents(documents, SORT)
+    ranking = Reranker().rank(SORT, [each.page_content for each in documents], top_n=2)
+    assert kept == [documents[result.index] for result in ranking]
+    assert kept[0].id == "sort"
+    assert reranker.compress_documents([], SORT) == []
