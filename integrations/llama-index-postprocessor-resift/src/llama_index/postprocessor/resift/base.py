@@ -1,0 +1,232 @@
+"""``ResiftRerank``: nodes in, the most relevant of them out."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, Unpack
+
+from llama_index.core.bridge.pydantic import (
+    BaseModel,
+    PrivateAttr,
+    SerializationInfo,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+)
+from llama_index.core.callbacks import CallbackManager, CBEventType, EventPayload
+from llama_index.core.instrumentation import get_dispatcher  # type: ignore[attr-defined]
+from llama_index.core.instrumentation.events.rerank import ReRankEndEvent, ReRankStartEvent
+from llama_index.core.postprocessor.types import BaseNodePostprocessor
+from llama_index.core.schema import MetadataMode, NodeWithScore, QueryBundle
+from llama_index.postprocessor.resift.events import RerankTimingEvent
+from llama_index.postprocessor.resift.spans import PhaseSpans
+
+from resift import InvalidRequestError, Ranking, Reranker, RerankerOptions
+from resift.integration import DEFAULT_TOP_N, Integration
+
+RETRIEVAL_SCORE = "retrieval_score"
+
+dispatcher = get_dispatcher(__name__)
+
+
+class ResiftRerank(BaseNodePostprocessor):
+    """Keeps the nodes most relevant to the query, as a cross-encoder judges them.
+
+    Returns new ``NodeWithScore`` objects on copies of the nodes, best first, their ``score`` a
+    Python float; the nodes given are never changed. The options are fixed once it is made.
+
+    ``top_n``: how many nodes to keep, from 1; ``None`` keeps all. ``score_threshold``: keep scores
+    from this up, on the scale of ``normalization``, before ``top_n`` is applied.
+
+    The text scored is the node's content alone. ``metadata_fields``: names of metadata to put
+    before it, one ``name: value`` line each. ``metadata_mode``: score LlamaIndex's own rendering of
+    the node for that mode in place of the content alone; a ``MetadataMode`` or its value.
+
+    ``keep_retrieval_score``: put the score that a node came with, or ``None``, under
+    ``metadata["retrieval_score"]`` of the copy, left out of the text for embeddings and LLMs.
+
+    ``reranker``: a ready engine to share, or else ``options``: the keywords of
+    ``resift.Reranker``. Its ``on_timing`` isn't part of ``to_dict``; give it to ``from_dict``
+    again. Pickling keeps everything, and raises where a callback can't be pickled.
+
+    Raises ``resift.InvalidRequestError`` (a ``ValueError``) for an option that can't be, or for an
+    engine together with options; ``TypeError`` for an unknown option;
+    ``resift.BackendUnavailableError`` for a backend that isn't installed. Reranking raises what
+    ``resift.Reranker.rank`` does: ``InvalidRequestError`` for a missing or blank query, and
+    ``ModelError`` or ``NonFiniteScoreError``.
+    """
+
+    _integration: Integration = PrivateAttr()
+    _metadata_mode: MetadataMode = PrivateAttr()
+    _keep_retrieval_score: bool = PrivateAttr()
+
+    def __init__(
+        self,
+        *,
+        top_n: int | None = DEFAULT_TOP_N,
+        score_threshold: float | None = None,
+        metadata_fields: Sequence[str] = (),
+        metadata_mode: MetadataMode | str = MetadataMode.NONE,
+        keep_retrieval_score: bool = False,
+        reranker: Reranker | None = None,
+        callback_manager: CallbackManager | None = None,
+        **options: Unpack[RerankerOptions],
+    ) -> None:
+        super().__init__(callback_manager=callback_manager or CallbackManager())
+        if not isinstance(keep_retrieval_score, bool):
+            raise InvalidRequestError(
+                f"keep_retrieval_score must be a bool: {keep_retrieval_score!r}"
+            )
+        self._integration = Integration(
+            reranker=reranker,
+            top_n=top_n,
+            score_threshold=score_threshold,
+            metadata_fields=metadata_fields,
+            options=options,
+        )
+        self._metadata_mode = _metadata_mode(metadata_mode)
+        self._keep_retrieval_score = keep_retrieval_score
+
+    @classmethod
+    def class_name(cls) -> str:
+        """The name it is saved under."""
+        return "ResiftRerank"
+
+    @property
+    def reranker(self) -> Reranker:
+        """The engine, to be shared or warmed up."""
+        return self._integration.reranker
+
+    @dispatcher.span
+    def _postprocess_nodes(
+        self, nodes: list[NodeWithScore], query_bundle: QueryBundle | None = None
+    ) -> list[NodeWithScore]:
+        with self._reported(nodes, query_bundle) as kept:
+            ranking = self._integration.rank(
+                _query_str(query_bundle), self._texts(nodes), observer=self._phase_spans()
+            )
+            kept += self._select(nodes, ranking)
+        return kept
+
+    # Only overrides of abstract methods get their span without the decorator.
+    @dispatcher.span
+    async def _apostprocess_nodes(
+        self, nodes: list[NodeWithScore], query_bundle: QueryBundle | None = None
+    ) -> list[NodeWithScore]:
+        with self._reported(nodes, query_bundle) as kept:
+            ranking = await self._integration.arank(
+                _query_str(query_bundle), self._texts(nodes), observer=self._phase_spans()
+            )
+            kept += self._select(nodes, ranking)
+        return kept
+
+    @contextmanager
+    def _reported(
+        self, nodes: Sequence[NodeWithScore], query_bundle: QueryBundle | None
+    ) -> Iterator[list[NodeWithScore]]:
+        """Tell both event systems of the start, and of the end however it ends.
+
+        Gives the list to put the nodes kept into. Handlers may keep an event for later, so each
+        gets copies that nobody else changes.
+        """
+        kept: list[NodeWithScore] = []
+        model = self.reranker.options["model"]
+        limit = self._integration.top_n
+        top_n = len(nodes) if limit is None else int(limit)
+        given = _copies(nodes)
+        dispatcher.event(
+            ReRankStartEvent(
+                query=copy.deepcopy(query_bundle), nodes=given, top_n=top_n, model_name=model
+            )
+        )
+        try:
+            payload: dict[str, Any] = {
+                EventPayload.NODES: given,
+                EventPayload.MODEL_NAME: model,
+                EventPayload.QUERY_STR: _query_str(query_bundle),
+                EventPayload.TOP_K: top_n,
+            }
+            with self.callback_manager.event(CBEventType.RERANKING, payload=payload) as event:
+                yield kept
+                event.on_end(payload={EventPayload.NODES: _copies(kept)})
+        finally:
+            dispatcher.event(ReRankEndEvent(nodes=_copies(kept)))
+
+    def _phase_spans(self) -> PhaseSpans:
+        return PhaseSpans(dispatcher, type(self).__name__)
+
+    def _texts(self, nodes: Iterable[NodeWithScore]) -> list[Any]:
+        return [
+            self._integration.text(
+                scored.node.get_content(metadata_mode=self._metadata_mode), scored.node.metadata
+            )
+            for scored in nodes
+        ]
+
+    def _select(self, nodes: Sequence[NodeWithScore], ranking: Ranking) -> list[NodeWithScore]:
+        dispatcher.event(RerankTimingEvent.of(ranking))
+        kept = _copies(nodes[result.index] for result in ranking)
+        for scored, result in zip(kept, ranking, strict=True):
+            if self._keep_retrieval_score:
+                _keep_retrieval_score(scored)
+            scored.score = result.score
+        return kept
+
+    # In place of the fields that other components have.
+    @model_serializer(mode="wrap")
+    def custom_model_dump(
+        self, handler: SerializerFunctionWrapHandler, info: SerializationInfo
+    ) -> dict[str, Any]:
+        """The keywords that make this again, ``on_timing`` and ``callback_manager`` left out."""
+        options = self._integration.to_dict()
+        options.pop("on_timing", None)
+        return {
+            **super().custom_model_dump(handler, info),
+            **options,
+            "metadata_mode": self._metadata_mode.value,
+            "keep_retrieval_score": self._keep_retrieval_score,
+        }
+
+    # BaseComponent's own drop what can't be pickled, and then make a default object without it.
+    def __getstate__(self) -> dict[str, Any]:
+        return BaseModel.__getstate__(self)
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        BaseModel.__setstate__(self, state)
+
+    def __repr_args__(self) -> Iterable[tuple[str | None, Any]]:
+        return ((name, value) for name, value in self.to_dict().items() if name != "class_name")
+
+
+def _query_str(query_bundle: QueryBundle | None) -> Any:
+    # The engine refuses None, naming it, as any other query that isn't a str.
+    return None if query_bundle is None else query_bundle.query_str
+
+
+def _copies(nodes: Iterable[NodeWithScore]) -> list[NodeWithScore]:
+    return [_copy(scored) for scored in nodes]
+
+
+def _copy(scored: NodeWithScore) -> NodeWithScore:
+    # Vectors are long and never edited in place; an IndexNode may point to a whole index.
+    shared = (scored.node.embedding, getattr(scored.node, "obj", None))
+    return copy.deepcopy(scored, {id(it): it for it in shared})
+
+
+def _keep_retrieval_score(scored: NodeWithScore) -> None:
+    node = scored.node
+    # Retrievers may have assigned a numpy number, which isn't validated and breaks JSON later.
+    node.metadata[RETRIEVAL_SCORE] = None if scored.score is None else float(scored.score)
+    for keys in (node.excluded_embed_metadata_keys, node.excluded_llm_metadata_keys):
+        if RETRIEVAL_SCORE not in keys:
+            keys.append(RETRIEVAL_SCORE)
+
+
+def _metadata_mode(given: MetadataMode | str) -> MetadataMode:
+    try:
+        return MetadataMode(given)
+    except ValueError as error:
+        raise InvalidRequestError(
+            f"metadata_mode must be one of {[mode.value for mode in MetadataMode]}, not {given!r}"
+        ) from error

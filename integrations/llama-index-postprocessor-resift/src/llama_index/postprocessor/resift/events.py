@@ -1,0 +1,41 @@
+"""The event that says where a reranking spent its time."""
+
+from __future__ import annotations
+
+from llama_index.core.instrumentation.events import BaseEvent
+
+from resift import Ranking, TimingEvent
+
+
+class RerankTimingEvent(BaseEvent):
+    """``resift.TimingEvent`` as a LlamaIndex event: one flat record for each finished reranking.
+
+    Sent inside the postprocessor's span, between its ``ReRankStartEvent`` and ``ReRankEndEvent``.
+    Seconds on a monotonic clock, as in ``resift.Timings``; counts as in ``resift.Counts``.
+    """
+
+    model: str
+    revision: str | None
+    backend: str
+    precision: str | None
+    status: str
+    load: float
+    tokenize: float
+    infer: float
+    rank: float
+    total: float
+    documents: int
+    pairs: int
+    tokens: int
+    padded_tokens: int
+    truncated_documents: int
+
+    @classmethod
+    def class_name(cls) -> str:
+        """The name that handlers see."""
+        return "RerankTimingEvent"
+
+    @classmethod
+    def of(cls, ranking: Ranking) -> RerankTimingEvent:
+        """The event of the call that made this ranking."""
+        return cls(**TimingEvent.of(ranking).to_dict())
