@@ -1,0 +1,5 @@
+"""resift for Haystack: a ranker that runs cross-encoders, on any CPU, offline."""
+
+from haystack_integrations.components.rankers.resift.ranker import ResiftRanker
+
+__all__ = ["ResiftRanker"]

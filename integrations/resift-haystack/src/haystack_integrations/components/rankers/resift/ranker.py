@@ -1,0 +1,231 @@
+"""``ResiftRanker``: the engine as a Haystack component."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from copy import deepcopy
+from dataclasses import replace
+from typing import Any, Unpack
+
+from haystack import Document, component, default_from_dict, default_to_dict
+from haystack.tracing.tracer import tracer
+from haystack.utils import deserialize_callable, serialize_callable
+
+from resift import InvalidRequestError, Ranking, Reranker, RerankerOptions, TimingEvent
+from resift.integration import DEFAULT_TOP_N, Integration
+from resift.options import check_positive_int
+
+
+@component
+class ResiftRanker:
+    """
+    Ranks documents by their relevance to a query, with a cross-encoder.
+
+    The default model comes with the package: no download, no GPU and no API key. It is loaded by
+    `warm_up`, or else by the first run that has documents.
+
+    ### Usage example
+
+    ```python
+    from haystack import Document
+    from haystack_integrations.components.rankers.resift import ResiftRanker
+
+    ranker = ResiftRanker(top_k=1)
+    documents = [
+        Document(content="The museum is closed on Mondays."),
+        Document(content="Use sorted with a key function to sort a dictionary by value."),
+    ]
+    result = ranker.run(query="how do I sort a dictionary by value", documents=documents)
+    print(result["documents"][0].content)
+    # Use sorted with a key function to sort a dictionary by value.
+    ```
+
+    In a pipeline, each run puts its phase times (seconds) and counts on the component's tracing
+    span: `resift.tokenize`, `resift.infer`, `resift.total`, `resift.pairs` and the other fields of
+    `resift.TimingEvent`.
+    """
+
+    def __init__(
+        self,
+        *,
+        top_k: int | None = DEFAULT_TOP_N,
+        score_threshold: float | None = None,
+        metadata_fields: Sequence[str] = (),
+        reranker: Reranker | None = None,
+        **options: Unpack[RerankerOptions],
+    ) -> None:
+        """
+        Creates a ranker; loads no model yet.
+
+        :param top_k:
+            How many documents to return at most, from 1; `None` returns all.
+        :param score_threshold:
+            Return only documents with at least this score, on the scale of `normalization`.
+            Applied before `top_k`.
+        :param metadata_fields:
+            Names of `meta` entries to put before the content, one `name: value` line for each that
+            is there and not `None`. Without them the content alone is scored.
+        :param reranker:
+            A ready engine, to share one loaded model. A saved pipeline holds the options it was
+            made with.
+        :param options:
+            Instead of `reranker`, the keywords of `resift.Reranker`: `model`, `backend`, `device`,
+            `precision`, `max_length`, `max_batch_tokens`, `threads`, `normalization`,
+            `long_documents`, `revision`, `cache_dir`, `offline` and `on_timing`.
+
+        :raises resift.InvalidRequestError:
+            A `ValueError`: an option that can't be, or both `reranker` and `options`.
+        :raises resift.BackendUnavailableError:
+            If the backend isn't installed.
+        :raises TypeError:
+            If there is no such option.
+        """
+        _check_top_k(top_k)
+        self._integration = Integration(
+            reranker=reranker,
+            top_n=top_k,
+            score_threshold=score_threshold,
+            metadata_fields=metadata_fields,
+            options=options,
+        )
+        # Tracers look for the model's name here.
+        self.model: str = self._integration.reranker.options["model"]
+
+    def warm_up(self) -> None:
+        """
+        Loads the model, unless it is loaded.
+
+        :raises resift.ModelError:
+            If the model isn't there or can't be run.
+        """
+        self._integration.reranker.warm_up()
+
+    async def warm_up_async(self) -> None:
+        """
+        Loads the model in a worker thread, unless it is loaded.
+
+        :raises resift.ModelError:
+            If the model isn't there or can't be run.
+        """
+        await self._integration.reranker.awarm_up()
+
+    def to_dict(self) -> dict[str, Any]:
+        """
+        Serializes the component to a dictionary.
+
+        :returns:
+            Dictionary with serialized data.
+        :raises haystack.core.errors.SerializationError:
+            If `on_timing` isn't a function that can be imported.
+        """
+        parameters = self._integration.to_dict()
+        parameters["top_k"] = parameters.pop("top_n")
+        if "on_timing" in parameters:
+            parameters["on_timing"] = serialize_callable(parameters["on_timing"])
+        return default_to_dict(self, **parameters)
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> ResiftRanker:
+        """
+        Deserializes the component from a dictionary.
+
+        :param data:
+            Dictionary to deserialize from.
+        :returns:
+            Deserialized component.
+        :raises haystack.core.errors.DeserializationError:
+            If the dictionary is another component's, or `on_timing` may not be imported.
+        """
+        parameters = dict(data.get("init_parameters", {}))
+        if parameters.get("on_timing") is not None:
+            parameters["on_timing"] = deserialize_callable(parameters["on_timing"])
+        return default_from_dict(cls, {**data, "init_parameters": parameters})
+
+    @component.output_types(documents=list[Document])
+    def run(
+        self,
+        query: str,
+        documents: list[Document],
+        top_k: int | None = None,
+        score_threshold: float | None = None,
+    ) -> dict[str, list[Document]]:
+        """
+        Ranks documents by their relevance to the query.
+
+        :param query:
+            The query; not empty and not only white space.
+        :param documents:
+            The documents to rank; they are not changed. Duplicates are kept, and content that is
+            `None` is scored as the empty string.
+        :param top_k:
+            How many documents to return at most, from 1. `None` is as given at construction.
+        :param score_threshold:
+            Return only documents with at least this score. `None` is as given at construction.
+
+        :returns:
+            A dictionary with the key `documents`: copies, most relevant first, with the new score
+            as a `float` and `meta` of their own.
+
+        :raises resift.InvalidRequestError:
+            A `ValueError`: a query, document or option that can't be.
+        :raises resift.ModelError:
+            If the model isn't there or can't be run.
+        :raises resift.NonFiniteScoreError:
+            If the model gives NaN or infinity.
+        """
+        ranking = self._integration.rank(
+            query,
+            self._texts(documents),
+            top_n=_check_top_k(top_k),
+            score_threshold=score_threshold,
+        )
+        return _output(documents, ranking)
+
+    @component.output_types(documents=list[Document])
+    async def run_async(
+        self,
+        query: str,
+        documents: list[Document],
+        top_k: int | None = None,
+        score_threshold: float | None = None,
+    ) -> dict[str, list[Document]]:
+        """
+        `run` in a worker thread; cancelled, it stops after the batch it is at.
+
+        Parameters, result and errors are those of `run`.
+        """
+        ranking = await self._integration.arank(
+            query,
+            self._texts(documents),
+            top_n=_check_top_k(top_k),
+            score_threshold=score_threshold,
+        )
+        return _output(documents, ranking)
+
+    def _texts(self, documents: Sequence[Document]) -> list[Any]:
+        for index, document in enumerate(documents):
+            if not isinstance(document, Document):
+                raise InvalidRequestError(
+                    f"documents[{index}] must be a haystack.Document, not {type(document).__name__}"
+                )
+        return [self._integration.text(document.content, document.meta) for document in documents]
+
+
+def _check_top_k(top_k: int | None) -> int | None:
+    """Refuse what the engine would refuse, under the name that the caller knows."""
+    check_positive_int("top_k (resift's top_n)", top_k, "None")
+    return top_k
+
+
+def _output(documents: Sequence[Document], ranking: Ranking) -> dict[str, list[Document]]:
+    # Tracing may be off, or the tracer may not keep spans.
+    if span := tracer.current_span():
+        known = (item for item in TimingEvent.of(ranking).to_dict().items() if item[1] is not None)
+        span.set_tags({f"resift.{name}": value for name, value in known})
+    return {
+        "documents": [
+            # replace alone would share meta with the input.
+            replace(documents[r.index], score=r.score, meta=deepcopy(documents[r.index].meta))
+            for r in ranking
+        ]
+    }
