@@ -13,7 +13,7 @@ import sys
 
 from resift import Ranking, Reranker
 
-BUDGETS = (256, 512, 1024, 2048, 4096, 8192, 16384)
+BUDGETS = (64, 128, 256, 512, 1024, 2048, 4096)
 TEXT = """search engine query document index rank score relevance token batch model encoder vector
 memory thread latency cache window language passage answer question web page result click"""
 ROUNDS = 7

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -35,6 +37,9 @@ class LoadedModel:
     precision: str
     wider_backend: Callable[[], Backend]
     """The same model in float32: ``backend`` itself where it is that already."""
+    threads: int
+    pool: ThreadPoolExecutor
+    """Runs ``threads`` forward passes at a time, for all calls."""
     window: int
     """The longest pair the model was built for, in tokens."""
     max_length: int
@@ -56,10 +61,11 @@ class LoadedModel:
         family = find_family(files.config, card.family if card else None, files.name)
         window = card.window if card else family.window(files.config)
 
+        threads = options.threads or available_threads()
+
         def open_backend(precision: str | None) -> tuple[Backend, str]:
             path, stored = files.artifact(BACKENDS[backend].format, precision)
-            threads = options.threads or available_threads()
-            return backend_class(backend)(path, device=options.device, threads=threads), stored
+            return backend_class(backend)(path, device=options.device), stored
 
         opened, precision = open_backend(options.precision)
         return cls(
@@ -69,6 +75,8 @@ class LoadedModel:
             backend=opened,
             precision=precision,
             wider_backend=lambda: opened if precision == "fp32" else open_backend("fp32")[0],
+            threads=threads,
+            pool=ThreadPoolExecutor(threads, thread_name_prefix="resift"),
             window=window,
             max_length=card.max_length
             if card
@@ -88,8 +96,27 @@ class LoadedModel:
             query, texts, max_length=max_length, long_documents=options.long_documents
         )
 
-    def logits(self, pairs: Sequence[Pair]) -> NDArray[np.float32]:
-        """One forward pass: ``float32 [len(pairs)]``, computed again in float32 if not finite."""
+    def logits(
+        self, batches: Iterable[Sequence[Pair]]
+    ) -> Generator[NDArray[np.float32], None, None]:
+        """Forward each batch once: ``float32 [len(batch)]`` in the order given.
+
+        ``threads`` batches run at a time, each on one thread. Calls that share the model take
+        turns: each has only so many batches waiting.
+        """
+        waiting: deque[Future[NDArray[np.float32]]] = deque()
+        try:
+            for batch in batches:
+                waiting.append(self.pool.submit(self._forward, batch))
+                if len(waiting) > 2 * self.threads:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            for future in waiting:
+                future.cancel()
+
+    def _forward(self, pairs: Sequence[Pair]) -> NDArray[np.float32]:
         batch = self.tokenizer.collate(pairs)
         logits = self.family.logits(self.backend.forward(batch))
         if not np.isfinite(logits).all():

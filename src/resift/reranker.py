@@ -34,7 +34,7 @@ from resift.tokenization import TokenizedRequest
 
 Documents = Iterable[str | None]
 
-DEFAULT_MAX_BATCH_TOKENS = 1024
+DEFAULT_MAX_BATCH_TOKENS = 256
 """Padded tokens of one forward pass; measured in benchmarks/NOTES.md."""
 
 _NOTHING = Counts()
@@ -51,8 +51,9 @@ class Reranker:
     ``offline=None`` asks ``RESIFT_OFFLINE`` and ``HF_HUB_OFFLINE``.
 
     ``backend``: ``"auto"`` or a name of ``resift.backends.BACKENDS``; ``device`` and ``precision``
-    default to the backend's and the model's. ``threads`` defaults to the CPUs that the process may
-    use. ``max_batch_tokens`` bounds the padded tokens of one forward pass, and so memory.
+    default to the backend's and the model's. ``threads``, by default the CPUs that the process may
+    use, is how many forward passes run at a time. ``max_batch_tokens`` bounds the padded tokens of
+    one, and so memory.
 
     ``normalization``, ``score_threshold``, ``max_length`` and ``long_documents`` are defaults for
     ``rank``, where they are described. ``on_timing`` gets one ``TimingEvent`` after each call that

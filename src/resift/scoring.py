@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 
 import numpy as np
@@ -43,11 +44,13 @@ def score_requests(
     logits = np.empty(len(pairs), dtype=np.float32)
     done = 0
     progress(done, len(pairs))
-    for batch in plan_batches(lengths.tolist(), max_batch_tokens):
-        logits[batch] = model.logits([pairs[i] for i in batch])
-        padded[batch] = lengths[batch].max()
-        done += len(batch)
-        progress(done, len(pairs))
+    batches = plan_batches(lengths.tolist(), max_batch_tokens)
+    with closing(model.logits([pairs[i] for i in batch] for batch in batches)) as forwarded:
+        for batch, batch_logits in zip(batches, forwarded, strict=True):
+            logits[batch] = batch_logits
+            padded[batch] = lengths[batch].max()
+            done += len(batch)
+            progress(done, len(pairs))
 
     scored, start = [], 0
     for request in requests:

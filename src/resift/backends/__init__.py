@@ -18,10 +18,11 @@ from resift.tokenization import Batch
 class Backend(Protocol):
     """A loaded model on a device. It knows nothing of queries or ranking.
 
-    Made from the model's file, a device, a number of threads; safe to share between threads.
+    Made from the model's file and a device. A forward pass uses the calling thread alone; several
+    threads may run one at a time each.
     """
 
-    def __init__(self, path: Path, *, device: str | None, threads: int) -> None: ...
+    def __init__(self, path: Path, *, device: str | None) -> None: ...
 
     def forward(self, batch: Batch) -> NDArray[np.float32]:
         """``[batch, length]`` token ids to the model's outputs, ``float32 [batch, labels]``."""

@@ -51,13 +51,14 @@ if hasattr(os, "register_at_fork"):
 class OnnxBackend:
     """An ONNX graph that takes some of ``Batch``'s arrays by name and gives logits first."""
 
-    def __init__(self, path: Path, *, device: str | None, threads: int) -> None:
+    def __init__(self, path: Path, *, device: str | None) -> None:
         if device not in (None, "cpu"):
             raise BackendUnavailableError(
                 f"backend 'onnx' runs on device 'cpu', not {device!r}; leave device out"
             )
         options = ort.SessionOptions()
-        options.intra_op_num_threads = threads
+        # Two passes on a thread each are faster than one pass on two: benchmarks/NOTES.md.
+        options.intra_op_num_threads = 1
         options.inter_op_num_threads = 1
         # Warnings about graphs go to standard error; faults are raised.
         options.log_severity_level = 3
