@@ -69,7 +69,7 @@ def test_all(arguments: Sequence[str]) -> None:
     run(python, "-m", "ruff", "check", "--quiet")
     run(python, "-m", "ruff", "format", "--check", "--quiet")
     sources = [f"{path}/src" for path in INTEGRATIONS]
-    run(python, "-m", "mypy", "src", "tests", "examples", "dev.py", *sources)
+    run(python, "-m", "mypy", "src", "tests", "examples", "benchmarks", "dev.py", *sources)
     for path in INTEGRATIONS:
         run(python, "-m", "mypy", f"{path}/tests")
     run(python, "-m", "pytest", *arguments)

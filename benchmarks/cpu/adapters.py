@@ -1,0 +1,291 @@
+"""How each library is called, and where its tokenizer and its model are timed.
+
+Libraries are imported by name because no environment has all of them.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import time
+from collections.abc import Callable, Mapping, Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import Any, Protocol
+
+from prepare import FLASHRANK_NAME
+
+
+class Meter:
+    """What one ranking spent where, in seconds and tokens."""
+
+    def __init__(self) -> None:
+        self.reset()
+
+    def reset(self) -> None:
+        """Before each ranking."""
+        self.tokenize = self.infer = 0.0
+        self.tokens = self.padded_tokens = 0
+
+    def timed(self, phase: str, function: Callable[..., Any]) -> Callable[..., Any]:
+        """``function``, its time added to ``phase``."""
+
+        @functools.wraps(function)
+        def call(*arguments: Any, **keywords: Any) -> Any:
+            start = time.perf_counter()
+            result = function(*arguments, **keywords)
+            setattr(self, phase, getattr(self, phase) + time.perf_counter() - start)
+            return result
+
+        return call
+
+    def model(self, function: Callable[..., Any], mask: Callable[..., Any]) -> Callable[..., Any]:
+        """``function``, timed as inference; ``mask`` finds the attention mask in what it gets."""
+        timed = self.timed("infer", function)
+
+        def call(*arguments: Any, **keywords: Any) -> Any:
+            given = mask(*arguments, **keywords)
+            self.tokens += int(given.sum())
+            self.padded_tokens += given.shape[0] * given.shape[1]
+            return timed(*arguments, **keywords)
+
+        return call
+
+
+class Adapter(Protocol):
+    """A library with its model loaded."""
+
+    def rank(self, query: str, documents: Sequence[str]) -> Any:
+        """What a user of the library would call: this is timed."""
+
+    def scores(self, ranked: Any) -> list[float]:
+        """The scores in what ``rank`` gave, in the order of the documents."""
+
+
+class _Proxy:
+    """An object with one method replaced, for classes whose instances can't be changed."""
+
+    def __init__(self, target: Any, **methods: Callable[..., Any]) -> None:
+        self._target = target
+        vars(self).update(methods)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._target, name)
+
+
+def _session(session: Any, meter: Meter) -> _Proxy:
+    """An ONNX Runtime session that is timed."""
+    run = meter.model(session.run, lambda names, feed, *rest: feed["attention_mask"])  # noqa: ARG005
+    return _Proxy(session, run=run)
+
+
+def _in_input_order(pairs: Sequence[tuple[int, float]]) -> list[float]:
+    return [float(score) for _, score in sorted(pairs)]
+
+
+class _FlashRank:
+    """All documents in one batch, padded to the longest; int8 as its own models are."""
+
+    def __init__(self, model: Path, threads: int, options: Mapping[str, str], meter: Meter) -> None:
+        del options
+        ranker = import_module("flashrank.Ranker")
+        _limit_threads(ranker, threads)
+        self._request = ranker.RerankRequest
+        self._ranker = ranker.Ranker(FLASHRANK_NAME, cache_dir=str(model / "flashrank"))
+        _time_flashrank(self._ranker, meter)
+
+    def rank(self, query: str, documents: Sequence[str]) -> Any:
+        passages = [{"id": index, "text": text} for index, text in enumerate(documents)]
+        return self._ranker.rerank(self._request(query=query, passages=passages))
+
+    def scores(self, ranked: Any) -> list[float]:
+        return _in_input_order([(passage["id"], passage["score"]) for passage in ranked])
+
+
+def _limit_threads(ranker: Any, threads: int) -> None:
+    # FlashRank has no option for it: its session takes all cores of the machine.
+    options = ranker.ort.SessionOptions()
+    options.intra_op_num_threads = threads
+    session = functools.partial(ranker.ort.InferenceSession, sess_options=options)
+    ranker.ort = _Proxy(ranker.ort, InferenceSession=session)
+
+
+def _time_flashrank(ranker: Any, meter: Meter) -> None:
+    encode = meter.timed("tokenize", ranker.tokenizer.encode_batch)
+    ranker.tokenizer = _Proxy(ranker.tokenizer, encode_batch=encode)
+    ranker.session = _session(ranker.session, meter)
+
+
+class _SentenceTransformers:
+    """Batches of 32, longest first, which are its defaults."""
+
+    def __init__(self, model: Path, threads: int, options: Mapping[str, str], meter: Meter) -> None:
+        backend = options["backend"]
+        library = import_module("sentence_transformers")
+        _torch_threads(threads)
+        arguments: dict[str, Any] = {}
+        if backend == "torch":
+            arguments["dtype"] = options["dtype"]
+        else:
+            arguments["file_name"] = options["file"]
+        if backend == "onnx":
+            session = import_module("onnxruntime").SessionOptions()
+            session.intra_op_num_threads = threads
+            arguments |= {"provider": "CPUExecutionProvider", "session_options": session}
+        if backend == "openvino":
+            arguments["ov_config"] = {"INFERENCE_NUM_THREADS": str(threads)}
+            if "hint" in options:
+                arguments["ov_config"]["INFERENCE_PRECISION_HINT"] = options["hint"]
+        self._model = library.CrossEncoder(
+            str(model), backend=backend, device="cpu", model_kwargs=arguments
+        )
+        _time_cross_encoder(self._model, meter)
+
+    def rank(self, query: str, documents: Sequence[str]) -> Any:
+        return self._model.rank(query, list(documents))
+
+    def scores(self, ranked: Any) -> list[float]:
+        return _in_input_order([(result["corpus_id"], result["score"]) for result in ranked])
+
+
+def _time_cross_encoder(model: Any, meter: Meter) -> None:
+    model.preprocess = meter.timed("tokenize", model.preprocess)
+    model.forward = meter.model(model.forward, lambda features, **_: features["attention_mask"])
+
+
+class _FastEmbed:
+    """Batches of 64 in the order given, each padded to its longest."""
+
+    def __init__(self, model: Path, threads: int, options: Mapping[str, str], meter: Meter) -> None:
+        cross_encoder = import_module("fastembed.rerank.cross_encoder").TextCrossEncoder
+        description = import_module("fastembed.common.model_description")
+        cross_encoder.add_custom_model(
+            model="local/model",
+            sources=description.ModelSource(hf="local/model"),
+            model_file=options["file"],
+        )
+        self._model = cross_encoder("local/model", threads=threads, specific_model_path=str(model))
+        inner = self._model.model
+        inner.tokenize = meter.timed("tokenize", inner.tokenize)
+        inner.model = _session(inner.model, meter)
+
+    def rank(self, query: str, documents: Sequence[str]) -> Any:
+        return list(self._model.rerank(query, documents))
+
+    def scores(self, ranked: Any) -> list[float]:
+        return [float(score) for score in ranked]
+
+
+class _Rerankers:
+    """``rerankers`` over FlashRank or over transformers (batches of 16 in the order given)."""
+
+    def __init__(
+        self, model: Path, threads: int, options: Mapping[str, str], meter: Meter, *, kind: str
+    ) -> None:
+        del options
+        library = import_module("rerankers")
+        arguments: dict[str, Any] = {"verbose": 0}
+        name = str(model)
+        if kind == "flashrank":
+            _limit_threads(import_module("flashrank.Ranker"), threads)
+            name, arguments["cache_dir"] = FLASHRANK_NAME, str(model / "flashrank")
+        else:
+            _torch_threads(threads)
+            arguments["device"] = "cpu"
+        self._ranker = library.Reranker(name, model_type=_RERANKERS_TYPES[kind], **arguments)
+        if kind == "flashrank":
+            _time_flashrank(self._ranker.model, meter)
+        else:
+            self._ranker.tokenize = meter.timed("tokenize", self._ranker.tokenize)
+            inner = self._ranker.model
+            inner.forward = meter.model(inner.forward, lambda **given: given["attention_mask"])
+
+    def rank(self, query: str, documents: Sequence[str]) -> Any:
+        return self._ranker.rank(query=query, docs=list(documents))
+
+    def scores(self, ranked: Any) -> list[float]:
+        return _in_input_order([(each.document.doc_id, each.score) for each in ranked.results])
+
+
+_RERANKERS_TYPES = {"flashrank": "flashrank", "transformers": "cross-encoder"}
+
+
+class _Resift:
+    """Ours. It reports its own phases."""
+
+    def __init__(self, model: Path, threads: int, options: Mapping[str, str], meter: Meter) -> None:
+        self._meter = meter
+        self._reranker = import_module("resift").Reranker(
+            model, backend=options["backend"], precision=options["precision"], threads=threads
+        )
+        self._reranker.warm_up()
+
+    def rank(self, query: str, documents: Sequence[str]) -> Any:
+        return self._reranker.rank(query, documents)
+
+    def scores(self, ranked: Any) -> list[float]:
+        timings, counts, meter = ranked.timings, ranked.counts, self._meter
+        meter.tokenize, meter.infer = timings.tokenize, timings.infer
+        meter.tokens, meter.padded_tokens = counts.tokens, counts.padded_tokens
+        return _in_input_order([(result.index, result.logit) for result in ranked])
+
+
+class _Reference:
+    """The model in float32 as its makers would run it, one document at a time: never timed."""
+
+    def __init__(self, model: Path, threads: int, options: Mapping[str, str], meter: Meter) -> None:
+        del options, meter
+        transformers = import_module("transformers")
+        self._torch = _torch_threads(threads)
+        self._tokenizer = transformers.AutoTokenizer.from_pretrained(model)
+        automatic = transformers.AutoModelForSequenceClassification
+        self._model = automatic.from_pretrained(model, dtype="float32").eval()
+
+    def rank(self, query: str, documents: Sequence[str]) -> Any:
+        with self._torch.inference_mode():
+            return [
+                float(
+                    self._model(
+                        **self._tokenizer(query, document, truncation=True, return_tensors="pt")
+                    ).logits[0, 0]
+                )
+                for document in documents
+            ]
+
+    def scores(self, ranked: Any) -> list[float]:
+        return list(ranked)
+
+    def lengths(self, query: str, documents: Sequence[str]) -> list[int]:
+        """Tokens of each pair after truncation."""
+        pairs = self._tokenizer([query] * len(documents), list(documents), truncation=True)
+        return [len(ids) for ids in pairs["input_ids"]]
+
+
+def _torch_threads(threads: int) -> Any:
+    torch = import_module("torch")
+    torch.set_num_threads(threads)
+    return torch
+
+
+ADAPTERS: dict[str, Callable[[Path, int, Mapping[str, str], Meter], Adapter]] = {
+    "flashrank": _FlashRank,
+    "sentence-transformers": _SentenceTransformers,
+    "fastembed": _FastEmbed,
+    "rerankers-flashrank": functools.partial(_Rerankers, kind="flashrank"),
+    "rerankers-transformers": functools.partial(_Rerankers, kind="transformers"),
+    "resift": _Resift,
+    "reference": _Reference,
+}
+
+
+def limit_process(threads: int) -> None:
+    """The same processors for everybody, and no network; before any library is imported."""
+    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "RAYON_NUM_THREADS"):
+        os.environ[name] = str(threads)
+    for name in ("HF_HUB_OFFLINE", "HF_HUB_DISABLE_TELEMETRY", "ORT_DISABLE_TELEMETRY"):
+        os.environ[name] = "1"
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:threads])
+    if Path("/proc/self/oom_score_adj").exists():
+        # Some put a whole request into one batch. Where memory runs out, that one is to end.
+        Path("/proc/self/oom_score_adj").write_text("1000")

@@ -1,0 +1,96 @@
+"""The driver's end of a worker process."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import IO, Any
+
+from systems import System
+
+HERE = Path(__file__).resolve().parent
+
+
+class WorkerError(Exception):
+    """A worker that couldn't load its model, or ended."""
+
+
+class Worker:
+    """A system that is loaded and waits."""
+
+    def __init__(self, system: System, python: Path, model: Path, threads: int, log: Path) -> None:
+        command = [str(python), str(HERE / "worker.py"), system.adapter, str(model), str(threads)]
+        self._started = time.perf_counter()
+        self._log = log.open("a")
+        self._process = subprocess.Popen(
+            [*command, json.dumps(dict(system.options))],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._log,
+            text=True,
+        )
+        self.loaded = self._read()["memory"]
+        """Memory, in bytes."""
+
+    def rank(self, query: str, documents: list[str]) -> dict[str, Any]:
+        """One ranking and what it took."""
+        return self._ask(query=query, documents=documents)
+
+    def lengths(self, query: str, documents: list[str]) -> list[int]:
+        """Tokens of each pair; the reference alone knows them."""
+        lengths: list[int] = self._ask(query=query, documents=documents, lengths=True)["lengths"]
+        return lengths
+
+    def since_start(self) -> float:
+        """Seconds since the process was started."""
+        return time.perf_counter() - self._started
+
+    def processor_seconds(self) -> float:
+        """What all its threads have used so far."""
+        path = Path(f"/proc/{self._process.pid}/stat")
+        if not path.exists():
+            return 0.0
+        # The second field is a name in brackets; user and system time are the 14th and 15th.
+        fields = path.read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def close(self) -> None:
+        """End the process and wait for it."""
+        # What was not written to one that has ended never will be.
+        with suppress(BrokenPipeError):
+            _pipe(self._process.stdin).close()
+        try:
+            self._process.wait(timeout=10)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        _pipe(self._process.stdout).close()
+        self._log.close()
+
+    def _ask(self, **request: Any) -> dict[str, Any]:
+        with suppress(BrokenPipeError):
+            stdin = _pipe(self._process.stdin)
+            stdin.write(json.dumps(request) + "\n")
+            stdin.flush()
+        return self._read()
+
+    def _read(self) -> dict[str, Any]:
+        line = _pipe(self._process.stdout).readline()
+        answer: dict[str, Any] = json.loads(line) if line else {}
+        if "error" in answer:
+            self.close()
+            raise WorkerError(answer["error"])
+        if not answer:
+            raise WorkerError(
+                f"ended with status {self._process.wait()}; see {Path(self._log.name).name}"
+            )
+        return answer
+
+
+def _pipe(stream: IO[str] | None) -> IO[str]:
+    assert stream is not None
+    return stream
