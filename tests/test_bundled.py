@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+import shutil
 from hashlib import sha256
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from resift import Reranker
+from resift import Reranker, UnsupportedModelError
 from resift.models import BUNDLED
 from resift.testing import TEXTS, texts_strategy
 
@@ -53,6 +55,33 @@ def test_neighbours_batches_and_padding_change_nothing(texts: list[str], budget:
 @pytest.mark.parametrize("query", ["\x00", "\u200b", "\ufeff?", "[SEP]", "[CLS] [SEP] [PAD]"])
 def test_queries_without_words_give_finite_logits(query: str) -> None:
     assert len(reranker.rank(query, ["", "text", "[SEP] [SEP]"])) == 3
+
+
+@pytest.fixture
+def copied(tmp_path: Path) -> Path:
+    return Path(shutil.copytree(FOLDER, tmp_path / "model"))
+
+
+def test_wrong_golden_pairs_are_refused(copied: Path) -> None:
+    golden = json.loads((copied / "golden.json").read_text())
+    for pair in golden["pairs"]:
+        pair["logit"] += 2 * golden["tolerance"]
+    (copied / "golden.json").write_text(json.dumps(golden))
+    with pytest.raises(UnsupportedModelError, match="golden"):
+        Reranker(copied).warm_up()
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"model_sha256": "x", "tolerance": "y"}'])
+def test_a_broken_golden_file_is_refused(copied: Path, content: str) -> None:
+    (copied / "golden.json").write_text(content)
+    with pytest.raises(UnsupportedModelError, match=r"golden\.json"):
+        Reranker(copied).warm_up()
+
+
+def test_golden_pairs_of_other_weights_are_not_asked(copied: Path) -> None:
+    golden = {**GOLDEN, "model_sha256": "0" * 64, "pairs": [{**GOLDEN["pairs"][0], "logit": 99}]}
+    (copied / "golden.json").write_text(json.dumps(golden))
+    Reranker(copied).warm_up()
 
 
 def test_relevance_comes_first() -> None:

@@ -16,6 +16,7 @@ from resift.backends.threads import available_threads
 from resift.errors import InvalidRequestError
 from resift.families import Family, find_family
 from resift.models import ModelFiles, find_model
+from resift.models.card import Artifact, Golden
 from resift.options import LoadOptions, RankOptions
 from resift.request import Request
 from resift.tokenization import Pair, PairTokenizer, TokenizedRequest
@@ -35,6 +36,8 @@ class LoadedModel:
     tokenizer: PairTokenizer
     backend: Backend
     precision: str
+    golden: Golden | None
+    """What the weights must give, if their maker said."""
     wider_backend: Callable[[], Backend]
     """The same model in float32: ``backend`` itself where it is that already."""
     threads: int
@@ -63,17 +66,19 @@ class LoadedModel:
 
         threads = options.threads or available_threads()
 
-        def open_backend(precision: str | None) -> tuple[Backend, str]:
-            path, stored = files.artifact(BACKENDS[backend].format, precision)
-            return backend_class(backend)(path, device=options.device), stored
+        def open_backend(precision: str | None) -> tuple[Backend, Artifact]:
+            path, artifact = files.artifact(BACKENDS[backend].format, precision)
+            return backend_class(backend)(path, device=options.device), artifact
 
-        opened, precision = open_backend(options.precision)
+        opened, artifact = open_backend(options.precision)
+        precision = artifact.precision
         return cls(
             files=files,
             family=family,
             tokenizer=PairTokenizer(files.tokenizer, pad_token_id=files.pad_token_id),
             backend=opened,
             precision=precision,
+            golden=files.golden(artifact),
             wider_backend=lambda: opened if precision == "fp32" else open_backend("fp32")[0],
             threads=threads,
             pool=ThreadPoolExecutor(threads, thread_name_prefix="resift"),

@@ -29,6 +29,7 @@ from resift.ranking import Counts, RankedDocument, Ranking, Timings
 from resift.request import Request
 from resift.scoring import ScoredRequest, score_requests
 from resift.selection import select_documents
+from resift.selftest import check_golden
 from resift.telemetry import Observer, Stopwatch, TimingEvent
 from resift.tokenization import TokenizedRequest
 
@@ -269,7 +270,9 @@ class Reranker:
             with watch.phase("load"), state.lock:
                 # Another thread may have loaded it while this one waited.
                 if state.model is None:
-                    state.model = LoadedModel.load(self._backend, self._load_options)
+                    model = LoadedModel.load(self._backend, self._load_options)
+                    check_golden(model)
+                    state.model = model
         return state.model
 
     def _select(

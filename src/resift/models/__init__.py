@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from resift.errors import BackendUnavailableError, ModelNotFoundError, UnsupportedModelError
-from resift.models.card import USUAL_ARTIFACTS, Card
+from resift.models.card import USUAL_ARTIFACTS, Artifact, Card, Golden
 from resift.models.hub import download
 
 BUNDLED = Path(__file__).parent.parent / "bundled"
@@ -48,8 +48,19 @@ class ModelFiles:
         # transformers writes 1e30 for "no limit known".
         return int(length) if isinstance(length, (int, float)) and length < 1e9 else None
 
-    def artifact(self, format: str, precision: str | None) -> tuple[Path, str]:  # noqa: A002
-        """The weights in a format, and their precision: the one asked for, else the first.
+    def golden(self, artifact: Artifact) -> Golden | None:
+        """The golden pairs of these weights, where the model has them.
+
+        Raises ``UnsupportedModelError`` where ``golden.json`` is damaged.
+        """
+        path = self.folder / "golden.json"
+        if artifact.sha256 is None or not path.is_file():
+            return None
+        golden = Golden.parse(_read_json(path), path)
+        return golden if golden.model_sha256 == artifact.sha256 else None
+
+    def artifact(self, format: str, precision: str | None) -> tuple[Path, Artifact]:  # noqa: A002
+        """The weights in a format: of the precision asked for, else the first.
 
         Raises ``BackendUnavailableError`` where the model has none, ``UnsupportedModelError``
         where the file's sha256 isn't the card's.
@@ -61,7 +72,7 @@ class ModelFiles:
             if precision in (None, artifact.precision):
                 path = _required(self.folder / artifact.file, self.name)
                 _check_digest(path, artifact.sha256)
-                return path, artifact.precision
+                return path, artifact
         raise BackendUnavailableError(
             f"{self.name} has no {format} weights in precision {precision or 'any'}; "
             f"{self.folder} has {[a.precision for a in usable] or 'none'}. Leave precision out to "

@@ -68,3 +68,42 @@ class Card:
             )
         except KeyError as error:
             raise UnsupportedModelError(f"{path} is not a model card: it lacks {error}") from error
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class GoldenPair:
+    """One pair and the logit that its maker measured."""
+
+    query: str
+    document: str
+    logit: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Golden:
+    """``golden.json``: logits that the weights with this sha256 must give on every machine."""
+
+    model_sha256: str
+    tolerance: float
+    pairs: tuple[GoldenPair, ...]
+
+    @classmethod
+    def parse(cls, content: Mapping[str, Any], path: Path) -> Golden:
+        """Raises ``UnsupportedModelError`` for a file that isn't one."""
+        try:
+            return cls(
+                model_sha256=str(content["model_sha256"]),
+                tolerance=float(content["tolerance"]),
+                pairs=tuple(
+                    GoldenPair(
+                        query=str(pair["query"]),
+                        document=str(pair["document"]),
+                        logit=float(pair["logit"]),
+                    )
+                    for pair in content["pairs"]
+                ),
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise UnsupportedModelError(
+                f"{path} is not a file of golden pairs: {error!r}; install the model again"
+            ) from error
