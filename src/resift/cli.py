@@ -1,4 +1,4 @@
-"""The command line: ``resift rank``."""
+"""The command line: ``resift rank`` and ``resift export``."""
 
 from __future__ import annotations
 
@@ -37,19 +37,31 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit status that ``--help`` lists."""
     parsed = _parser().parse_args(arguments)
     try:
-        ranking, documents = _rank(parsed)
+        return int(parsed.run(parsed))
     except (InvalidRequestError, OSError, UnicodeDecodeError) as error:
         sys.stderr.write(f"resift: {error}\n")
         return EXIT_USAGE
     except ResiftError as error:
         sys.stderr.write(f"resift: {error}\n")
         return EXIT_FAILED
-    write = {"table": _write_table, "json": _write_json}[parsed.format]
-    write(sys.stdout, ranking, documents)
-    return EXIT_OK if ranking else EXIT_NOTHING_KEPT
 
 
-def _rank(parsed: argparse.Namespace) -> tuple[Ranking, list[str]]:
+def _export(parsed: argparse.Namespace) -> int:
+    # It imports a package that only this command needs.
+    from resift.export import export
+
+    card = export(parsed.model, parsed.out, parsed.precision, parsed.calibration)
+    measured = card["metrics"]["calibration"]
+    sys.stdout.write(
+        f"{parsed.out}: {parsed.precision}, attention {card['attention']}; of "
+        f"{measured['pairs']} pairs, logits within {measured['max_logit_difference']:.2g} of the "
+        f"source's, Kendall's tau {measured['kendall_tau']:.3f}; neighbours move them by "
+        f"{measured['neighbour_difference']:.2g}\n"
+    )
+    return EXIT_OK
+
+
+def _rank(parsed: argparse.Namespace) -> int:
     query, documents = _read_request(parsed)
     reranker = Reranker(
         parsed.model,
@@ -73,7 +85,9 @@ def _rank(parsed: argparse.Namespace) -> tuple[Ranking, list[str]]:
             score_threshold=parsed.score_threshold,
             observer=progress,
         )
-    return ranking, documents
+    write = {"table": _write_table, "json": _write_json}[parsed.format]
+    write(sys.stdout, ranking, documents)
+    return EXIT_OK if ranking else EXIT_NOTHING_KEPT
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -86,6 +100,7 @@ def _parser() -> argparse.ArgumentParser:
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    rank.set_defaults(run=_rank)
     rank.add_argument("texts", nargs="*", metavar="TEXT", help="the query, then documents")
     query = rank.add_mutually_exclusive_group()
     query.add_argument("-q", "--query", help="the query; then all TEXTs are documents")
@@ -119,7 +134,26 @@ def _parser() -> argparse.ArgumentParser:
     rank.add_argument("--revision", help="of a model from the hub")
     rank.add_argument("--cache-dir", help="for models from the hub")
     rank.add_argument("--offline", action="store_true", default=None, help="open no connection")
+    _add_export(commands.add_parser("export", help="prepare a model of transformers for resift"))
     return parser
+
+
+def _add_export(export: argparse.ArgumentParser) -> None:
+    export.set_defaults(run=_export)
+    export.add_argument("model", metavar="MODEL", help="a folder or a hub name")
+    export.add_argument("out", metavar="OUT", help="the folder to write, which is new or empty")
+    export.add_argument(
+        "--precision",
+        choices=["fp32", "bf16", "int8"],
+        default="fp32",
+        help="of matrix products (default: %(default)s)",
+    )
+    export.add_argument(
+        "--calibration",
+        metavar="FILE",
+        help='JSON lines to verify on: {"query": …, "documents": […], "grades": […]}, the grades '
+        "being optional (default: a small English set)",
+    )
 
 
 def _read_request(parsed: argparse.Namespace) -> tuple[str, list[str]]:

@@ -1,0 +1,190 @@
+"""Prepare a cross-encoder of transformers for resift: export, fuse, quantise, verify, describe.
+
+Needs ``pip install resift[export]``, which nothing else in resift does.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from hashlib import file_digest
+from importlib.metadata import version
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+
+from resift import __version__
+from resift.errors import BackendUnavailableError, InvalidRequestError, UnsupportedModelError
+from resift.export.calibration import GOLDEN, Group, built_in, read_groups
+from resift.export.graph import Libraries, count_attention, save, trace
+from resift.export.int8 import row_int8
+from resift.export.source import Source
+from resift.export.verify import Measured, Scorer, measure, round_up
+
+__all__ = ["export"]
+
+_logger = logging.getLogger(__name__)
+
+# The length that most cross-encoders were trained at.
+_DEFAULT_MAX_LENGTH = 512
+# More than rounding explains, so the graph is wrong: shares of the largest logit, or of 1.
+_FUSED_FAULT = 1e-4
+_FAULT = {"fp32": 1e-3, "int8": 0.5}
+_NEIGHBOUR_FAULT = {"fp32": 1e-4, "int8": 1e-3}
+_TOOLS = ("torch", "transformers", "onnx", "onnxruntime", "numpy", "tokenizers")
+
+
+def export(
+    model: str | os.PathLike[str],
+    out: str | os.PathLike[str],
+    precision: str = "fp32",
+    calibration: str | os.PathLike[str] | None = None,
+) -> dict[str, Any]:
+    """Write ``model`` to the new folder ``out``, which ``Reranker(out)`` reads; returns its card.
+
+    ``model`` is a folder or a hub name that transformers reads. ``precision`` is ``"fp32"`` or
+    ``"int8"``; beside int8 weights, float32 ones are written for batches that come out as NaN.
+    ``calibration`` is a file of JSON lines, ``{"query": …, "documents": […], "grades": […]}``, the
+    grades being optional; without it, a small English set is used. ``out`` appears whole or not at
+    all.
+
+    Raises ``InvalidRequestError`` for a wrong argument or file, ``BackendUnavailableError`` for
+    bf16 and where the extra isn't installed, ``ModelNotFoundError``, and ``UnsupportedModelError``
+    for a model of another kind or whose export doesn't compute what the source does.
+    """
+    _check_precision(precision)
+    target = Path(out)
+    if target.exists() and not (target.is_dir() and not any(target.iterdir())):
+        raise InvalidRequestError(f"{target} exists already; expected a new or an empty folder")
+    groups = built_in() if calibration is None else read_groups(Path(calibration))
+    libraries = Libraries.load()
+    source = Source.load(libraries, model)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(prefix=f".{target.name}-", dir=target.parent) as parent:
+        folder = Path(parent, "model")
+        folder.mkdir()
+        card = _write(libraries, source, folder, precision, groups)
+        if target.exists():
+            target.rmdir()
+        folder.rename(target)
+    return card
+
+
+def _check_precision(precision: str) -> None:
+    if precision == "bf16":
+        raise BackendUnavailableError(
+            "ONNX Runtime's CPU kernels have no matrix product in bf16, so nothing could run the "
+            "export; expected precision fp32 or int8"
+        )
+    if precision not in ("fp32", "int8"):
+        raise InvalidRequestError(f"precision must be fp32 or int8, not {precision!r}")
+
+
+def _write(
+    libraries: Libraries, source: Source, folder: Path, precision: str, groups: list[Group]
+) -> dict[str, Any]:
+    source.write_config_and_tokenizer(folder)
+    window = source.family.window(source.config.to_dict())
+    limits = (_DEFAULT_MAX_LENGTH, window, source.tokenizer.model_max_length)
+    scorer = Scorer(source, folder / "tokenizer.json", max_length=min(limits), groups=groups)
+
+    plain = folder / "model.onnx"
+    attention, measured = _export_fp32(libraries, source, plain, scorer)
+    _check(measured, "fp32", scorer)
+    files = {"fp32": plain}
+    if precision == "int8":
+        quantised = folder / "model_int8.onnx"
+        save(libraries, row_int8(libraries, libraries.onnx.load(str(plain))), quantised)
+        measured = measure(scorer, quantised)
+        _check(measured, "int8", scorer)
+        files = {"int8": quantised, "fp32": plain}
+
+    artifacts = [_artifact(each, path) for each, path in files.items()]
+    sha256 = artifacts[0]["sha256"]
+    tolerance = max(1e-4, round_up(2 * measured.max_difference))
+    card = {
+        "name": source.name,
+        "revision": sha256[:12],
+        "family": source.family_name,
+        "max_length": scorer.max_length,
+        "window": window,
+        "artifacts": artifacts,
+        "tokenizer_sha256": _sha256(folder / "tokenizer.json"),
+        "attention": attention,
+        "tolerance": tolerance,
+        "neighbour_tolerance": max(1e-5, round_up(2 * measured.neighbour_difference)),
+        "metrics": measured.to_dict(precision),
+        "sources": [{"name": source.name, "revision": source.revision, "use": "weights"}],
+        "tools": {"resift": __version__} | {tool: version(tool) for tool in _TOOLS},
+    }
+    golden = {
+        "model_sha256": sha256,
+        "tolerance": tolerance,
+        "pairs": [
+            {"query": query, "document": document, "logit": round(logit, 6)}
+            for query, document, logit in scorer.golden(files[precision], GOLDEN)
+        ],
+    }
+    for name, content in (("card.json", card), ("golden.json", golden)):
+        text = json.dumps(content, ensure_ascii=False, indent=2)
+        (folder / name).write_text(text + "\n", encoding="utf-8")
+    return card
+
+
+def _export_fp32(
+    libraries: Libraries, source: Source, path: Path, scorer: Scorer
+) -> tuple[str, Measured]:
+    """Write the graph with fused attention, or a plain one; says which, for the card."""
+    save(libraries, trace(libraries, source, fuse=True), path)
+    layers = int(source.config.num_hidden_layers)
+    fused = count_attention(libraries, path)
+    if fused != layers:
+        reason = f"attention could be fused in {fused} of {layers} layers"
+    else:
+        measured = measure(scorer, path)
+        moved = float(np.maximum(measured.max_difference, measured.neighbour_difference))
+        if moved <= _FUSED_FAULT * scorer.scale:
+            return "fused", measured
+        reason = f"fused attention moves logits by {moved:.2g}"
+    _logger.warning("%s: %s; exporting it plain, which may be slower", source.name, reason)
+    save(libraries, trace(libraries, source, fuse=False), path)
+    return "plain", measure(scorer, path)
+
+
+def _check(measured: Measured, precision: str, scorer: Scorer) -> None:
+    """Raises ``UnsupportedModelError`` for a graph that is wrong rather than rounded."""
+    # A NaN is within no bound.
+    if not measured.max_difference <= _FAULT[precision] * scorer.scale:
+        raise UnsupportedModelError(
+            f"{scorer.name}: the {precision} export gives logits up to "
+            f"{measured.max_difference:.2g} from the source's, more than rounding explains. "
+            "Nothing was written: this model can't be exported in this precision with these "
+            "versions of torch and transformers"
+        )
+    if not measured.neighbour_difference <= _NEIGHBOUR_FAULT[precision] * scorer.scale:
+        raise UnsupportedModelError(
+            f"{scorer.name}: in the {precision} export, a document's logit moves by "
+            f"{measured.neighbour_difference:.2g} when its neighbours change; expected none of "
+            "their influence. Nothing was written"
+        )
+
+
+def _artifact(precision: str, path: Path) -> dict[str, str]:
+    content = {
+        "format": "onnx",
+        "precision": precision,
+        "file": path.name,
+        "sha256": _sha256(path),
+    }
+    data = path.with_name(f"{path.name}.data")
+    if data.exists():
+        content |= {"data_file": data.name, "data_sha256": _sha256(data)}
+    return content
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,147 @@
+"""torch to ONNX: one graph for batches of any size and pairs of any length."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+from resift.errors import BackendUnavailableError
+
+if TYPE_CHECKING:
+    from resift.export.source import Source
+
+_TRACED = 20
+"""The last opset that torch's tracing exporter writes."""
+_FUSED = 23
+"""The first opset with ``Attention``; operators of opset 20 mean the same in it."""
+_IR_VERSION = 10
+_NAME = "resift"
+# A protobuf message ends at 2 GiB; the graph itself needs some of that.
+_MAX_INLINE = 2**31 - 2**24
+
+
+@dataclass(frozen=True, slots=True)
+class Libraries:
+    """The packages of the extra ``export``, which have no types to rely on."""
+
+    torch: Any
+    transformers: Any
+    onnx: Any
+
+    @classmethod
+    def load(cls) -> Libraries:
+        """Raises ``BackendUnavailableError`` naming the extra."""
+        try:
+            return cls(*(import_module(name) for name in ("torch", "transformers", "onnx")))
+        except ImportError as error:
+            raise BackendUnavailableError(
+                f"resift export needs torch, transformers and onnx: {error}; "
+                "pip install resift[export]"
+            ) from error
+
+
+def trace(libraries: Libraries, source: Source, *, fuse: bool) -> Any:
+    """The model as an ``onnx.ModelProto``; ``fuse`` writes each attention as one operator.
+
+    Patterns of many operators, recognised afterwards, change with each release of transformers.
+    Here transformers calls attention by a name, and what it calls writes the operator.
+    """
+    torch, names = libraries.torch, source.inputs
+    example = torch.full((2, 9), 5)
+    inputs = (example, torch.ones_like(example), torch.zeros_like(example))[: len(names)]
+    _register_attention(torch, libraries.transformers)
+    with _scratch() as path, torch.no_grad(), warnings.catch_warnings():
+        # Of what tracing can't record: the graph is compared with the source at many lengths.
+        warnings.simplefilter("ignore")
+        source.model.set_attn_implementation(_NAME if fuse else "eager")
+        try:
+            torch.onnx.export(
+                _logits_only(torch, source.model, names),
+                inputs,
+                str(path),
+                input_names=list(names),
+                output_names=["logits"],
+                dynamic_axes={name: {0: "batch", 1: "length"} for name in names}
+                | {"logits": {0: "batch"}},
+                opset_version=_TRACED,
+                custom_opsets={_NAME: 1} if fuse else {},
+                dynamo=False,
+            )
+        finally:
+            source.model.set_attn_implementation("eager")
+        model = libraries.onnx.load(str(path))
+    for node in model.graph.node:
+        if node.domain == _NAME:
+            node.domain = ""
+    del model.opset_import[:]
+    model.opset_import.append(libraries.onnx.helper.make_opsetid("", _FUSED if fuse else _TRACED))
+    model.ir_version = _IR_VERSION
+    return model
+
+
+def save(libraries: Libraries, model: Any, path: Path) -> None:
+    """Write ``model`` to ``path``; weights beyond a protobuf's size go to a file beside it."""
+    large = sum(len(each.raw_data) for each in model.graph.initializer) > _MAX_INLINE
+    options = {"save_as_external_data": True, "location": f"{path.name}.data"} if large else {}
+    libraries.onnx.save(model, str(path), **options)
+
+
+def count_attention(libraries: Libraries, path: Path) -> int:
+    """How many attentions of the graph at ``path`` are one operator."""
+    model = libraries.onnx.load(str(path), load_external_data=False)
+    return sum(node.op_type == "Attention" for node in model.graph.node)
+
+
+@contextmanager
+def _scratch() -> Iterator[Path]:
+    # The exporter writes large weights to many files beside the graph.
+    with TemporaryDirectory() as folder:
+        yield Path(folder, "traced.onnx")
+
+
+def _logits_only(torch: Any, model: Any, names: Sequence[str]) -> Any:
+    class LogitsOnly(torch.nn.Module):  # type: ignore[misc]
+        def __init__(self) -> None:
+            super().__init__()
+            self.model = model
+
+        def forward(self, *inputs: Any) -> Any:
+            return self.model(**dict(zip(names, inputs, strict=True))).logits
+
+    return LogitsOnly().eval()
+
+
+def _register_attention(torch: Any, transformers: Any) -> None:
+    scaled = torch.nn.functional.scaled_dot_product_attention
+
+    class Attention(torch.autograd.Function):  # type: ignore[misc]
+        @staticmethod
+        def forward(_: Any, query: Any, key: Any, value: Any, mask: Any, scale: float) -> Any:
+            return scaled(query, key, value, attn_mask=mask, scale=scale)
+
+        @staticmethod
+        def symbolic(graph: Any, query: Any, key: Any, value: Any, mask: Any, scale: float) -> Any:
+            output = graph.op(f"{_NAME}::Attention", query, key, value, mask, scale_f=scale)
+            return output.setType(query.type())
+
+    def attention(
+        _: Any, query: Any, key: Any, value: Any, mask: Any, scaling: float | None = None, **__: Any
+    ) -> tuple[Any, None]:
+        scale = query.shape[-1] ** -0.5 if scaling is None else scaling
+        # Without a mask nothing is fused, which is counted, and padding isn't ignored, which is
+        # measured.
+        if mask is None:
+            output = scaled(query, key, value, scale=scale)
+        else:
+            output = Attention.apply(query, key, value, mask, scale)
+        return output.transpose(1, 2).contiguous(), None
+
+    masking = import_module("transformers.masking_utils")
+    transformers.AttentionInterface.register(_NAME, attention)
+    transformers.AttentionMaskInterface.register(_NAME, masking.eager_mask)

@@ -1,0 +1,196 @@
+"""How near a graph's logits are to the source's, and whether neighbours move them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from resift.backends.onnx import ort
+from resift.errors import UnsupportedModelError
+from resift.export.calibration import Group
+from resift.export.source import Source
+from resift.tokenization import Pair, PairTokenizer
+
+Logits = NDArray[np.float32]
+
+_AT_ONCE = 16
+# Longer than most batches need, so that padding is there in each.
+_MORE_PADDING = 13
+_TOP = 10
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Measured:
+    """Of all pairs of the calibration set, in logits."""
+
+    calibration: dict[str, int]
+    max_difference: float
+    mean_difference: float
+    neighbour_difference: float
+    """Between a pair alone, and among others in another order with more padding."""
+    kendall_tau: float
+    """Mean over the queries; 1 is the source's order."""
+    ndcg: tuple[float, float] | None
+    """The source's and the graph's nDCG@10, where there are grades."""
+
+    def to_dict(self, precision: str) -> dict[str, Any]:
+        """The card's ``metrics``."""
+        content: dict[str, Any] = {
+            "calibration": {
+                **self.calibration,
+                "max_logit_difference": float(f"{self.max_difference:.3g}"),
+                "mean_logit_difference": float(f"{self.mean_difference:.3g}"),
+                "neighbour_difference": float(f"{self.neighbour_difference:.3g}"),
+                "kendall_tau": round(self.kendall_tau, 4),
+            }
+        }
+        if self.ndcg:
+            source, ours = (round(value, 4) for value in self.ndcg)
+            scores = {"source": source, precision: ours, "change": round(ours - source, 4)}
+            content["ndcg@10"] = {"calibration": scores}
+        return content
+
+
+class Scorer:
+    """The calibration set in token ids, with the source's logits for it."""
+
+    def __init__(
+        self, source: Source, tokenizer: Path, *, max_length: int, groups: Sequence[Group]
+    ) -> None:
+        self.name, self.groups, self.max_length = source.name, groups, max_length
+        self._family = source.family
+        self._pad_token_id = int(source.config.pad_token_id or 0)
+        self._tokenizer = PairTokenizer(tokenizer, pad_token_id=self._pad_token_id)
+        self.pairs = [self.tokenize(group.query, group.documents) for group in groups]
+        self._check_tokens(source)
+        self.expected = [
+            np.concatenate([source.logits(self._tokenizer.collate([pair])) for pair in pairs])
+            for pairs in self.pairs
+        ]
+        self.scale = max(1.0, *(float(np.abs(logits).max()) for logits in self.expected))
+        """The largest logit, for bounds on rounding: it is relative."""
+
+    def tokenize(self, query: str, documents: Sequence[str]) -> list[Pair]:
+        """Documents cut to one pair each, as ``Reranker`` does."""
+        query, texts = self._family.format(query, documents)
+        request = self._tokenizer.tokenize(
+            query, texts, max_length=self.max_length, long_documents="truncate"
+        )
+        return [Pair(request.query, document.windows[0]) for document in request.documents]
+
+    def logits(self, session: Any, pairs: Sequence[Pair], *, padding: int = 0) -> Logits:
+        """One batch: ``float32 [len(pairs)]``; ``padding`` is tokens beyond the longest pair."""
+        batch = self._tokenizer.collate(pairs)
+        length = batch.input_ids.shape[1]
+        more = ((0, 0), (0, min(padding, self.max_length - length)))
+        feed = {}
+        for node in session.get_inputs():
+            fill = self._pad_token_id if node.name == "input_ids" else 0
+            feed[node.name] = np.pad(getattr(batch, node.name), more, constant_values=fill)
+        return self._family.logits(session.run(None, feed)[0])
+
+    def golden(
+        self, path: Path, texts: Sequence[tuple[str, str]]
+    ) -> Iterator[tuple[str, str, float]]:
+        """``texts``, each with its logit from the graph at ``path``."""
+        session = open_session(path)
+        for query, document in texts:
+            (logit,) = self.logits(session, self.tokenize(query, [document])).tolist()
+            yield query, document, logit
+
+    def _check_tokens(self, source: Source) -> None:
+        for group, pairs in zip(self.groups, self.pairs, strict=True):
+            for document, pair in zip(group.documents, pairs, strict=True):
+                batch = self._tokenizer.collate([pair])
+                whole = batch.input_ids.shape[1] < self.max_length
+                if not whole or len(pair.query) >= self.max_length // 2:
+                    continue
+                types = "token_type_ids" in source.inputs
+                # Outside lists, an empty document would be none at all.
+                theirs = source.tokenizer([group.query], [document], return_token_type_ids=types)
+                for name in source.inputs:
+                    if theirs[name] != getattr(batch, name).tolist():
+                        raise UnsupportedModelError(
+                            f"{source.name}: the {name} of the pair {group.query[:40]!r} and "
+                            f"{document[:40]!r} are not those of its tokenizer in transformers; "
+                            "resift can't run such a model"
+                        )
+
+
+def open_session(path: Path) -> Any:
+    """The graph at ``path``, as ONNX Runtime runs it on the CPU."""
+    options = ort.SessionOptions()
+    options.log_severity_level = 3
+    try:
+        return ort.InferenceSession(
+            str(path), sess_options=options, providers=["CPUExecutionProvider"]
+        )
+    # The binding's exceptions have no common base below Exception.
+    except Exception as error:
+        raise UnsupportedModelError(f"ONNX Runtime can't load {path.name}: {error}") from error
+
+
+def measure(scorer: Scorer, path: Path) -> Measured:
+    """Score the calibration set with the graph at ``path``, each pair alone and among others."""
+    session = open_session(path)
+    alone = [
+        np.concatenate([scorer.logits(session, [pair]) for pair in pairs]) for pairs in scorer.pairs
+    ]
+    differences = np.abs(np.concatenate(alone) - np.concatenate(scorer.expected))
+    taus = [kendall_tau(e, a) for e, a in zip(scorer.expected, alone, strict=True) if np.ptp(e)]
+    graded = [
+        (ndcg(e, group.grades), ndcg(a, group.grades))
+        for e, a, group in zip(scorer.expected, alone, scorer.groups, strict=True)
+        if group.grades is not None
+    ]
+    return Measured(
+        calibration={"queries": len(alone), "pairs": len(differences)},
+        max_difference=float(differences.max()),
+        mean_difference=float(differences.mean()),
+        neighbour_difference=_among_neighbours(scorer, session, np.concatenate(alone)),
+        kendall_tau=float(np.mean(taus)) if taus else 1.0,
+        ndcg=tuple(np.mean(graded, axis=0).tolist()) if graded else None,
+    )
+
+
+def _among_neighbours(scorer: Scorer, session: Any, alone: Logits) -> float:
+    pairs = [pair for group in scorer.pairs for pair in group]
+    order = np.random.default_rng(0).permutation(len(pairs))
+    moved = 0.0
+    for start in range(0, len(order), _AT_ONCE):
+        batch = order[start : start + _AT_ONCE]
+        logits = scorer.logits(session, [pairs[i] for i in batch], padding=_MORE_PADDING)
+        # max() of the standard library would lose a NaN.
+        moved = float(np.maximum(moved, np.abs(logits - alone[batch]).max()))
+    return moved
+
+
+def round_up(value: float) -> float:
+    """To one digit: 0.0123 to 0.02."""
+    if value <= 0:
+        return 0.0
+    exponent = math.floor(math.log10(value))
+    return float(f"{math.ceil(value / 10**exponent)}e{exponent}")
+
+
+def kendall_tau(expected: Logits, found: Logits) -> float:
+    """Pairs in the same order less those in the other, of those that ``expected`` orders at all."""
+    first, second = np.triu_indices(len(expected), 1)
+    wanted = np.sign(expected[first] - expected[second])
+    same = wanted * np.sign(found[first] - found[second])
+    return float(same.sum() / max(1, np.count_nonzero(wanted)))
+
+
+def ndcg(logits: Logits, grades: Sequence[float]) -> float:
+    """nDCG@10 of documents ordered by logit; 1 where no document is relevant."""
+    gains = np.exp2(np.asarray(grades, dtype=np.float64)) - 1
+    discounts = 1 / np.log2(np.arange(2, 2 + min(_TOP, len(gains))))
+    best = np.sort(gains)[::-1][:_TOP] @ discounts
+    ranked = gains[np.argsort(-logits, kind="stable")][:_TOP] @ discounts
+    return float(ranked / best) if best else 1.0
