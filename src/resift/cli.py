@@ -14,7 +14,13 @@ from typing import IO, get_args
 from resift import Observer, Ranking, Reranker, ResiftError, __version__
 from resift.errors import InvalidRequestError
 from resift.normalization import NormalizationName
-from resift.options import DEFAULT_MODEL, LongDocuments
+from resift.options import (
+    DEFAULT_BACKEND,
+    DEFAULT_LONG_DOCUMENTS,
+    DEFAULT_MODEL,
+    DEFAULT_NORMALIZATION,
+    LongDocuments,
+)
 
 EXIT_OK, EXIT_NOTHING_KEPT, EXIT_USAGE, EXIT_FAILED = 0, 1, 2, 3
 
@@ -113,7 +119,7 @@ def _parser() -> argparse.ArgumentParser:
     rank.add_argument("-t", "--score-threshold", type=float, help="keep scores from this up")
     rank.add_argument("--format", choices=["table", "json"], default="table")
     rank.add_argument("-m", "--model", default=DEFAULT_MODEL, help="default: %(default)s")
-    rank.add_argument("--backend", default="auto", help="default: %(default)s")
+    rank.add_argument("--backend", default=DEFAULT_BACKEND, help="default: %(default)s")
     rank.add_argument("--max-length", type=int, help="tokens of query and document together")
     rank.add_argument("--device", help="default: the backend's")
     rank.add_argument("--precision", help="default: the model's")
@@ -122,13 +128,13 @@ def _parser() -> argparse.ArgumentParser:
     rank.add_argument(
         "--normalization",
         choices=get_args(NormalizationName),
-        default="sigmoid",
+        default=DEFAULT_NORMALIZATION,
         help="logits to scores (default: %(default)s)",
     )
     rank.add_argument(
         "--long-documents",
         choices=get_args(LongDocuments),
-        default="truncate",
+        default=DEFAULT_LONG_DOCUMENTS,
         help="cut their tails, or score overlapping windows (default: %(default)s)",
     )
     rank.add_argument("--revision", help="of a model from the hub")

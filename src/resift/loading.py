@@ -23,8 +23,8 @@ from resift.tokenization import Pair, PairTokenizer, TokenizedRequest
 
 _logger = logging.getLogger(__name__)
 
-# Where no card says otherwise: what most cross-encoders were trained at.
-_DEFAULT_MAX_LENGTH = 512
+DEFAULT_MAX_LENGTH = 512
+"""Where no card says otherwise: what most cross-encoders were trained at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +85,7 @@ class LoadedModel:
             window=window,
             max_length=card.max_length
             if card
-            else min(_DEFAULT_MAX_LENGTH, window, files.model_max_length or window),
+            else min(DEFAULT_MAX_LENGTH, window, files.model_max_length or window),
         )
 
     def tokenize(self, request: Request, options: RankOptions) -> TokenizedRequest:

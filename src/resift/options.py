@@ -16,6 +16,9 @@ from resift.telemetry import Observer, TimingEvent
 LongDocuments = Literal["truncate", "windows"]
 
 DEFAULT_MODEL = "resift-small"
+DEFAULT_BACKEND = "auto"
+DEFAULT_NORMALIZATION: Normalization = "sigmoid"
+DEFAULT_LONG_DOCUMENTS: LongDocuments = "truncate"
 
 
 class RerankerOptions(TypedDict, total=False):
@@ -58,9 +61,9 @@ class RankOptions:
 
     top_n: int | None = None
     score_threshold: float | None = None
-    normalization: Normalization = "sigmoid"
+    normalization: Normalization = DEFAULT_NORMALIZATION
     max_length: int | None = None
-    long_documents: LongDocuments = "truncate"
+    long_documents: LongDocuments = DEFAULT_LONG_DOCUMENTS
 
     def __post_init__(self) -> None:
         check_positive_int("top_n", self.top_n, "None for all documents")

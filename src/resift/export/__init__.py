@@ -23,13 +23,12 @@ from resift.export.graph import Libraries, count_attention, save, trace
 from resift.export.int8 import row_int8
 from resift.export.source import Source
 from resift.export.verify import Measured, Scorer, measure, round_up
+from resift.loading import DEFAULT_MAX_LENGTH
 
 __all__ = ["export"]
 
 _logger = logging.getLogger(__name__)
 
-# The length that most cross-encoders were trained at.
-_DEFAULT_MAX_LENGTH = 512
 # More than rounding explains, so the graph is wrong: shares of the largest logit, or of 1.
 _FUSED_FAULT = 1e-4
 _FAULT = {"fp32": 1e-3, "int8": 0.5}
@@ -88,7 +87,7 @@ def _write(
 ) -> dict[str, Any]:
     source.write_config_and_tokenizer(folder)
     window = source.family.window(source.config.to_dict())
-    limits = (_DEFAULT_MAX_LENGTH, window, source.tokenizer.model_max_length)
+    limits = (DEFAULT_MAX_LENGTH, window, source.tokenizer.model_max_length)
     scorer = Scorer(source, folder / "tokenizer.json", max_length=min(limits), groups=groups)
 
     plain = folder / "model.onnx"

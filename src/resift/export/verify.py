@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from resift.backends.onnx import ort
+from resift.backends.onnx import OnnxBackend
 from resift.errors import UnsupportedModelError
 from resift.export.calibration import Group
 from resift.export.source import Source
-from resift.tokenization import Pair, PairTokenizer
+from resift.tokenization import Batch, Pair, PairTokenizer
 
 Logits = NDArray[np.float32]
 
@@ -84,24 +84,25 @@ class Scorer:
         )
         return [Pair(request.query, document.windows[0]) for document in request.documents]
 
-    def logits(self, session: Any, pairs: Sequence[Pair], *, padding: int = 0) -> Logits:
+    def logits(self, backend: OnnxBackend, pairs: Sequence[Pair], *, padding: int = 0) -> Logits:
         """One batch: ``float32 [len(pairs)]``; ``padding`` is tokens beyond the longest pair."""
         batch = self._tokenizer.collate(pairs)
         length = batch.input_ids.shape[1]
         more = ((0, 0), (0, min(padding, self.max_length - length)))
-        feed = {}
-        for node in session.get_inputs():
-            fill = self._pad_token_id if node.name == "input_ids" else 0
-            feed[node.name] = np.pad(getattr(batch, node.name), more, constant_values=fill)
-        return self._family.logits(session.run(None, feed)[0])
+        padded = Batch(
+            input_ids=np.pad(batch.input_ids, more, constant_values=self._pad_token_id),
+            attention_mask=np.pad(batch.attention_mask, more),
+            token_type_ids=np.pad(batch.token_type_ids, more),
+        )
+        return self._family.logits(backend.forward(padded))
 
     def golden(
         self, path: Path, texts: Sequence[tuple[str, str]]
     ) -> Iterator[tuple[str, str, float]]:
         """``texts``, each with its logit from the graph at ``path``."""
-        session = open_session(path)
+        backend = OnnxBackend(path, device=None)
         for query, document in texts:
-            (logit,) = self.logits(session, self.tokenize(query, [document])).tolist()
+            (logit,) = self.logits(backend, self.tokenize(query, [document])).tolist()
             yield query, document, logit
 
     def _check_tokens(self, source: Source) -> None:
@@ -123,24 +124,11 @@ class Scorer:
                         )
 
 
-def open_session(path: Path) -> Any:
-    """The graph at ``path``, as ONNX Runtime runs it on the CPU."""
-    options = ort.SessionOptions()
-    options.log_severity_level = 3
-    try:
-        return ort.InferenceSession(
-            str(path), sess_options=options, providers=["CPUExecutionProvider"]
-        )
-    # The binding's exceptions have no common base below Exception.
-    except Exception as error:
-        raise UnsupportedModelError(f"ONNX Runtime can't load {path.name}: {error}") from error
-
-
 def measure(scorer: Scorer, path: Path) -> Measured:
     """Score the calibration set with the graph at ``path``, each pair alone and among others."""
-    session = open_session(path)
+    backend = OnnxBackend(path, device=None)
     alone = [
-        np.concatenate([scorer.logits(session, [pair]) for pair in pairs]) for pairs in scorer.pairs
+        np.concatenate([scorer.logits(backend, [pair]) for pair in pairs]) for pairs in scorer.pairs
     ]
     differences = np.abs(np.concatenate(alone) - np.concatenate(scorer.expected))
     taus = [kendall_tau(e, a) for e, a in zip(scorer.expected, alone, strict=True) if np.ptp(e)]
@@ -153,19 +141,19 @@ def measure(scorer: Scorer, path: Path) -> Measured:
         calibration={"queries": len(alone), "pairs": len(differences)},
         max_difference=float(differences.max()),
         mean_difference=float(differences.mean()),
-        neighbour_difference=_among_neighbours(scorer, session, np.concatenate(alone)),
+        neighbour_difference=_among_neighbours(scorer, backend, np.concatenate(alone)),
         kendall_tau=float(np.mean(taus)) if taus else 1.0,
         ndcg=tuple(np.mean(graded, axis=0).tolist()) if graded else None,
     )
 
 
-def _among_neighbours(scorer: Scorer, session: Any, alone: Logits) -> float:
+def _among_neighbours(scorer: Scorer, backend: OnnxBackend, alone: Logits) -> float:
     pairs = [pair for group in scorer.pairs for pair in group]
     order = np.random.default_rng(0).permutation(len(pairs))
     moved = 0.0
     for start in range(0, len(order), _AT_ONCE):
         batch = order[start : start + _AT_ONCE]
-        logits = scorer.logits(session, [pairs[i] for i in batch], padding=_MORE_PADDING)
+        logits = scorer.logits(backend, [pairs[i] for i in batch], padding=_MORE_PADDING)
         # max() of the standard library would lose a NaN.
         moved = float(np.maximum(moved, np.abs(logits - alone[batch]).max()))
     return moved
