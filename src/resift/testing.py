@@ -322,8 +322,10 @@ class RankingContract:
             await ranking
             return last - start, longest
 
-        total, longest = asyncio.run(measure())
-        assert longest < max(0.15, total / 3), f"{longest:.3f} s of {total:.3f} s without a turn"
+        # A busy machine only adds to a wait, and a call that blocks does so every time.
+        rounds = [asyncio.run(measure()) for _ in range(3)]
+        total, longest = min(rounds, key=lambda each: each[1] / each[0])
+        assert longest < max(0.15, total / 3), f"(total, longest wait) of each round: {rounds}"
 
     def test_64_threads_agree_with_one(self) -> None:
         subject = self.build(top_n=None)
