@@ -29,7 +29,11 @@ def name(request: pytest.FixtureRequest) -> str:
 def backend(name: str, tiny: Path) -> Backend:
     if BACKENDS[name].format != "onnx":
         pytest.skip("the tiny models are ONNX graphs")
-    return backend_class(name)(tiny / "model.onnx", device=None)
+    return open_backend(name, tiny / "model.onnx")
+
+
+def open_backend(name: str, path: Path, device: str | None = None) -> Backend:
+    return backend_class(name)(path, device=device, precision="fp32", threads=2)
 
 
 def batch(rows: list[list[str]], length: int | None = None) -> Batch:
@@ -91,12 +95,12 @@ def test_a_damaged_file_is_named(name: str, tmp_path: Path) -> None:
     path = tmp_path / "model.onnx"
     path.write_bytes(b"not a graph")
     with pytest.raises(UnsupportedModelError, match=r"model\.onnx"):
-        backend_class(name)(path, device=None)
+        open_backend(name, path)
 
 
 def test_an_impossible_device_is_refused(name: str, tiny: Path) -> None:
     with pytest.raises(BackendUnavailableError, match="abacus"):
-        backend_class(name)(tiny / "model.onnx", device="abacus")
+        open_backend(name, tiny / "model.onnx", "abacus")
 
 
 def test_backends_agree_on_the_bundled_model(name: str) -> None:

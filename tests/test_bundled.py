@@ -78,10 +78,13 @@ def test_a_broken_golden_file_is_refused(copied: Path, content: str) -> None:
         Reranker(copied).warm_up()
 
 
-def test_golden_pairs_of_other_weights_are_not_asked(copied: Path) -> None:
-    golden = {**GOLDEN, "model_sha256": "0" * 64, "pairs": [{**GOLDEN["pairs"][0], "logit": 99}]}
+def test_golden_pairs_of_other_weights_are_refused(copied: Path) -> None:
+    golden = {**GOLDEN, "model_sha256": "0" * 64}
     (copied / "golden.json").write_text(json.dumps(golden))
-    Reranker(copied).warm_up()
+    with pytest.raises(
+        UnsupportedModelError, match=r"golden\.json is for weights with the sha256 0"
+    ):
+        Reranker(copied).warm_up()
 
 
 def test_relevance_comes_first() -> None:

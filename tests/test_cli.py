@@ -124,7 +124,7 @@ def test_progress_is_for_terminals(tiny: Path) -> None:
         "import sys, time; from resift.cli import main;"
         "from resift.backends.onnx import OnnxBackend as B; f = B.forward;"
         "B.forward = lambda self, batch: (time.sleep(0.3), f(self, batch))[1];"
-        "import resift.reranker as r; r.DEFAULT_MAX_BATCH_TOKENS = 1;"
+        "B.max_batch_tokens = 1;"
         "sys.exit(main(sys.argv[1:]))"
     )
     command = [sys.executable, "-c", program, "rank", "-m", str(tiny), "a", *DOCUMENTS, "w1"]

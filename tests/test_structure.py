@@ -34,6 +34,7 @@ def top(name: str) -> str:
 # Which packages beyond the standard library and numpy a module of the engine may import.
 ALLOWED = {
     "tokenization.py": {"tokenizers"},
+    "backends/openvino.py": {"openvino"},
     "models/hub.py": {"huggingface_hub"},
     "cli.py": {"tqdm"},
     "testing.py": {"pytest", "hypothesis"},

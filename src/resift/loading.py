@@ -6,19 +6,21 @@ import logging
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from resift.backends import BACKENDS, Backend, backend_class
+from resift.backends import BACKENDS, Backend, backend_class, installed_backends
 from resift.backends.threads import available_threads
-from resift.errors import InvalidRequestError
+from resift.errors import BackendUnavailableError, InvalidRequestError, UnsupportedModelError
 from resift.families import Family, find_family
 from resift.models import ModelFiles, find_model
 from resift.models.card import Artifact, Golden
 from resift.options import LoadOptions, RankOptions
 from resift.request import Request
+from resift.selftest import golden_fault
 from resift.tokenization import Pair, PairTokenizer, TokenizedRequest
 
 _logger = logging.getLogger(__name__)
@@ -34,23 +36,25 @@ class LoadedModel:
     files: ModelFiles
     family: Family
     tokenizer: PairTokenizer
+    backend_name: str
     backend: Backend
     precision: str
     golden: Golden | None
     """What the weights must give, if their maker said."""
     wider_backend: Callable[[], Backend]
     """The same model in float32: ``backend`` itself where it is that already."""
-    threads: int
     pool: ThreadPoolExecutor
-    """Runs ``threads`` forward passes at a time, for all calls."""
+    """Runs as many forward passes at a time as the backend has workers, for all calls."""
     window: int
     """The longest pair the model was built for, in tokens."""
     max_length: int
     """Where a call gives none."""
+    fallback: bool = False
+    """Whether a faster way to run the model gave wrong logits on this machine."""
 
     @classmethod
-    def load(cls, backend: str, options: LoadOptions) -> LoadedModel:
-        """Find the model and read it.
+    def load(cls, options: LoadOptions) -> LoadedModel:
+        """Find the model, and read it in the first way that passes its self-test.
 
         Raises ``ModelError`` or ``BackendUnavailableError``, each naming the file or the option.
         """
@@ -63,30 +67,55 @@ class LoadedModel:
         card = files.card
         family = find_family(files.config, card.family if card else None, files.name)
         window = card.window if card else family.window(files.config)
-
+        tokenizer = PairTokenizer(files.tokenizer, pad_token_id=files.pad_token_id)
         threads = options.threads or available_threads()
 
-        def open_backend(precision: str | None) -> tuple[Backend, Artifact]:
-            path, artifact = files.artifact(BACKENDS[backend].format, precision)
-            return backend_class(backend)(path, device=options.device), artifact
+        def open_backend(way: _Way) -> Backend:
+            return backend_class(way.backend)(
+                files.path(way.artifact),
+                device=options.device,
+                precision=way.precision,
+                threads=threads,
+            )
 
-        opened, artifact = open_backend(options.precision)
-        precision = artifact.precision
-        return cls(
-            files=files,
-            family=family,
-            tokenizer=PairTokenizer(files.tokenizer, pad_token_id=files.pad_token_id),
-            backend=opened,
-            precision=precision,
-            golden=files.golden(artifact),
-            wider_backend=lambda: opened if precision == "fp32" else open_backend("fp32")[0],
-            threads=threads,
-            pool=ThreadPoolExecutor(threads, thread_name_prefix="resift"),
-            window=window,
-            max_length=card.max_length
-            if card
-            else min(DEFAULT_MAX_LENGTH, window, files.model_max_length or window),
-        )
+        def open_in(way: _Way) -> LoadedModel:
+            backend = open_backend(way)
+
+            def wider_backend() -> Backend:
+                if way.precision == "fp32":
+                    return backend
+                return open_backend(_ways(files, [way.backend, *BACKENDS], "fp32")[0])
+
+            return cls(
+                files=files,
+                family=family,
+                tokenizer=tokenizer,
+                backend_name=way.backend,
+                backend=backend,
+                precision=way.precision,
+                golden=files.golden(way.artifact),
+                wider_backend=wider_backend,
+                pool=ThreadPoolExecutor(backend.workers, thread_name_prefix="resift"),
+                window=window,
+                max_length=card.max_length
+                if card
+                else min(DEFAULT_MAX_LENGTH, window, files.model_max_length or window),
+            )
+
+        faults: list[str] = []
+        for way in _ways(files, installed_backends(options.backend), options.precision):
+            model = open_in(way)
+            fault = golden_fault(model)
+            if fault is None:
+                return replace(model, fallback=bool(faults))
+            _logger.warning("%s", fault)
+            faults.append(fault)
+        raise UnsupportedModelError("; ".join(faults))
+
+    def padded_length(self, length: int) -> int:
+        """What the backend wants a batch padded to whose longest pair has ``length`` tokens."""
+        multiple = self.backend.length_multiple
+        return max(length, min(-(-length // multiple) * multiple, self.window))
 
     def tokenize(self, request: Request, options: RankOptions) -> TokenizedRequest:
         """Raises ``InvalidRequestError`` for a ``max_length`` beyond the model's window."""
@@ -106,14 +135,14 @@ class LoadedModel:
     ) -> Generator[NDArray[np.float32], None, None]:
         """Forward each batch once: ``float32 [len(batch)]`` in the order given.
 
-        ``threads`` batches run at a time, each on one thread. Calls that share the model take
+        As many batches run at a time as the backend has workers. Calls that share the model take
         turns: each has only so many batches waiting.
         """
         waiting: deque[Future[NDArray[np.float32]]] = deque()
         try:
             for batch in batches:
                 waiting.append(self.pool.submit(self._forward, batch))
-                if len(waiting) > 2 * self.threads:
+                if len(waiting) > 2 * self.backend.workers:
                     yield waiting.popleft().result()
             while waiting:
                 yield waiting.popleft().result()
@@ -122,9 +151,41 @@ class LoadedModel:
                 future.cancel()
 
     def _forward(self, pairs: Sequence[Pair]) -> NDArray[np.float32]:
-        batch = self.tokenizer.collate(pairs)
+        longest = max(map(self.tokenizer.length, pairs))
+        batch = self.tokenizer.collate(pairs, self.padded_length(longest))
         logits = self.family.logits(self.backend.forward(batch))
         if not np.isfinite(logits).all():
             _logger.warning("%s gave NaN or infinity; computing again in fp32", self.files.name)
             logits = self.family.logits(self.wider_backend().forward(batch))
         return logits
+
+
+class _Way(NamedTuple):
+    backend: str
+    precision: str
+    artifact: Artifact
+
+
+def _ways(files: ModelFiles, backends: Sequence[str], precision: str | None) -> list[_Way]:
+    """The ways to run a model, the preferred one first, at least one.
+
+    In the precision asked for, else in those that the weights are stored in, in the card's order.
+    """
+    artifacts = files.artifacts
+    wanted = [each.precision for each in artifacts] if precision is None else [precision]
+    ways = [
+        _Way(backend, runs, artifact)
+        for runs in dict.fromkeys(wanted)
+        for backend in backends
+        for stored in BACKENDS[backend].runs.get(runs, ())
+        for artifact in artifacts
+        if (artifact.format, artifact.precision) == (BACKENDS[backend].format, stored)
+    ]
+    if ways:
+        return ways
+    stored = sorted({f"{each.precision} ({each.format})" for each in artifacts})
+    raise BackendUnavailableError(
+        f"{files.name} has no weights that {' or '.join(backends)} runs in precision "
+        f"{precision or 'any'}; {files.folder} has {stored or 'none'}. Leave precision and backend "
+        "out to take what there is, or export the model: expected model.onnx or onnx/model.onnx"
+    )

@@ -12,7 +12,7 @@ from typing import Any, Unpack
 
 import numpy as np
 
-from resift.backends import find_backend
+from resift.backends import installed_backends
 from resift.errors import NonFiniteScoreError
 from resift.loading import LoadedModel
 from resift.normalization import Calibration, Normalization
@@ -32,14 +32,10 @@ from resift.ranking import Counts, RankedDocument, Ranking, Timings
 from resift.request import Request
 from resift.scoring import ScoredRequest, score_requests
 from resift.selection import select_documents
-from resift.selftest import check_golden
 from resift.telemetry import Observer, Stopwatch, TimingEvent
 from resift.tokenization import TokenizedRequest
 
 Documents = Iterable[str | None]
-
-DEFAULT_MAX_BATCH_TOKENS = 256
-"""Padded tokens of one forward pass; measured in benchmarks/NOTES.md."""
 
 _NOTHING = Counts()
 
@@ -54,10 +50,11 @@ class Reranker:
     hub repository ``"owner/name"``. ``revision``, ``cache_dir`` and ``offline`` are for the hub;
     ``offline=None`` asks ``RESIFT_OFFLINE`` and ``HF_HUB_OFFLINE``.
 
-    ``backend``: ``"auto"`` or a name of ``resift.backends.BACKENDS``; ``device`` and ``precision``
+    ``backend``: a name of ``resift.backends.BACKENDS``, or ``"auto"``: the fastest that is
+    installed and gives the logits that the model's maker measured. ``device`` and ``precision``
     default to the backend's and the model's. ``threads``, by default the CPUs that the process may
     use, is how many forward passes run at a time. ``max_batch_tokens`` bounds the padded tokens of
-    one, and so memory.
+    one, and so memory; the default is the backend's.
 
     ``normalization``, ``score_threshold``, ``max_length`` and ``long_documents`` are defaults for
     ``rank``, where they are described. ``on_timing`` gets one ``TimingEvent`` after each call that
@@ -104,10 +101,9 @@ class Reranker:
             max_length=max_length,
             long_documents=long_documents,
         )
-        self._backend = find_backend(backend)
+        self._backend = installed_backends(backend)[0]
         self._process = _ProcessState()
         self._name = os.fspath(model)
-        self._max_batch_tokens = max_batch_tokens or DEFAULT_MAX_BATCH_TOKENS
 
     @property
     def options(self) -> dict[str, Any]:
@@ -246,11 +242,14 @@ class Reranker:
             tokenized = [model.tokenize(request, options) for request in checked]
         with watch.phase("infer"):
             scored = score_requests(
-                model, tokenized, max_batch_tokens=self._max_batch_tokens, progress=progress
+                model,
+                tokenized,
+                max_batch_tokens=self._load_options.max_batch_tokens,
+                progress=progress,
             )
         with watch.phase("rank"):
             work = list(zip(checked, tokenized, scored, strict=True))
-            results = [self._select(*each, options) for each in work]
+            results = [self._select(model, *each, options) for each in work]
         timings = watch.timings()
         return self._finish(
             [
@@ -273,13 +272,12 @@ class Reranker:
             with watch.phase("load"), state.lock:
                 # Another thread may have loaded it while this one waited.
                 if state.model is None:
-                    model = LoadedModel.load(self._backend, self._load_options)
-                    check_golden(model)
-                    state.model = model
+                    state.model = LoadedModel.load(self._load_options)
         return state.model
 
     def _select(
         self,
+        model: LoadedModel,
         request: Request,
         tokenized: TokenizedRequest,
         scored: ScoredRequest,
@@ -289,7 +287,7 @@ class Reranker:
         wrong = np.flatnonzero(~np.isfinite(logits)).tolist()
         if wrong:
             raise NonFiniteScoreError(
-                model=self._name, backend=self._backend, query=request.query, indices=wrong
+                model=self._name, backend=model.backend_name, query=request.query, indices=wrong
             )
         return select_documents(logits, _truncated_tokens(request, tokenized), options)
 
@@ -306,9 +304,9 @@ class Reranker:
             results=results,
             model=self._name,
             revision=model.files.revision if model else None,
-            backend=self._backend,
+            backend=model.backend_name if model else self._backend,
             precision=model.precision if model else None,
-            status="complete",
+            status="fallback" if model and model.fallback else "complete",
             query_truncated=query_truncated,
             timings=timings,
             counts=counts,

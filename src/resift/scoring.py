@@ -29,7 +29,7 @@ def score_requests(
     model: LoadedModel,
     requests: Sequence[TokenizedRequest],
     *,
-    max_batch_tokens: int,
+    max_batch_tokens: int | None,
     progress: Callable[[int, int], None],
 ) -> list[ScoredRequest]:
     """Score all pairs of all requests; ``progress`` gets the pairs done and the pairs in all."""
@@ -40,15 +40,15 @@ def score_requests(
         for window in document.windows
     ]
     lengths = np.array([model.tokenizer.length(pair) for pair in pairs], dtype=np.int64)
-    padded = np.zeros_like(lengths)
+    padded = np.array([model.padded_length(length) for length in lengths], dtype=np.int64)
     logits = np.empty(len(pairs), dtype=np.float32)
     done = 0
     progress(done, len(pairs))
-    batches = plan_batches(lengths.tolist(), max_batch_tokens)
+    batches = plan_batches(padded.tolist(), max_batch_tokens or model.backend.max_batch_tokens)
     with closing(model.logits([pairs[i] for i in batch] for batch in batches)) as forwarded:
         for batch, batch_logits in zip(batches, forwarded, strict=True):
             logits[batch] = batch_logits
-            padded[batch] = lengths[batch].max()
+            padded[batch] = padded[batch].max()
             done += len(batch)
             progress(done, len(pairs))
 

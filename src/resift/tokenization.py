@@ -165,9 +165,9 @@ class PairTokenizer:
         """Tokens of a pair, special tokens included."""
         return self._template.size + len(pair.query) + len(pair.document)
 
-    def collate(self, pairs: Sequence[Pair]) -> Batch:
-        """Join and pad pairs to ``[len(pairs), longest pair]``."""
-        shape = (len(pairs), max(map(self.length, pairs)))
+    def collate(self, pairs: Sequence[Pair], length: int | None = None) -> Batch:
+        """Join and pad pairs to ``[len(pairs), length]``, by default the longest pair's."""
+        shape = (len(pairs), length or max(map(self.length, pairs)))
         input_ids = np.full(shape, self._pad_token_id, dtype=np.int64)
         attention_mask = np.zeros(shape, dtype=np.int64)
         token_type_ids = np.zeros(shape, dtype=np.int64)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -18,47 +18,77 @@ from resift.tokenization import Batch
 class Backend(Protocol):
     """A loaded model on a device. It knows nothing of queries or ranking.
 
-    Made from the model's file and a device. A forward pass uses the calling thread alone; several
-    threads may run one at a time each.
+    Made from the model's file. ``precision`` is one of those that its ``BackendEntry`` runs, and
+    ``threads`` how many threads of the CPU it may use. Raises ``BackendUnavailableError`` for a
+    device that isn't there, ``UnsupportedModelError`` naming a file that can't be run.
     """
 
-    def __init__(self, path: Path, *, device: str | None) -> None: ...
+    workers: int
+    """How many threads may be in ``forward`` at a time; more gain nothing."""
+    max_batch_tokens: int
+    """Padded tokens of one forward pass, where the caller says nothing."""
+    length_multiple: int
+    """Lengths that aren't a multiple of this are padded to one."""
+
+    def __init__(self, path: Path, *, device: str | None, precision: str, threads: int) -> None: ...
 
     def forward(self, batch: Batch) -> NDArray[np.float32]:
         """``[batch, length]`` token ids to the model's outputs, ``float32 [batch, labels]``."""
 
 
 class BackendEntry(NamedTuple):
-    """Where a backend is, the package that it needs, and the format of weights that it reads."""
+    """Where a backend is, what it needs, and which weights it runs."""
 
     module: str
     cls: str
     requires: str
+    """The module that has to be importable."""
+    install: str
+    """What ``pip install`` gets it."""
     format: str
+    """The kind of file that it reads."""
+    runs: Mapping[str, Sequence[str]]
+    """For each precision, the stored ones that it is computed from, the preferred one first."""
 
 
-# In the order in which "auto" tries them.
+# "auto" tries them in this order: the faster first, for weights and a precision that both run
+# (benchmarks/NOTES.md).
 BACKENDS: dict[str, BackendEntry] = {
-    "onnx": BackendEntry("resift.backends.onnx", "OnnxBackend", "onnxruntime", "onnx"),
+    "onnx": BackendEntry(
+        "resift.backends.onnx",
+        "OnnxBackend",
+        requires="onnxruntime",
+        install="onnxruntime",
+        format="onnx",
+        runs={"fp32": ["fp32"], "int8": ["int8"], "fp16": ["fp16"]},
+    ),
+    "openvino": BackendEntry(
+        "resift.backends.openvino",
+        "OpenVinoBackend",
+        requires="openvino",
+        install="resift[openvino]",
+        format="onnx",
+        runs={"fp32": ["fp32"], "bf16": ["fp32"]},
+    ),
 }
 
 
-def find_backend(name: str) -> str:
-    """The backend that runs: ``"auto"`` is the first that is installed.
+def installed_backends(name: str) -> list[str]:
+    """The backends that ``name`` stands for and that are installed, at least one.
 
     Raises ``InvalidRequestError`` for a name that doesn't exist, ``BackendUnavailableError`` for
     one that isn't installed.
     """
     if name != "auto" and name not in BACKENDS:
         raise InvalidRequestError(f"backend must be one of {['auto', *BACKENDS]}, not {name!r}")
-    wanted: Sequence[str] = list(BACKENDS) if name == "auto" else [name]
-    for candidate in wanted:
-        if find_spec(BACKENDS[candidate].requires) is not None:
-            return candidate
-    packages = [BACKENDS[candidate].requires for candidate in wanted]
+    wanted = list(BACKENDS) if name == "auto" else [name]
+    installed = [each for each in wanted if find_spec(BACKENDS[each].requires) is not None]
+    if installed:
+        return installed
+    needed = [BACKENDS[each].requires for each in wanted]
     raise BackendUnavailableError(
-        f"backend {name!r} needs {' or '.join(packages)}, which is not installed; "
-        f"pip install {packages[0]}"
+        f"backend {name!r} needs {' or '.join(needed)}, which is not installed; "
+        f"pip install {BACKENDS[wanted[0]].install}"
     )
 
 

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
-from typing import Any
-from weakref import WeakSet
 
 import numpy as np
 from numpy.typing import NDArray
 
+from resift.backends.fork import keep_after_fork
+from resift.backends.inputs import check_inputs, feed
 from resift.errors import BackendUnavailableError, UnsupportedModelError
 from resift.tokenization import Batch
 
@@ -33,31 +32,24 @@ def _import_quietly() -> ModuleType:
 
 
 ort = _import_quietly()
-_sessions: WeakSet[Any] = WeakSet()
-
-
-def _keep_sessions() -> None:
-    # A session's threads stay in the parent of a fork. Freed in the child, if only by the
-    # interpreter's exit, it would join threads that aren't there; one reference too many
-    # prevents that.
-    for session in _sessions:
-        ctypes.pythonapi.Py_IncRef(ctypes.py_object(session))
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_keep_sessions)
 
 
 class OnnxBackend:
     """An ONNX graph that takes some of ``Batch``'s arrays by name and gives logits first."""
 
-    def __init__(self, path: Path, *, device: str | None) -> None:
+    # Measured in benchmarks/NOTES.md, and so is one thread for each pass.
+    max_batch_tokens = 256
+    length_multiple = 1
+
+    def __init__(self, path: Path, *, device: str | None, precision: str, threads: int) -> None:
+        # The precision is the graph's own: each is a file.
+        del precision
+        self.workers = threads
         if device not in (None, "cpu"):
             raise BackendUnavailableError(
                 f"backend 'onnx' runs on device 'cpu', not {device!r}; leave device out"
             )
         options = ort.SessionOptions()
-        # Two passes on a thread each are faster than one pass on two: benchmarks/NOTES.md.
         options.intra_op_num_threads = 1
         options.inter_op_num_threads = 1
         # Warnings about graphs go to standard error; faults are raised.
@@ -69,18 +61,12 @@ class OnnxBackend:
         # The binding's exceptions have no common base below Exception.
         except Exception as error:
             raise UnsupportedModelError(f"ONNX Runtime can't load {path}: {error}") from error
-        _sessions.add(self._session)
+        keep_after_fork(self._session)
         self._inputs = [node.name for node in self._session.get_inputs()]
-        unknown = set(self._inputs) - set(Batch.__dataclass_fields__)
-        if unknown:
-            raise UnsupportedModelError(
-                f"{path} takes the inputs {self._inputs}; resift gives "
-                f"{list(Batch.__dataclass_fields__)} and nothing for {sorted(unknown)}"
-            )
+        check_inputs(path, self._inputs)
         self._output = self._session.get_outputs()[0].name
 
     def forward(self, batch: Batch) -> NDArray[np.float32]:
         """``[batch, length]`` token ids to the graph's first output as float32."""
-        feed = {name: getattr(batch, name) for name in self._inputs}
-        (logits,) = self._session.run([self._output], feed)
+        (logits,) = self._session.run([self._output], feed(batch, self._inputs))
         return np.asarray(logits, dtype=np.float32)

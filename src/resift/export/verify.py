@@ -100,7 +100,7 @@ class Scorer:
         self, path: Path, texts: Sequence[tuple[str, str]]
     ) -> Iterator[tuple[str, str, float]]:
         """``texts``, each with its logit from the graph at ``path``."""
-        backend = OnnxBackend(path, device=None)
+        backend = OnnxBackend(path, device=None, precision="fp32", threads=1)
         for query, document in texts:
             (logit,) = self.logits(backend, self.tokenize(query, [document])).tolist()
             yield query, document, logit
@@ -126,7 +126,7 @@ class Scorer:
 
 def measure(scorer: Scorer, path: Path) -> Measured:
     """Score the calibration set with the graph at ``path``, each pair alone and among others."""
-    backend = OnnxBackend(path, device=None)
+    backend = OnnxBackend(path, device=None, precision="fp32", threads=1)
     alone = [
         np.concatenate([scorer.logits(backend, [pair]) for pair in pairs]) for pairs in scorer.pairs
     ]

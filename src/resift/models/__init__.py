@@ -6,12 +6,12 @@ import json
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import file_digest
 from pathlib import Path
 from typing import Any
 
-from resift.errors import BackendUnavailableError, ModelNotFoundError, UnsupportedModelError
+from resift.errors import ModelNotFoundError, UnsupportedModelError
 from resift.models.card import USUAL_ARTIFACTS, Artifact, Card, Golden
 from resift.models.hub import download
 
@@ -51,33 +51,37 @@ class ModelFiles:
     def golden(self, artifact: Artifact) -> Golden | None:
         """The golden pairs of these weights, where the model has them.
 
-        Raises ``UnsupportedModelError`` where ``golden.json`` is damaged.
+        Those of its other weights are taken within the card's tolerance. Raises
+        ``UnsupportedModelError`` where ``golden.json`` is damaged.
         """
         path = self.folder / "golden.json"
-        if artifact.sha256 is None or not path.is_file():
+        if self.card is None or not path.is_file():
             return None
         golden = Golden.parse(_read_json(path), path)
-        return golden if golden.model_sha256 == artifact.sha256 else None
-
-    def artifact(self, format: str, precision: str | None) -> tuple[Path, Artifact]:  # noqa: A002
-        """The weights in a format: of the precision asked for, else the first.
-
-        Raises ``BackendUnavailableError`` where the model has none, ``UnsupportedModelError``
-        where the file's sha256 isn't the card's.
-        """
-        present = [each for each in USUAL_ARTIFACTS if (self.folder / each.file).is_file()]
-        artifacts = self.card.artifacts if self.card else present
-        usable = [artifact for artifact in artifacts if artifact.format == format]
-        for artifact in usable:
-            if precision in (None, artifact.precision):
-                path = _required(self.folder / artifact.file, self.name)
-                _check_digest(path, artifact.sha256)
-                return path, artifact
-        raise BackendUnavailableError(
-            f"{self.name} has no {format} weights in precision {precision or 'any'}; "
-            f"{self.folder} has {[a.precision for a in usable] or 'none'}. Leave precision out to "
-            "take the first, or export the model: expected model.onnx or onnx/model.onnx"
+        if golden.model_sha256 == artifact.sha256:
+            return golden
+        if golden.model_sha256 in {each.sha256 for each in self.card.artifacts}:
+            return replace(golden, tolerance=max(golden.tolerance, self.card.tolerance))
+        raise UnsupportedModelError(
+            f"{path} is for weights with the sha256 {golden.model_sha256}, which are not the "
+            "card's; install the model again"
         )
+
+    @property
+    def artifacts(self) -> tuple[Artifact, ...]:
+        """The weights, the preferred ones first: the card's, or what is in the folder."""
+        if self.card:
+            return self.card.artifacts
+        return tuple(each for each in USUAL_ARTIFACTS if (self.folder / each.file).is_file())
+
+    def path(self, artifact: Artifact) -> Path:
+        """The file of the weights. Raises ``UnsupportedModelError`` where it isn't the card's."""
+        path = _required(self.folder / artifact.file, self.name)
+        _check_digest(path, artifact.sha256)
+        if artifact.data_file is not None:
+            data = _required(self.folder / artifact.data_file, self.name)
+            _check_digest(data, artifact.data_sha256)
+        return path
 
 
 def find_model(

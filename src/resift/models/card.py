@@ -21,6 +21,9 @@ class Artifact:
     file: str
     """Path inside the model's folder."""
     sha256: str | None = None
+    data_file: str | None = None
+    """Where an ONNX graph keeps its weights, if not in itself."""
+    data_sha256: str | None = None
 
 
 # Where models without a card keep their weights, in the order in which they are tried.
@@ -62,6 +65,8 @@ class Card:
                         precision=artifact["precision"],
                         file=artifact["file"],
                         sha256=artifact.get("sha256"),
+                        data_file=artifact.get("data_file"),
+                        data_sha256=artifact.get("data_sha256"),
                     )
                     for artifact in content["artifacts"]
                 ),

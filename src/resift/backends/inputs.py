@@ -1,0 +1,25 @@
+"""Which of ``Batch``'s arrays a graph takes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from resift.errors import UnsupportedModelError
+from resift.tokenization import Batch
+
+
+def check_inputs(path: Path, names: Sequence[str]) -> None:
+    """Raises ``UnsupportedModelError`` where the graph at ``path`` takes anything else."""
+    unknown = set(names) - set(Batch.__dataclass_fields__)
+    if unknown:
+        raise UnsupportedModelError(
+            f"{path} takes the inputs {list(names)}; resift gives "
+            f"{list(Batch.__dataclass_fields__)} and nothing for {sorted(unknown)}"
+        )
+
+
+def feed(batch: Batch, names: Sequence[str]) -> dict[str, Any]:
+    """The arrays by name."""
+    return {name: getattr(batch, name) for name in names}

@@ -1,0 +1,74 @@
+"""OpenVINO on the CPU: float32, and bfloat16 from the same weights."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from queue import SimpleQueue
+from typing import Any
+
+import numpy as np
+import openvino
+from numpy.typing import NDArray
+
+from resift.backends.fork import keep_after_fork
+from resift.backends.inputs import check_inputs, feed
+from resift.errors import BackendUnavailableError, UnsupportedModelError
+from resift.tokenization import Batch
+
+_PRECISIONS = {"fp32": "f32", "bf16": "bf16"}
+
+
+class OpenVinoBackend:
+    """An ONNX graph that takes some of ``Batch``'s arrays by name and gives logits first."""
+
+    # Measured in benchmarks/NOTES.md. With lengths that aren't multiples of 16, logits in bfloat16
+    # move with the padding.
+    max_batch_tokens = 256
+    length_multiple = 16
+
+    def __init__(self, path: Path, *, device: str | None, precision: str, threads: int) -> None:
+        if device not in (None, "cpu"):
+            raise BackendUnavailableError(
+                f"backend 'openvino' runs on device 'cpu', not {device!r}; leave device out"
+            )
+        core = openvino.Core()
+        capabilities = core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+        if precision == "bf16" and "BF16" not in capabilities:
+            raise BackendUnavailableError(
+                f"this processor has no bfloat16, only {capabilities}; expected precision 'fp32'"
+            )
+        self.workers = threads
+        try:
+            model = core.compile_model(str(path), "CPU", _properties(precision, threads))
+        except Exception as error:
+            raise UnsupportedModelError(f"OpenVINO can't load {path}: {error}") from error
+        keep_after_fork(model)
+        self._inputs = [each.get_any_name() for each in model.inputs]
+        check_inputs(path, self._inputs)
+        self._idle: SimpleQueue[Any] = SimpleQueue()
+        for _ in range(threads):
+            request = model.create_infer_request()
+            keep_after_fork(request)
+            self._idle.put(request)
+
+    def forward(self, batch: Batch) -> NDArray[np.float32]:
+        """``[batch, length]`` token ids to the graph's first output as float32."""
+        request = self._idle.get()
+        try:
+            request.infer(feed(batch, self._inputs), share_inputs=True)
+            # The request's own memory, which the next pass overwrites.
+            return np.array(request.get_output_tensor(0).data, dtype=np.float32)
+        finally:
+            self._idle.put(request)
+
+
+def _properties(precision: str, threads: int) -> dict[str, Any]:
+    return {
+        # Said always: the default is whatever the processor is fastest in.
+        "INFERENCE_PRECISION_HINT": _PRECISIONS[precision],
+        "NUM_STREAMS": str(threads),
+        "INFERENCE_NUM_THREADS": threads,
+        "ENABLE_CPU_PINNING": False,
+        # Else weights that are stored in int8 are multiplied in int8, whatever the precision.
+        "DYNAMIC_QUANTIZATION_GROUP_SIZE": "0",
+    }
