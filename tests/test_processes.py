@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from resift import Reranker
+from resift.backends import BACKENDS
 from resift.backends.threads import _cgroup_quota, available_threads
 
 _FORK = """
@@ -19,7 +20,7 @@ import os, sys, threading
 from concurrent.futures import ThreadPoolExecutor
 from resift import Reranker
 
-reranker = Reranker(sys.argv[1])
+reranker = Reranker(sys.argv[1], backend={backend!r})
 documents = ["good", "bad", "a b"] * 5
 expected = reranker.rank("a", documents).results
 with ThreadPoolExecutor(4) as pool:
@@ -39,10 +40,14 @@ sys.exit(os.waitstatus_to_exitcode(status))
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this platform has no fork")
+@pytest.mark.parametrize("backend", list(BACKENDS))
 @pytest.mark.parametrize("leave", ["os._exit(0)", "sys.exit(0)"])
 @pytest.mark.parametrize("use", [True, False], ids=["used", "unused"])
-def test_a_forked_child_works(tiny: Path, leave: str, use: bool) -> None:
-    _run(_FORK.format(leave=leave, use=use), tiny)
+def test_a_forked_child_works(tiny: Path, backend: str, leave: str, use: bool) -> None:
+    pytest.importorskip(BACKENDS[backend].requires)
+    if BACKENDS[backend].format != "onnx":
+        pytest.skip("the tiny models are ONNX graphs")
+    _run(_FORK.format(backend=backend, leave=leave, use=use), tiny)
 
 
 _FORK_WHILE_LOADING = """

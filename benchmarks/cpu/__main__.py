@@ -18,7 +18,7 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any
 
-from environments import HERE, ROOT, Environments, note
+from environments import EXPORT, HERE, ROOT, Environments, note
 from report import report
 from systems import DEFAULT, REFERENCE, SHAPES, System, find_system
 from workers import Worker, WorkerError
@@ -266,19 +266,23 @@ def _first_ten(scores: Sequence[float]) -> set[int]:
 def _prepare(
     environments: Environments, shapes: Sequence[str], systems: dict[str, System]
 ) -> dict[str, Path]:
-    """The models' folders; each step is made once."""
+    """The models' folders; each step but ours is made once."""
     used = {system.environment for system in systems.values()}
-    steps = ["reference"]
-    steps += [f"sentence-transformers-{backend}" for backend in ("onnx", "openvino")]
+    steps = {"reference": REFERENCE.environment}
+    if any(system.ours for system in systems.values()):
+        steps["resift"] = EXPORT
+    for backend in ("onnx", "openvino"):
+        name = f"sentence-transformers-{backend}"
+        if name in used:
+            steps[name] = name
     models = {}
     for shape in shapes:
         models[shape] = environments.folder / "models" / shape
-        for step in steps:
-            if step != "reference" and step not in used:
-                continue
-            if not (models[shape] / f"{step}.json").exists():
+        for step, environment in steps.items():
+            # Ours is the one that changes.
+            if step == "resift" or not (models[shape] / f"{step}.json").exists():
                 note(f"making the model {shape} for {step} …")
-                _run(environments.make(step), "prepare.py", step, str(models[shape]), shape)
+                _run(environments.make(environment), "prepare.py", step, str(models[shape]), shape)
     return models
 
 

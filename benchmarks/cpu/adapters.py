@@ -216,7 +216,10 @@ class _Resift:
     def __init__(self, model: Path, threads: int, options: Mapping[str, str], meter: Meter) -> None:
         self._meter = meter
         self._reranker = import_module("resift").Reranker(
-            model, backend=options["backend"], precision=options["precision"], threads=threads
+            model / "resift",
+            backend=options["backend"],
+            precision=options["precision"],
+            threads=threads,
         )
         self._reranker.warm_up()
 

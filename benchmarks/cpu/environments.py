@@ -14,6 +14,8 @@ from systems import System
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
+# Has torch and transformers, so that "resift export" runs in it too.
+EXPORT = "reference"
 # What venv brings by itself.
 _NOT_COUNTED = ("pip", "setuptools", "pkg_resources", "_distutils_hack", "distutils-precedence")
 
@@ -39,7 +41,7 @@ class Environments:
             # gigabytes of CUDA, nor a torchvision that was not built for the torch there is.
             self._pip(python, "--no-deps", "--requirement", str(requirements))
             stamp.write_text(wanted)
-        if name.startswith("resift") and name not in self._reinstalled:
+        if name.startswith(("resift", EXPORT)) and name not in self._reinstalled:
             # Not editable: its size is measured, and nobody's edits get into the middle of a run.
             self._pip(python, "--no-deps", "--force-reinstall", str(ROOT))
             self._reinstalled.add(name)

@@ -2,7 +2,7 @@
 
     python prepare.py STEP FOLDER SHAPE
 
-Each step runs in the environment that has what it needs: ``reference``,
+Each step runs in the environment that has what it needs: ``reference``, which is ``resift``'s too,
 ``sentence-transformers-onnx`` and ``sentence-transformers-openvino``, in this order.
 """
 
@@ -75,6 +75,13 @@ def reference(folder: Path, shape: Shape) -> None:
     shutil.copy(quantized, flashrank / _FLASHRANK_FILE)
     for name in ("config.json", *_TOKENIZER_FILES):
         shutil.copy(folder / name, flashrank / name)
+
+
+def resift(folder: Path, shape: Shape) -> None:
+    """What ``resift export`` makes, calibrated on what it brings along."""
+    del shape
+    shutil.rmtree(folder / "resift", ignore_errors=True)
+    import_module("resift.export").export(folder, folder / "resift", precision="int8")
 
 
 def sentence_transformers_onnx(folder: Path, shape: Shape) -> None:
@@ -167,6 +174,7 @@ def _calibration_pairs() -> list[tuple[str, str]]:
 
 STEPS = {
     "reference": reference,
+    "resift": resift,
     "sentence-transformers-onnx": sentence_transformers_onnx,
     "sentence-transformers-openvino": sentence_transformers_openvino,
 }

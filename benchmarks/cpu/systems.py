@@ -123,9 +123,10 @@ REFERENCE = System(
     statement="import transformers",
 )
 OURS = [
-    f"resift-{backend}-{precision}"
-    for backend in ("onnx", "openvino")
-    for precision in ("fp32", "bf16", "int8")
+    "resift-onnx-fp32",
+    "resift-onnx-int8",
+    "resift-openvino-fp32",
+    "resift-openvino-bf16",
 ]
 DEFAULT = [*OURS, *(peer.name for peer in PEERS)]
 

@@ -1,0 +1,135 @@
+"""The self-test at load, and what runs in place of a way that fails it."""
+
+from __future__ import annotations
+
+import json
+import logging
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import pytest
+import tiny_models
+
+from resift import BackendUnavailableError, Reranker, UnsupportedModelError
+from resift.backends import BACKENDS
+
+TEXTS = ["good", "bad a", "b"]
+RIGHT = [tiny_models.logit(text) for text in TEXTS]
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    """``model_int8.onnx`` computes something else than ``model.onnx`` and the golden pairs."""
+    folder = tiny_models.build(tmp_path / "model")
+    # Without token types, it counts the query too.
+    other = tiny_models.build(tmp_path / "other", token_types=False)
+    (folder / "model_int8.onnx").write_bytes((other / "model.onnx").read_bytes())
+    write(folder, ["int8", "fp32"], golden="int8")
+    return folder
+
+
+def write(folder: Path, precisions: list[str], golden: str, **changes: Any) -> None:
+    names = {"int8": "model_int8.onnx", "fp32": "model.onnx"}
+    digests = {
+        name: sha256((folder / file).read_bytes()).hexdigest() for name, file in names.items()
+    }
+    card = {
+        "max_length": 32,
+        "window": 32,
+        "tolerance": 0.01,
+        "artifacts": [
+            {"format": "onnx", "precision": each, "file": names[each], "sha256": digests[each]}
+            for each in precisions
+        ],
+    }
+    pairs = [
+        {"query": "a", "document": text, "logit": logit}
+        for text, logit in zip(TEXTS, RIGHT, strict=True)
+    ]
+    content = {"model_sha256": digests[golden], "tolerance": 1e-4, "pairs": pairs, **changes}
+    (folder / "card.json").write_text(json.dumps(card))
+    (folder / "golden.json").write_text(json.dumps(content))
+
+
+def shift_golden(folder: Path, by: float) -> None:
+    golden = json.loads((folder / "golden.json").read_text())
+    for pair in golden["pairs"]:
+        pair["logit"] += by
+    (folder / "golden.json").write_text(json.dumps(golden))
+
+
+def test_weights_that_fail_give_way_to_others(
+    model: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.WARNING, "resift"):
+        ranking = Reranker(model, backend="onnx").rank("a", TEXTS)
+    assert (ranking.status, ranking.precision) == ("fallback", "fp32")
+    assert [each.logit for each in ranking] == pytest.approx(sorted(RIGHT, reverse=True))
+    assert "in int8 on onnx doesn't compute" in caplog.text
+
+
+def test_weights_that_pass_are_complete(model: Path) -> None:
+    write(model, ["fp32", "int8"], golden="fp32")
+    ranking = Reranker(model, backend="onnx").rank("a", TEXTS)
+    assert (ranking.status, ranking.precision) == ("complete", "fp32")
+
+
+def test_a_precision_asked_for_is_not_given_up(model: Path) -> None:
+    with pytest.raises(UnsupportedModelError, match="golden pairs"):
+        Reranker(model, precision="int8").warm_up()
+
+
+def test_other_weights_have_the_cards_tolerance(model: Path) -> None:
+    shift_golden(model, 0.009)
+    assert Reranker(model, backend="onnx").rank("a", TEXTS).precision == "fp32"
+    shift_golden(model, 0.002)
+    with pytest.raises(UnsupportedModelError, match=r"in int8 .*; .* in fp32 "):
+        Reranker(model, backend="onnx").warm_up()
+
+
+def test_altered_weights_are_not_a_reason_to_fall_back(model: Path) -> None:
+    with (model / "model_int8.onnx").open("ab") as file:
+        file.write(b"\0")
+    with pytest.raises(UnsupportedModelError, match=r"model_int8\.onnx is damaged"):
+        Reranker(model).warm_up()
+
+
+@pytest.mark.parametrize("name", list(BACKENDS))
+def test_every_backend_refuses_wrong_golden_pairs(name: str, model: Path) -> None:
+    pytest.importorskip(BACKENDS[name].requires)
+    if BACKENDS[name].format != "onnx":
+        pytest.skip("the tiny models are ONNX graphs")
+    write(model, ["fp32"], golden="fp32")
+    Reranker(model, backend=name).warm_up()
+    shift_golden(model, 0.02)
+    with pytest.raises(UnsupportedModelError, match=f"on {name} doesn't compute"):
+        Reranker(model, backend=name).warm_up()
+
+
+def test_auto_takes_the_backend_that_runs_the_precision(tiny: Path) -> None:
+    pytest.importorskip("openvino")
+    assert Reranker(tiny, precision="fp32").rank("a", TEXTS).backend == "onnx"
+    ranking = Reranker(tiny, precision="bf16").rank("a", TEXTS)
+    assert (ranking.backend, ranking.precision) == ("openvino", "bf16")
+    assert [each.index for each in ranking] == [0, 2, 1]
+
+
+def test_bf16_is_close_to_float32() -> None:
+    pytest.importorskip("openvino")
+    from resift.testing import QUERY, TEXTS
+
+    exact = Reranker(precision="fp32").score(QUERY, TEXTS, normalization="none")
+    reranker = Reranker(precision="bf16", normalization="none")
+    scores = reranker.score(QUERY, TEXTS)
+    assert scores == pytest.approx(exact, abs=0.2)
+    assert scores != pytest.approx(exact, abs=1e-5)
+    # In company and alone: contract, "same text, other neighbours".
+    assert [reranker.score(QUERY, [text])[0] for text in TEXTS] == pytest.approx(scores, abs=1e-5)
+
+
+def test_an_impossible_precision_is_explained(tiny: Path) -> None:
+    with pytest.raises(
+        BackendUnavailableError, match=r"in precision int4; .* has \['fp32 \(onnx\)"
+    ):
+        Reranker(tiny, precision="int4").warm_up()
