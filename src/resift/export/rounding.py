@@ -6,6 +6,8 @@ other, and what each rounding changes in the products is made up for by those st
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -17,16 +19,16 @@ _BLOCK = 128
 
 
 def round_to_int8(
-    weight: NDArray[np.float32], tokens: NDArray[np.float32]
+    weight: NDArray[np.float32], moments: NDArray[np.floating[Any]]
 ) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
     """``weight [K, N]`` as int8 ``[K, N]`` from -127 to 127 and float32 scales ``[N]``.
 
-    ``tokens [T, K]`` are what it will be multiplied with: values are chosen so that
-    ``tokens @ (values * scale)`` is near ``tokens @ weight``.
+    ``moments [K, K]`` is ``tokens.T @ tokens`` of what it will be multiplied with: values are
+    chosen so that ``tokens @ (values * scale)`` is near ``tokens @ weight``.
     """
     largest = np.abs(weight).max(axis=0)
     scale = np.where(largest > 0, largest / _LEVELS, 1).astype(np.float64)
-    moments = tokens.T.astype(np.float64) @ tokens
+    moments = moments.astype(np.float64)
     mean = float(np.trace(moments)) / len(moments)
     # Of a matrix that meets zeros alone, no rounding is better than another.
     moments[np.diag_indices_from(moments)] += _DAMPING * mean if mean > 0 else 1.0
