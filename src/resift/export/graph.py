@@ -11,6 +11,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
+from numpy.typing import NDArray
+
 from resift.errors import BackendUnavailableError
 
 if TYPE_CHECKING:
@@ -88,14 +90,72 @@ def trace(libraries: Libraries, source: Source, *, fuse: bool) -> Any:
 def save(libraries: Libraries, model: Any, path: Path) -> None:
     """Write ``model`` to ``path``; weights beyond a protobuf's size go to a file beside it."""
     large = sum(len(each.raw_data) for each in model.graph.initializer) > _MAX_INLINE
+    # What is there is added to, not replaced.
+    path.with_name(f"{path.name}.data").unlink(missing_ok=True)
     options = {"save_as_external_data": True, "location": f"{path.name}.data"} if large else {}
     libraries.onnx.save(model, str(path), **options)
+    if large:
+        # Saving has taken the weights out of the model.
+        libraries.onnx.load_external_data_for_model(model, str(path.parent))
 
 
-def count_attention(libraries: Libraries, path: Path) -> int:
-    """How many attentions of the graph at ``path`` are one operator."""
-    model = libraries.onnx.load(str(path), load_external_data=False)
+def count_attention(model: Any) -> int:
+    """How many attentions of ``model`` are one operator."""
     return sum(node.op_type == "Attention" for node in model.graph.node)
+
+
+def constants(libraries: Libraries, model: Any) -> dict[str, NDArray[Any]]:
+    """Those of ``Constant`` nodes, which are small; weights are initializers."""
+    return {
+        node.output[0]: libraries.onnx.numpy_helper.to_array(attribute(node, "value", None))
+        for node in model.graph.node
+        if node.op_type == "Constant"
+    }
+
+
+def attribute(node: Any, name: str, default: Any) -> Any:
+    """Of a node: a number, a list of numbers or a tensor."""
+    for each in node.attribute:
+        if each.name == name:
+            kinds = {each.INT: each.i, each.INTS: list(each.ints), each.TENSOR: each.t}
+            return kinds[each.type]
+    return default
+
+
+def shapes(libraries: Libraries, model: Any) -> dict[str, list[int | None]]:
+    """Of all values whose rank is known; ``None`` is a size that each batch has of its own."""
+    onnx, graph = libraries.onnx, model.graph
+    make_info = onnx.helper.make_tensor_value_info
+    # Weights as inputs, for their shapes: whole, they may be too large to be passed on.
+    weights = [make_info(each.name, each.data_type, each.dims) for each in graph.initializer]
+    inputs = [*graph.input, *weights]
+    light = onnx.helper.make_model(
+        onnx.helper.make_graph(graph.node, graph.name, inputs, graph.output),
+        opset_imports=model.opset_import,
+    )
+    inferred = onnx.shape_inference.infer_shapes(light, data_prop=True).graph
+    return {
+        each.name: [
+            size.dim_value if size.HasField("dim_value") else None
+            for size in each.type.tensor_type.shape.dim
+        ]
+        for each in (*inferred.input, *inferred.value_info)
+        if each.type.tensor_type.HasField("shape")
+    }
+
+
+def drop_unused(graph: Any) -> None:
+    """Nodes and weights that no output needs."""
+    needed = {output.name for output in graph.output}
+    for at in reversed(range(len(graph.node))):
+        node = graph.node[at]
+        if needed.isdisjoint(node.output):
+            del graph.node[at]
+        else:
+            needed.update(node.input)
+    for at in reversed(range(len(graph.initializer))):
+        if graph.initializer[at].name not in needed:
+            del graph.initializer[at]
 
 
 @contextmanager

@@ -6,131 +6,200 @@ for the whole batch, which is what ONNX Runtime's own dynamic quantisation takes
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from resift.errors import UnsupportedModelError
-from resift.export.graph import Libraries
+from resift.export.graph import Libraries, drop_unused
+
+Floats = NDArray[np.float32]
 
 _MICROSOFT = "com.microsoft"
 # Heads of one or two labels cost nothing, and their rounding would show undamped in the logit.
 _MIN_SIZE = 16
 
 
-def row_int8(libraries: Libraries, model: Any) -> Any:
+@dataclass(frozen=True, slots=True)
+class Rounding:
+    """A token ``x`` becomes ``round(x / scale) + zero`` in uint8."""
+
+    zero: int
+    least: float
+    """The smallest scale: a token of zeros has one too."""
+
+    @property
+    def steps(self) -> int:
+        """How many there are for a token's largest number."""
+        return min(127, 255 - self.zero) if self.signed else 255 - self.zero
+
+    @property
+    def signed(self) -> bool:
+        """Numbers below zero may be as large as those above."""
+        return self.zero == 128
+
+    def scale(self, tokens: Floats) -> Floats:
+        """One for each row."""
+        largest = (np.abs(tokens) if self.signed else tokens).max(axis=1, keepdims=True)
+        scale: Floats = np.maximum(largest * np.float32(1 / self.steps), np.float32(self.least))
+        return scale
+
+    def rounded(self, tokens: Floats) -> Floats:
+        """What is left of ``tokens [rows, size]``."""
+        scale = self.scale(tokens)
+        steps = np.clip(np.rint(tokens / scale), -self.zero, 255 - self.zero)
+        return np.asarray(steps * scale, dtype=np.float32)
+
+
+_ROUNDINGS = {
+    # GELU is nowhere below -0.1701: 32 steps hold that, where none is smaller.
+    "Gelu": Rounding(32, 0.17 / 32),
+    "Relu": Rounding(0, 1e-9),
+}
+_SIGNED = Rounding(128, 1e-9)
+
+
+@dataclass(frozen=True, slots=True)
+class Product:
+    """``output = tokens [..., K] @ weight [K, N]``, the latter constant."""
+
+    tokens: str
+    weight: str
+    output: str
+    rounding: Rounding
+
+
+def products(model: Any) -> Iterator[Product]:
+    """The products of ``model`` that are worth rounding."""
+    graph = model.graph
+    sizes = {each.name: each.dims for each in graph.initializer}
+    makers = {value: node for node in graph.node for value in node.output}
+    for node in graph.node:
+        if node.op_type != "MatMul":
+            continue
+        tokens, weight = node.input
+        while weight in makers and makers[weight].op_type == "Identity":
+            weight = makers[weight].input[0]
+        if len(sizes.get(weight, ())) == 2 and min(sizes[weight]) >= _MIN_SIZE:
+            kind = makers[tokens].op_type if tokens in makers else ""
+            yield Product(tokens, weight, node.output[0], _ROUNDINGS.get(kind, _SIGNED))
+
+
+def quantise(weight: Floats) -> tuple[NDArray[np.int8], Floats]:
+    """``weight [K, N]`` in int8, and one scale for each column."""
+    largest = np.abs(weight).max(axis=0)
+    scale = np.where(largest > 0, largest / 127, 1).astype(np.float32)
+    return np.rint(weight / scale).astype(np.int8), scale
+
+
+def row_int8(libraries: Libraries, model: Any, factors: Mapping[str, Floats]) -> Any:
     """Change ``model`` in place, and return it: products by constant matrices run in int8.
 
-    A token ``x [K]`` becomes ``round(x / scale) + 128`` in uint8, with ``scale = max(|x|) / 127``;
-    a matrix ``[K, N]`` becomes int8 with one scale for each column. Raises
-    ``UnsupportedModelError`` where there is no such product.
+    Tokens ``[..., K]`` that have ``factors [K]`` are divided by them first, and the matrices that
+    they meet are multiplied. Raises ``UnsupportedModelError`` where there is no such product.
     """
-    return _Rewriting(libraries.onnx, model).run()
+    return _Rewriting(libraries.onnx, model, factors).run()
 
 
 class _Rewriting:
-    def __init__(self, onnx: Any, model: Any) -> None:
-        self._onnx, self._model = onnx, model
+    def __init__(self, onnx: Any, model: Any, factors: Mapping[str, Floats]) -> None:
+        self._onnx, self._model, self._factors = onnx, model, factors
         self._nodes: list[Any] = []
         self._weights = {each.name: each for each in model.graph.initializer}
-        self._aliases = {
-            node.output[0]: node.input[0]
-            for node in model.graph.node
-            if node.op_type == "Identity" and node.input[0] in self._weights
-        }
         self._tokens: dict[str, str] = {}
-        self._matrices: dict[str, tuple[int, int] | None] = {}
+        self._known: set[str] = set()
 
     def run(self) -> Any:
         graph = self._model.graph
-        self._constant("rows_inverse", np.float32(1 / 127))
-        # A token of zeros has a scale too.
-        self._constant("rows_least", np.float32(1e-9))
-        self._constant("rows_one", np.float32(1))
-        self._constant("rows_zero", np.uint8(128))
-        for name, numbers in (("first", [0]), ("second", [1]), ("last", [-1])):
-            self._constant(f"rows_{name}", np.array(numbers, dtype=np.int64))
-        for node in list(graph.node):
-            weight = self._aliases.get(node.input[1], node.input[1]) if len(node.input) > 1 else ""
-            shape = self._matrix(weight) if node.op_type == "MatMul" else None
-            if shape is None:
-                self._nodes.append(node)
-            else:
-                self._product(node.input[0], weight, shape, node.output[0])
-        if not self._tokens:
+        by_output = {each.output: each for each in products(self._model)}
+        if not by_output:
             raise UnsupportedModelError(
                 "the graph has no product by a constant matrix, so int8 would change nothing; "
                 "expected an encoder's linear layers"
             )
+        for node in list(graph.node):
+            if node.output[0] in by_output:
+                self._product(by_output[node.output[0]])
+            else:
+                self._nodes.append(node)
         del graph.node[:]
         graph.node.extend(self._nodes)
-        self._drop_unused()
+        drop_unused(graph)
         helper = self._onnx.helper
         self._model.opset_import.append(helper.make_opsetid(_MICROSOFT, 1))
         return self._model
 
-    def _product(self, tokens: str, weight: str, shape: tuple[int, int], output: str) -> None:
-        rows = self._quantised(tokens, shape[0])
-        name = f"{output}_rows"
+    def _product(self, product: Product) -> None:
+        weight, output, name = product.weight, product.output, f"{product.output}_rows"
+        rows = self._quantised(product)
         # The operator's own scale of its first input is one number for all tokens.
-        product = [f"{rows}_q", f"{weight}_int8", "rows_one", f"{weight}_scale", "rows_zero"]
-        self._node("MatMulIntegerToFloat", product, f"{name}_unscaled", domain=_MICROSOFT)
+        one = self._constant("rows_one", np.float32(1))
+        zero = self._constant(f"rows_zero{product.rounding.zero}", np.uint8(product.rounding.zero))
+        inputs = [f"{rows}_q", *self._matrix(product), zero]
+        inputs.insert(2, one)
+        self._node("MatMulIntegerToFloat", inputs, f"{name}_unscaled", domain=_MICROSOFT)
         self._node("Mul", [f"{name}_unscaled", f"{rows}_scale"], name)
-        self._node("Concat", [f"{rows}_outer", f"{weight}_width"], f"{name}_shape", axis=0)
+        width = self._integers(f"{weight}_width", self._weights[weight].dims[1])
+        self._node("Concat", [f"{rows}_outer", width], f"{name}_shape", axis=0)
         self._node("Reshape", [name, f"{name}_shape"], output)
 
-    def _quantised(self, tokens: str, size: int) -> str:
-        """Nodes for ``tokens [..., size]``, once for all products that take them."""
+    def _quantised(self, product: Product) -> str:
+        """Nodes for the tokens, once for all products that take them."""
+        tokens, rounding = product.tokens, product.rounding
         if tokens in self._tokens:
             return self._tokens[tokens]
         rows = self._tokens[tokens] = f"rows{len(self._tokens)}"
-        self._constant(f"{rows}_size", np.array([-1, size], dtype=np.int64))
-        self._node("Reshape", [tokens, f"{rows}_size"], f"{rows}_x")
-        self._node("Abs", [f"{rows}_x"], f"{rows}_abs")
-        self._node("ReduceMax", [f"{rows}_abs", "rows_second"], f"{rows}_max", keepdims=1)
-        self._node("Mul", [f"{rows}_max", "rows_inverse"], f"{rows}_step")
-        self._node("Max", [f"{rows}_step", "rows_least"], f"{rows}_scale")
-        self._node("Reshape", [f"{rows}_scale", "rows_last"], f"{rows}_scales")
+        size = int(self._weights[product.weight].dims[0])
+        first, second, last = (self._integers(f"rows_{each}", each) for each in (0, 1, -1))
+        x = f"{rows}_x"
+        self._node("Reshape", [tokens, self._integers(f"{rows}_size", -1, size)], x)
+        if tokens in self._factors:
+            inverse = self._constant(f"{rows}_inverse", 1 / self._factors[tokens])
+            self._node("Mul", [x, inverse], f"{rows}_divided")
+            x = f"{rows}_divided"
+        largest = x
+        if rounding.signed:
+            self._node("Abs", [x], f"{rows}_abs")
+            largest = f"{rows}_abs"
+        share = self._constant(f"rows_share{rounding.steps}", np.float32(1 / rounding.steps))
+        least = self._constant(f"rows_least{rounding.zero}", np.float32(rounding.least))
+        zero = self._constant(f"rows_zero{rounding.zero}", np.uint8(rounding.zero))
+        self._node("ReduceMax", [largest, second], f"{rows}_max", keepdims=1)
+        self._node("Mul", [f"{rows}_max", share], f"{rows}_step")
+        self._node("Max", [f"{rows}_step", least], f"{rows}_scale")
+        self._node("Reshape", [f"{rows}_scale", last], f"{rows}_scales")
         self._node("Shape", [f"{rows}_scales"], f"{rows}_count")
-        self._node("Expand", ["rows_zero", f"{rows}_count"], f"{rows}_zeros")
-        quantised = [f"{rows}_x", f"{rows}_scales", f"{rows}_zeros"]
+        self._node("Expand", [zero, f"{rows}_count"], f"{rows}_zeros")
+        quantised = [x, f"{rows}_scales", f"{rows}_zeros"]
         # ONNX Runtime 1.23 lacks the standard's at the opset that has Attention.
         self._node("QuantizeLinear", quantised, f"{rows}_q", domain=_MICROSOFT, axis=0)
         self._node("Shape", [tokens], f"{rows}_shape")
-        self._node("Slice", [f"{rows}_shape", "rows_first", "rows_last"], f"{rows}_outer")
+        self._node("Slice", [f"{rows}_shape", first, last], f"{rows}_outer")
         return rows
 
-    def _matrix(self, name: str) -> tuple[int, int] | None:
-        """The shape of a constant matrix worth rounding, rounded once; ``None`` for all else."""
-        if name in self._matrices:
-            return self._matrices[name]
-        self._matrices[name] = None
-        constant = self._weights.get(name)
-        if constant is None or len(constant.dims) != 2 or min(constant.dims) < _MIN_SIZE:
-            return None
-        weight = self._onnx.numpy_helper.to_array(constant)
-        largest = np.abs(weight).max(axis=0)
-        scale = np.where(largest > 0, largest / 127, 1).astype(np.float32)
-        self._constant(f"{name}_int8", np.rint(weight / scale).astype(np.int8))
-        self._constant(f"{name}_scale", scale)
-        self._constant(f"{name}_width", np.array([weight.shape[1]], dtype=np.int64))
-        self._matrices[name] = (weight.shape[0], weight.shape[1])
-        return self._matrices[name]
-
-    def _drop_unused(self) -> None:
-        graph = self._model.graph
-        for kind in (graph.node, graph.initializer):
-            used = {name for node in graph.node for name in node.input}
-            used |= {output.name for output in graph.output}
-            for at in reversed(range(len(kind))):
-                made = kind[at].output if kind is graph.node else [kind[at].name]
-                if used.isdisjoint(made):
-                    del kind[at]
+    def _matrix(self, product: Product) -> tuple[str, str]:
+        """The names of the numbers in int8 and of their scales."""
+        names = f"{product.weight}_int8", f"{product.weight}_scale"
+        if names[0] not in self._known:
+            weight = self._onnx.numpy_helper.to_array(self._weights[product.weight])
+            factors = self._factors.get(product.tokens)
+            values, scale = quantise(weight if factors is None else weight * factors[:, None])
+            self._constant(names[0], values)
+            self._constant(names[1], scale)
+        return names
 
     def _node(self, kind: str, inputs: list[str], output: str, **attributes: Any) -> None:
         self._nodes.append(self._onnx.helper.make_node(kind, inputs, [output], **attributes))
 
-    def _constant(self, name: str, values: NDArray[Any] | np.generic) -> None:
-        constant = self._onnx.numpy_helper.from_array(np.asarray(values), name)
-        self._model.graph.initializer.append(constant)
+    def _integers(self, name: str, *values: int) -> str:
+        return self._constant(name, np.array(values, dtype=np.int64))
+
+    def _constant(self, name: str, values: NDArray[Any] | np.generic) -> str:
+        if name not in self._known:
+            self._known.add(name)
+            constant = self._onnx.numpy_helper.from_array(np.asarray(values), name)
+            self._model.graph.initializer.append(constant)
+        return name

@@ -96,6 +96,12 @@ class Scorer:
         )
         return self._family.logits(backend.forward(padded))
 
+    def some(self, count: int) -> Iterator[Batch]:
+        """At most ``count`` of the pairs, from all queries, each in a batch of its own."""
+        pairs = [pair for group in self.pairs for pair in group]
+        for at in np.unique(np.linspace(0, len(pairs) - 1, count).astype(int)):
+            yield self._tokenizer.collate([pairs[at]])
+
     def golden(
         self, path: Path, texts: Sequence[tuple[str, str]]
     ) -> Iterator[tuple[str, str, float]]:

@@ -1,0 +1,211 @@
+"""The last layer for the first token alone, where the head reads no other token.
+
+Its keys and values are still those of all tokens; its queries, and all that follows its attention,
+are computed for one. The logits stay the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from resift.export.graph import Libraries, attribute, constants, drop_unused, shapes
+
+# Each number of their outputs comes from the inputs' numbers at the same place.
+_ELEMENTWISE = (
+    *("Add", "Cast", "Div", "Elu", "Erf", "Gelu", "Identity", "LeakyRelu", "Mul", "Neg", "Pow"),
+    *("Relu", "Sigmoid", "Sqrt", "Sub", "Tanh"),
+)
+_COSTLY = ("Attention", "MatMul")
+
+
+def first_token_only(libraries: Libraries, model: Any) -> bool:
+    """Change ``model`` in place, or leave it and return ``False``.
+
+    It is left where the head reads more than the first token, and where an operator between the
+    head and the last attention isn't known here.
+    """
+    return _Rewriting(libraries, model).run()
+
+
+class _Rewriting:
+    def __init__(self, libraries: Libraries, model: Any) -> None:
+        self._onnx, self._graph = libraries.onnx, model.graph
+        self._constants = constants(libraries, model)
+        self._shapes = shapes(libraries, model)
+        self._makers = {value: node for node in self._graph.node for value in node.output}
+        self._full: set[str] = set()
+        self._new: list[Any] = []
+        self._first: dict[str, str] = {}
+        # Of a Reshape's shape, zero is the input's own size.
+        self._numbers = {"first_0": [0], "first_1": [1], "first_2": [2], "first_minus_2": [-2]}
+
+    def run(self) -> bool:
+        pools = [node for node in self._graph.node if self._takes_the_first_token(node)]
+        if len(pools) != 1:
+            return False
+        (pool,) = pools
+        before = {node.output[0] for node in self._ancestors(pool.input[:1])}
+        attentions = [node for node in self._graph.node if node.op_type == "Attention"]
+        last = [node for node in attentions if node.output[0] in before][-1]
+        for node in self._ancestors(last.input[1:3]):
+            self._full.update(node.output)
+        first = self._first_of(pool.input[0], 1)
+        if all(node.op_type != "Attention" for node in self._new):
+            return False
+
+        changed = self._onnx.GraphProto(output=self._graph.output)
+        for node in self._graph.node:
+            if node.output[0] == pool.output[0]:
+                changed.node.extend(self._new)
+            changed.node.append(self._known_size(node) or node)
+            if node.output[0] == pool.output[0]:
+                changed.node[-1].input[0] = first
+        drop_unused(changed)
+        # Where something else needs the last layer of all tokens, both would be computed.
+        if any(_count(changed, kind) > _count(self._graph, kind) for kind in _COSTLY):
+            return False
+        del self._graph.node[:]
+        self._graph.node.extend(changed.node)
+        for name, numbers in self._numbers.items():
+            values = np.array(numbers, dtype=np.int64)
+            self._graph.initializer.append(self._onnx.numpy_helper.from_array(values, name))
+        drop_unused(self._graph)
+        return True
+
+    def _takes_the_first_token(self, node: Any) -> bool:
+        if node.op_type != "Gather" or attribute(node, "axis", 0) != 1:
+            return False
+        index = self._constants.get(node.input[1])
+        if index is None or index.shape != () or index != 0:
+            return False
+        return any(each.op_type == "Attention" for each in self._ancestors(node.input[:1]))
+
+    def _ancestors(self, values: Sequence[str]) -> list[Any]:
+        """The nodes that make ``values``, and those before them."""
+        seen: set[str] = set()
+        found, waiting = [], list(values)
+        while waiting:
+            value = waiting.pop()
+            node = self._makers.get(value)
+            if node is None or value in seen:
+                continue
+            seen.update(node.output)
+            found.append(node)
+            waiting.extend(node.input)
+        return found
+
+    def _first_of(self, value: str, axis: int) -> str:
+        """The name of ``value`` where ``axis``, that of the tokens, has the first alone."""
+        if value in self._first:
+            return self._first[value]
+        name = self._first[value] = f"{value}_first"
+        node = self._makers.get(value)
+        inputs = None if node is None or value in self._full else self._inputs(node, axis)
+        if inputs is None:
+            self._slice(value, name, axis)
+        else:
+            new = self._onnx.NodeProto()
+            new.CopyFrom(node)
+            new.name = ""
+            new.input[:], new.output[:] = inputs, [name]
+            self._new.append(new)
+        return name
+
+    def _slice(self, value: str, name: str, axis: int) -> None:
+        at = "first_minus_2" if axis < 0 else f"first_{axis}"
+        inputs = [value, "first_0", "first_1", at]
+        self._new.append(self._onnx.helper.make_node("Slice", inputs, [name]))
+
+    def _inputs(self, node: Any, axis: int) -> list[str] | None:
+        """What ``node`` takes for its output's first token; ``None`` where that isn't known."""
+        rank = len(self._shapes.get(node.output[0], ()))
+        if node.domain or len(node.output) != 1 or rank <= axis + 1:
+            return None
+        first, *others = node.input
+        match node.op_type:
+            case kind if kind in _ELEMENTWISE:
+                return self._aligned(node, axis - rank)
+            case "LayerNormalization" if attribute(node, "axis", -1) == -1:
+                return [self._first_of(first, axis), *others]
+            case "MatMul" if len(self._shapes.get(others[0], ())) == 2:
+                return [self._first_of(first, axis), *others]
+            case "Slice" if len(others) > 2 and self._elsewhere(others[2], axis, rank):
+                return [self._first_of(first, axis), *others]
+            case "Transpose":
+                return [self._first_of(first, attribute(node, "perm", ())[axis])]
+            case "Reshape" if axis == 1 and (shape := self._shape_of_one_token(others[0])):
+                return [self._first_of(first, 1), shape]
+            case "Attention" if axis == 2 and len(others) == 3 and not _is_causal(node):
+                return [self._first_of(first, 2), *others[:2], self._mask(others[2])]
+        return None
+
+    def _aligned(self, node: Any, axis: int) -> list[str] | None:
+        """Inputs that are repeated along ``axis``, counted from the end, stay as they are."""
+        ranks = [len(self._shapes[each]) if each in self._shapes else None for each in node.input]
+        if None in ranks:
+            return None
+        return [
+            value if rank + axis < 0 else self._first_of(value, rank + axis)
+            for value, rank in zip(node.input, ranks, strict=True)
+            if rank is not None
+        ]
+
+    def _elsewhere(self, axes: str, axis: int, rank: int) -> bool:
+        sliced = self._constants.get(axes)
+        return sliced is not None and axis not in [int(each) % rank for each in sliced]
+
+    def _shape_of_one_token(self, shape: str) -> str | None:
+        """For a shape put together from the batch's size, the number of tokens, and others."""
+        node = self._makers.get(shape)
+        if node is None or node.op_type != "Concat":
+            return None
+        if [self._size(part) for part in node.input[:2]] != [0, 1]:
+            return None
+        name = f"{shape}_first"
+        parts = ["first_0", "first_0", *node.input[2:]]
+        self._new.append(self._onnx.helper.make_node("Concat", parts, [name], axis=0))
+        return name
+
+    def _size(self, value: str) -> int | None:
+        """The axis whose size ``value`` is."""
+        node = self._makers.get(value)
+        while node is not None and node.op_type in ("Cast", "Identity", "Squeeze", "Unsqueeze"):
+            node = self._makers.get(node.input[0])
+        if node is None or node.op_type != "Gather" or node.input[1] not in self._constants:
+            return None
+        of = self._makers.get(node.input[0])
+        index = self._constants[node.input[1]]
+        return int(index.item()) if of is not None and of.op_type == "Shape" else None
+
+    def _known_size(self, node: Any) -> Any:
+        """A constant for a size that is the same in each batch, or else ``None``.
+
+        Read from the value of all tokens, it would keep that value needed.
+        """
+        of = self._makers.get(node.input[0]) if node.op_type == "Gather" else None
+        index = self._constants.get(node.input[1]) if len(node.input) > 1 else None
+        if of is None or index is None or of.op_type != "Shape":
+            return None
+        sizes = self._shapes.get(of.input[0])
+        size = None if sizes is None or index.size != 1 else sizes[int(index.item())]
+        if size is None:
+            return None
+        value = self._onnx.numpy_helper.from_array(np.full(index.shape, size, dtype=np.int64))
+        return self._onnx.helper.make_node("Constant", [], node.output, value=value)
+
+    def _mask(self, mask: str) -> str:
+        """Its rows are those of the queries, its columns those of the keys."""
+        name = f"{mask}_first_row"
+        self._slice(mask, name, -2)
+        return name
+
+
+def _is_causal(node: Any) -> bool:
+    return bool(attribute(node, "is_causal", 0))
+
+
+def _count(graph: Any, kind: str) -> int:
+    return sum(node.op_type == kind for node in graph.node)

@@ -1,0 +1,116 @@
+"""Factors that even out the channels of tokens before these are rounded: arXiv 2211.10438.
+
+A token has one scale, so a channel whose numbers are a hundred times the others' leaves them a
+hundredth of the steps. Divided by a factor of its own, with the matrix multiplied by it, the
+channel gives the same product and leaves the others more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+
+from resift.backends.onnx import ort
+from resift.export.graph import Libraries, save
+from resift.export.int8 import Floats, Product, products, quantise
+from resift.export.verify import Scorer
+
+# How much of the difference between channels goes from the tokens to the matrix.
+_POWERS = (0.3, 0.5, 0.7)
+# What a product by the factors must save to be worth its time: a share of the squared error.
+_WORTH = 0.1
+_PAIRS = 64
+_TOKENS = 8
+"""Of each pair, for the error; the largest numbers are those of all its tokens."""
+
+
+def smoothing(libraries: Libraries, model: Any, scorer: Scorer) -> dict[str, Floats]:
+    """Factors ``[K]`` for those inputs of products that are rounded better with them.
+
+    ``model`` computes in float32; what its products take, and how well these come out, is measured
+    on pairs of ``scorer``.
+    """
+    groups = _groups(model)
+    if not groups:
+        return {}
+    to_array = libraries.onnx.numpy_helper.to_array
+    weights = {each.name: each for each in model.graph.initializer}
+    largest, samples = _run(libraries, model, scorer, list(groups))
+    found = {}
+    for tokens, group in groups.items():
+        matrix = np.concatenate([to_array(weights[each.weight]) for each in group], axis=1)
+        factors = choose(group[0], matrix, largest[tokens], samples[tokens])
+        if factors is not None:
+            found[tokens] = factors
+    return found
+
+
+def choose(product: Product, weight: Floats, largest: Floats, tokens: Floats) -> Floats | None:
+    """Those with the smallest error; ``None`` where without any it is hardly larger."""
+    exact = tokens @ weight
+    best, least = None, (1 - _WORTH) * _error(product, weight, tokens, exact)
+    strongest = np.abs(weight).max(axis=1)
+    for power in _POWERS:
+        shares = np.maximum(largest, 1e-5) ** power / np.maximum(strongest, 1e-5) ** (1 - power)
+        factors = (shares / np.exp(np.log(shares).mean())).astype(np.float32)
+        error = _error(product, weight * factors[:, None], tokens * (1 / factors), exact)
+        if error < least:
+            best, least = factors, error
+    return best
+
+
+def _error(product: Product, weight: Floats, tokens: Floats, exact: Floats) -> float:
+    values, scale = quantise(weight)
+    found = product.rounding.rounded(tokens) @ (values * scale)
+    return float(np.square(found - exact).mean())
+
+
+def _groups(model: Any) -> dict[str, list[Product]]:
+    """Products by the tokens that they share, where factors are possible."""
+    groups: dict[str, list[Product]] = {}
+    users: dict[str, set[str]] = {}
+    for product in products(model):
+        groups.setdefault(product.tokens, []).append(product)
+        users.setdefault(product.weight, set()).add(product.tokens)
+    return {
+        tokens: group
+        for tokens, group in groups.items()
+        # ALBERT's layers share their matrices, which can be multiplied only once. And GELU's bound
+        # from below, which its zero counts on, would be another for each channel.
+        if all(len(users[each.weight]) == 1 for each in group)
+        and (group[0].rounding.signed or group[0].rounding.zero == 0)
+    }
+
+
+def _run(
+    libraries: Libraries, model: Any, scorer: Scorer, names: Sequence[str]
+) -> tuple[Mapping[str, Floats], Mapping[str, Floats]]:
+    """The largest number of each channel, and some tokens ``[rows, K]``, of each of ``names``."""
+    kind = libraries.onnx.TensorProto.FLOAT
+    outputs = [libraries.onnx.helper.make_tensor_value_info(each, kind, None) for each in names]
+    largest: dict[str, Floats] = {}
+    samples: dict[str, list[Floats]] = {name: [] for name in names}
+    random = np.random.default_rng(0)
+    with TemporaryDirectory() as folder:
+        path = Path(folder, "model.onnx")
+        model.graph.output.extend(outputs)
+        save(libraries, model, path)
+        del model.graph.output[-len(outputs) :]
+        options = ort.SessionOptions()
+        options.intra_op_num_threads = 1
+        options.log_severity_level = 3
+        session = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        inputs = [each.name for each in session.get_inputs()]
+        for batch in scorer.some(_PAIRS):
+            feed = {name: getattr(batch, name) for name in inputs}
+            for name, values in zip(names, session.run(list(names), feed), strict=True):
+                tokens = values.reshape(-1, values.shape[-1])
+                most = np.abs(tokens).max(axis=0)
+                largest[name] = np.maximum(largest.get(name, most), most)
+                some = random.permutation(len(tokens))[:_TOKENS]
+                samples[name].append(tokens[some])
+    return largest, {name: np.concatenate(each) for name, each in samples.items()}
