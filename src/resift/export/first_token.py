@@ -39,8 +39,7 @@ class _Rewriting:
         self._full: set[str] = set()
         self._new: list[Any] = []
         self._first: dict[str, str] = {}
-        # Of a Reshape's shape, zero is the input's own size.
-        self._numbers = {"first_0": [0], "first_1": [1], "first_2": [2], "first_minus_2": [-2]}
+        self._numbers: dict[str, int] = {}
 
     def run(self) -> bool:
         pools = [node for node in self._graph.node if self._takes_the_first_token(node)]
@@ -69,8 +68,8 @@ class _Rewriting:
             return False
         del self._graph.node[:]
         self._graph.node.extend(changed.node)
-        for name, numbers in self._numbers.items():
-            values = np.array(numbers, dtype=np.int64)
+        for name, number in self._numbers.items():
+            values = np.array([number], dtype=np.int64)
             self._graph.initializer.append(self._onnx.numpy_helper.from_array(values, name))
         drop_unused(self._graph)
         return True
@@ -115,9 +114,13 @@ class _Rewriting:
         return name
 
     def _slice(self, value: str, name: str, axis: int) -> None:
-        at = "first_minus_2" if axis < 0 else f"first_{axis}"
-        inputs = [value, "first_0", "first_1", at]
+        inputs = [value, self._number(0), self._number(1), self._number(axis)]
         self._new.append(self._onnx.helper.make_node("Slice", inputs, [name]))
+
+    def _number(self, number: int) -> str:
+        name = f"first_number_{number}"
+        self._numbers[name] = number
+        return name
 
     def _inputs(self, node: Any, axis: int) -> list[str] | None:
         """What ``node`` takes for its output's first token; ``None`` where that isn't known."""
@@ -165,7 +168,8 @@ class _Rewriting:
         if [self._size(part) for part in node.input[:2]] != [0, 1]:
             return None
         name = f"{shape}_first"
-        parts = ["first_0", "first_0", *node.input[2:]]
+        # Zero is the input's own size.
+        parts = [self._number(0), self._number(0), *node.input[2:]]
         self._new.append(self._onnx.helper.make_node("Concat", parts, [name], axis=0))
         return name
 
