@@ -8,11 +8,17 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import onnx
 import pytest
 import tiny_models
+import tiny_products
+from onnx.printer import to_text
+from onnx.reference import ReferenceEvaluator
 
-from resift import BackendUnavailableError, Reranker, UnsupportedModelError
+from resift import BackendUnavailableError, Reranker, SelfTestError, UnsupportedModelError
 from resift.backends import BACKENDS
+from resift.backends import onnx as onnx_backend
 
 TEXTS = ["good", "bad a", "b"]
 RIGHT = [tiny_models.logit(text) for text in TEXTS]
@@ -76,7 +82,7 @@ def test_weights_that_pass_are_complete(model: Path) -> None:
 
 
 def test_a_precision_asked_for_is_not_given_up(model: Path) -> None:
-    with pytest.raises(UnsupportedModelError, match="golden pairs"):
+    with pytest.raises(SelfTestError, match="golden pairs"):
         Reranker(model, precision="int8").warm_up()
 
 
@@ -86,6 +92,30 @@ def test_other_weights_have_the_cards_tolerance(model: Path) -> None:
     shift_golden(model, 0.002)
     with pytest.raises(UnsupportedModelError, match=r"in int8 .*; .* in fp32 "):
         Reranker(model, backend="onnx").warm_up()
+
+
+def test_the_probe_of_int8_products_is_what_it_says() -> None:
+    path = Path(onnx_backend.__file__).with_name("int8_products.onnx")
+    found, expected = onnx.load(path), tiny_products.build()
+    assert to_text(found.graph) == to_text(expected.graph)
+    assert list(found.graph.initializer) == list(expected.graph.initializer)
+    largest = np.full((tiny_products.SIZE,) * 2, 255, dtype=np.uint8)
+    sums: Any = ReferenceEvaluator(found).run(None, {"tokens": largest})
+    assert (sums[0] == 127 * 127 * tiny_products.SIZE).all()
+
+
+def test_a_processor_that_gets_int8_wrong_runs_float32(
+    model: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(onnx_backend, "_int8_products_are_exact", lambda: False)
+    ranking = Reranker(model).rank("a", TEXTS)
+    assert (ranking.status, ranking.precision) == ("fallback", "fp32")
+    assert "lacks the instructions" in caplog.text
+    with pytest.raises(BackendUnavailableError, match="Expected precision 'fp32'"):
+        Reranker(model, precision="int8").warm_up()
+    # Of other precisions nothing is asked.
+    write(model, ["fp32"], golden="fp32")
+    assert Reranker(model).rank("a", TEXTS).status == "complete"
 
 
 def test_altered_weights_are_not_a_reason_to_fall_back(model: Path) -> None:
@@ -103,7 +133,7 @@ def test_every_backend_refuses_wrong_golden_pairs(name: str, model: Path) -> Non
     write(model, ["fp32"], golden="fp32")
     Reranker(model, backend=name).warm_up()
     shift_golden(model, 0.02)
-    with pytest.raises(UnsupportedModelError, match=f"on {name} doesn't compute"):
+    with pytest.raises(SelfTestError, match=f"on {name} doesn't compute"):
         Reranker(model, backend=name).warm_up()
 
 

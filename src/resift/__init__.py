@@ -8,6 +8,7 @@ from resift.errors import (
     NonFiniteScoreError,
     OfflineError,
     ResiftError,
+    SelfTestError,
     UnsupportedModelError,
 )
 from resift.normalization import Calibration
@@ -33,6 +34,7 @@ __all__ = [
     "Reranker",
     "RerankerOptions",
     "ResiftError",
+    "SelfTestError",
     "TimingEvent",
     "Timings",
     "UnsupportedModelError",

@@ -6,6 +6,7 @@
     │   ├── ModelNotFoundError               no such name, folder, repository or file
     │   │   └── OfflineError                 it would have to be downloaded, and the network is off
     │   └── UnsupportedModelError            found, but damaged or not a model that resift can run
+    │       └── SelfTestError                it doesn't give the logits that its maker measured
     ├── BackendUnavailableError              the backend, device or precision isn't there
     └── NonFiniteScoreError                  the model gave NaN or infinity, in float32 too
 
@@ -41,6 +42,10 @@ class OfflineError(ModelNotFoundError):
 
 class UnsupportedModelError(ModelError):
     """The model is there, but it is damaged or of a kind that resift can't run."""
+
+
+class SelfTestError(UnsupportedModelError):
+    """The model doesn't give its golden logits here."""
 
 
 class BackendUnavailableError(ResiftError):

@@ -14,13 +14,19 @@ from numpy.typing import NDArray
 
 from resift.backends import BACKENDS, Backend, backend_class, installed_backends
 from resift.backends.threads import available_threads
-from resift.errors import BackendUnavailableError, InvalidRequestError, UnsupportedModelError
+from resift.errors import (
+    BackendUnavailableError,
+    InvalidRequestError,
+    ModelError,
+    SelfTestError,
+    UnsupportedModelError,
+)
 from resift.families import Family, find_family
 from resift.models import ModelFiles, find_model
 from resift.models.card import Artifact, Golden
 from resift.options import LoadOptions, RankOptions
 from resift.request import Request
-from resift.selftest import golden_fault
+from resift.selftest import check_golden
 from resift.tokenization import Pair, PairTokenizer, TokenizedRequest
 
 _logger = logging.getLogger(__name__)
@@ -102,15 +108,20 @@ class LoadedModel:
                 else min(DEFAULT_MAX_LENGTH, window, files.model_max_length or window),
             )
 
-        faults: list[str] = []
+        faults: list[ModelError | BackendUnavailableError] = []
         for way in _ways(files, installed_backends(options.backend), options.precision):
-            model = open_in(way)
-            fault = golden_fault(model)
-            if fault is None:
+            try:
+                model = open_in(way)
+                check_golden(model)
+            # A damaged file has an error of its own, and nothing runs in its place.
+            except (SelfTestError, BackendUnavailableError) as fault:
+                faults.append(fault)
+                _logger.warning("%s", fault)
+            else:
                 return replace(model, fallback=bool(faults))
-            _logger.warning("%s", fault)
-            faults.append(fault)
-        raise UnsupportedModelError("; ".join(faults))
+        if len(faults) == 1:
+            raise faults[0]
+        raise UnsupportedModelError("; ".join(map(str, faults)))
 
     def padded_length(self, length: int) -> int:
         """What the backend wants a batch padded to whose longest pair has ``length`` tokens."""

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from resift.errors import SelfTestError
 from resift.options import RankOptions
 from resift.request import Request
 from resift.tokenization import Pair
@@ -20,14 +21,14 @@ _PAIRS = 4
 _ROUNDING = {"bf16": 0.05, "fp16": 0.01}
 
 
-def golden_fault(model: LoadedModel) -> str | None:
-    """``None`` for a model that has no golden pairs, or gives their logits; else what is wrong.
+def check_golden(model: LoadedModel) -> None:
+    """Pass a model that has no golden pairs, or gives their logits; else raise ``SelfTestError``.
 
     NaN and infinity pass: rankings have an error of their own for them.
     """
     golden = model.golden
     if golden is None:
-        return None
+        return
     scale = max([1.0, *(abs(pair.logit) for pair in golden.pairs)])
     tolerance = max(golden.tolerance, _ROUNDING.get(model.precision, 0) * scale)
     shortest = sorted(golden.pairs, key=lambda pair: len(pair.query) + len(pair.document))
@@ -38,7 +39,7 @@ def golden_fault(model: LoadedModel) -> str | None:
         (logits,) = model.logits([[Pair(tokenized.query, window)]])
         found = float(logits[0])
         if np.isfinite(found) and abs(found - golden_pair.logit) > tolerance:
-            return (
+            raise SelfTestError(
                 f"{model.files.name} in {model.precision} on {model.backend_name} doesn't compute "
                 f"on this machine what its golden pairs say: {found:.5f} instead of "
                 f"{golden_pair.logit:.5f} (within {tolerance:g}) for {golden_pair.query!r} and "
@@ -46,4 +47,3 @@ def golden_fault(model: LoadedModel) -> str | None:
                 "instructions that the precision needs: install the model again, or choose "
                 "another precision"
             )
-    return None
