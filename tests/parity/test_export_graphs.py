@@ -257,7 +257,7 @@ def test_rounding(kind: str, zero: int, smooth: bool, libraries: graph.Libraries
     found = run(model, {"x": x})
     flat = tokens.reshape(15, 64)
     values, scale = quantise(weight if factors is None else weight * factors[:, None])
-    divided = flat if factors is None else flat * (1 / factors)
+    divided: Floats = flat if factors is None else np.divide(flat, factors, dtype=np.float32)
     emulated = product.rounding.rounded(divided) @ (values * scale)
     np.testing.assert_allclose(found.reshape(15, 24), emulated, rtol=1e-4, atol=1e-4)
     if factors is None:
