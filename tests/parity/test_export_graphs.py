@@ -23,9 +23,11 @@ from parity.test_families import DOCUMENTS
 
 import resift.export as exporting
 from resift.export import graph
+from resift.export.calibration import built_in
 from resift.export.first_token import first_token_only
 from resift.export.int8 import Product, Rounding, products, quantise, row_int8
 from resift.export.source import Source
+from resift.export.verify import Scorer
 from resift.export.words import words_int8
 from resift.tokenization import Batch
 
@@ -330,6 +332,18 @@ def test_largest_numbers_are_those_of_all_pairs(libraries: graph.Libraries, bert
     assert len(samples[name]) == 3 + 8 + 2
 
 
+def test_pairs_are_taken_from_all_queries(libraries: graph.Libraries, tmp_path: Path) -> None:
+    source = Source.load(libraries, make("bert", tmp_path))
+    source.write_config_and_tokenizer(tmp_path)
+    scorer = Scorer(source, tmp_path / "tokenizer.json", max_length=48, groups=built_in())
+    some = [each.input_ids[0].tolist() for each in scorer.some(5)]
+    everything = [each.input_ids[0].tolist() for each in scorer.some(1000)]
+    assert len(some) == 5
+    assert len(everything) == 104
+    assert (some[0], some[-1]) == (everything[0], everything[-1])
+    assert some[0] != some[-1]
+
+
 def test_smoothing_helps_where_channels_differ(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -381,8 +395,19 @@ def test_shared_matrices_and_gelu_have_no_factors(
 def test_word_embeddings(kept: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # In models as small as these, it is never negligible.
     monkeypatch.setattr(exporting, "_WORDS_SHARE", 10.0 if kept else 0.1)
+    factors: dict[str, Floats] = {}
+    given = []
+
+    def recorded(libraries: graph.Libraries, model: Any, taken: Any) -> Any:
+        given.append(taken)
+        return row_int8(libraries, model, taken)
+
+    monkeypatch.setattr(exporting, "smoothing", lambda *_: factors)
+    monkeypatch.setattr(exporting, "row_int8", recorded)
     card = exporting.export(make("bert", tmp_path / "source"), tmp_path / "out", "int8")
     assert card["word_embeddings"] == ("int8" if kept else "float32")
+    assert len(given) == (1 if kept else 2)
+    assert all(each is factors for each in given)
     model = onnx.load(tmp_path / "out/model_int8.onnx")
     tables = [
         onnx.numpy_helper.to_array(each).dtype
