@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from importlib import import_module
 from pathlib import Path
@@ -22,10 +23,13 @@ from parity.test_families import DOCUMENTS
 
 import resift.export as exporting
 from resift.export import graph
+from resift.export.calibration import built_in
 from resift.export.first_token import first_token_only
 from resift.export.int8 import Product, Rounding, products, quantise, row_int8
 from resift.export.source import Source
+from resift.export.verify import Scorer
 from resift.export.words import words_int8
+from resift.tokenization import Batch
 
 torch: Any = pytest.importorskip("torch")
 transformers: Any = pytest.importorskip("transformers")
@@ -255,7 +259,7 @@ def test_rounding(kind: str, zero: int, smooth: bool, libraries: graph.Libraries
     found = run(model, {"x": x})
     flat = tokens.reshape(15, 64)
     values, scale = quantise(weight if factors is None else weight * factors[:, None])
-    divided = flat if factors is None else flat * (1 / factors)
+    divided: Floats = flat if factors is None else np.divide(flat, factors, dtype=np.float32)
     emulated = product.rounding.rounded(divided) @ (values * scale)
     np.testing.assert_allclose(found.reshape(15, 24), emulated, rtol=1e-4, atol=1e-4)
     if factors is None:
@@ -311,6 +315,35 @@ def test_factors_are_chosen_by_the_error() -> None:
     assert (factors > 0).all()
 
 
+def test_largest_numbers_are_those_of_all_pairs(libraries: graph.Libraries, bert: Any) -> None:
+    feeds = [batch(1, length) for length in (3, 40, 2)]
+
+    class Pairs:
+        def some(self, _: int) -> list[Batch]:
+            return [Batch(**feed) for feed in feeds]
+
+    model = copy(bert)
+    name = next(products(model)).tokens
+    largest, samples = smoothing._run(libraries, model, Pairs(), [name])
+    assert model == bert
+    model.graph.output[0].name = name
+    taken = np.concatenate([run(model, feed)[0] for feed in feeds])
+    np.testing.assert_allclose(largest[name], np.abs(taken).max(axis=0), rtol=1e-5)
+    assert len(samples[name]) == 3 + 8 + 2
+
+
+def test_pairs_are_taken_from_all_queries(libraries: graph.Libraries, tmp_path: Path) -> None:
+    source = Source.load(libraries, make("bert", tmp_path))
+    source.write_config_and_tokenizer(tmp_path)
+    scorer = Scorer(source, tmp_path / "tokenizer.json", max_length=48, groups=built_in())
+    some = [each.input_ids[0].tolist() for each in scorer.some(5)]
+    everything = [each.input_ids[0].tolist() for each in scorer.some(1000)]
+    assert len(some) == 5
+    assert len(everything) == 104
+    assert (some[0], some[-1]) == (everything[0], everything[-1])
+    assert some[0] != some[-1]
+
+
 def test_smoothing_helps_where_channels_differ(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -362,8 +395,19 @@ def test_shared_matrices_and_gelu_have_no_factors(
 def test_word_embeddings(kept: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # In models as small as these, it is never negligible.
     monkeypatch.setattr(exporting, "_WORDS_SHARE", 10.0 if kept else 0.1)
+    factors: dict[str, Floats] = {}
+    given = []
+
+    def recorded(libraries: graph.Libraries, model: Any, taken: Any) -> Any:
+        given.append(taken)
+        return row_int8(libraries, model, taken)
+
+    monkeypatch.setattr(exporting, "smoothing", lambda *_: factors)
+    monkeypatch.setattr(exporting, "row_int8", recorded)
     card = exporting.export(make("bert", tmp_path / "source"), tmp_path / "out", "int8")
     assert card["word_embeddings"] == ("int8" if kept else "float32")
+    assert len(given) == (1 if kept else 2)
+    assert all(each is factors for each in given)
     model = onnx.load(tmp_path / "out/model_int8.onnx")
     tables = [
         onnx.numpy_helper.to_array(each).dtype
@@ -391,3 +435,19 @@ def test_words_are_dequantised_by_row(libraries: graph.Libraries, bert: Any) -> 
     difference = np.abs(run(model, feed) - run(bert, feed)).max()
     assert 0 < difference < 0.2
     assert not words_int8(libraries, product_of("Relu", np.ones((16, 16), dtype=np.float32)))
+
+
+def test_golden_pairs_allow_for_other_last_digits(tmp_path: Path) -> None:
+    exporting.export(make("bert", tmp_path / "source"), tmp_path / "out", "int8")
+    golden = json.loads((tmp_path / "out/golden.json").read_text())
+    model = onnx.load(tmp_path / "out/model_int8.onnx")
+    other = copy(model)
+    (bias,) = [
+        each for each in other.graph.initializer if each.name.endswith("embeddings.LayerNorm.bias")
+    ]
+    values = onnx.numpy_helper.to_array(bias)
+    noise = 1e-6 * np.random.default_rng(3).standard_normal(values.shape)
+    bias.CopyFrom(onnx.numpy_helper.from_array((values + noise).astype("f"), bias.name))
+    feeds = [batch(1, length) for length in range(2, 48)]
+    moved = [float(np.abs(run(other, feed) - run(model, feed)).max()) for feed in feeds]
+    assert 1e-4 < max(moved) <= golden["tolerance"]

@@ -34,7 +34,7 @@ class Rounding:
     @property
     def steps(self) -> int:
         """How many there are for a token's largest number."""
-        return min(127, 255 - self.zero) if self.signed else 255 - self.zero
+        return 255 - self.zero
 
     @property
     def signed(self) -> bool:
