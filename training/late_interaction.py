@@ -25,15 +25,11 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from quantize import quantize
-
 OPSET = 23
 IR_VERSION = 11
 INPUTS = ("input_ids", "attention_mask", "token_type_ids")
 # Large enough that exp() is exactly 0, finite so that a row with nothing to see is not NaN.
 MASKED = np.float32(-1e9)
-# Inputs of a matmul that share a scale, for each output.
-GROUP = 64
 
 State = Mapping[str, NDArray[np.float32]]
 
@@ -43,7 +39,6 @@ class Scorer:
     """What the graph needs besides the encoder's weights.
 
     slope, intercept: of the logit (see the module's formula).
-    int8: store matrices as int8 with float32 scales; they run as float32 either way.
     """
 
     heads: int
@@ -51,7 +46,6 @@ class Scorer:
     epsilon: float
     slope: float = 1.0
     intercept: float = 0.0
-    int8: bool = True
 
 
 def build(state: State, scorer: Scorer) -> onnx.ModelProto:
@@ -85,14 +79,7 @@ def build(state: State, scorer: Scorer) -> onnx.ModelProto:
 
 
 def _embed(graph: "_Graph", state: State, scorer: Scorer, input_ids: str, positions: str) -> str:
-    words = state["embeddings.word_embeddings.weight"]
-    if scorer.int8:
-        # Rows are gathered first and widened then: the table stays int8 in memory.
-        table = quantize(words, reduce_axis=1)
-        rows = graph.float(graph.gather(graph.const(table.values), input_ids))
-        embedded = graph.op("Mul", rows, graph.gather(graph.const(table.scale), input_ids))
-    else:
-        embedded = graph.gather(graph.const(words), input_ids)
+    embedded = graph.gather(graph.const(state["embeddings.word_embeddings.weight"]), input_ids)
     place = (
         state["embeddings.position_embeddings.weight"]
         + state["embeddings.token_type_embeddings.weight"][0]
@@ -121,7 +108,6 @@ def _layer(
     # One matmul for the three projections.
     projected = _affine(
         graph,
-        scorer,
         hidden,
         np.concatenate([state[f"{name}.weight"] for name in names]),
         np.concatenate([state[f"{name}.bias"] for name in names]),
@@ -130,7 +116,7 @@ def _layer(
     context = graph.op(
         "Attention", *parts, bias, q_num_heads=scorer.heads, kv_num_heads=scorer.heads
     )
-    attended = _dense(graph, state, scorer, f"{prefix}.attention.output.dense", context)
+    attended = _dense(graph, state, f"{prefix}.attention.output.dense", context)
     hidden = _layer_norm(
         graph,
         state,
@@ -138,34 +124,24 @@ def _layer(
         f"{prefix}.attention.output.LayerNorm",
         graph.op("Add", attended, hidden),
     )
-    inner = graph.op("Gelu", _dense(graph, state, scorer, f"{prefix}.intermediate.dense", hidden))
-    outer = _dense(graph, state, scorer, f"{prefix}.output.dense", inner)
+    inner = graph.op("Gelu", _dense(graph, state, f"{prefix}.intermediate.dense", hidden))
+    outer = _dense(graph, state, f"{prefix}.output.dense", inner)
     return _layer_norm(
         graph, state, scorer, f"{prefix}.output.LayerNorm", graph.op("Add", outer, hidden)
     )
 
 
-def _dense(graph: "_Graph", state: State, scorer: Scorer, prefix: str, value: str) -> str:
-    return _affine(graph, scorer, value, state[f"{prefix}.weight"], state[f"{prefix}.bias"])
+def _dense(graph: "_Graph", state: State, prefix: str, value: str) -> str:
+    return _affine(graph, value, state[f"{prefix}.weight"], state[f"{prefix}.bias"])
 
 
 def _affine(
     graph: "_Graph",
-    scorer: Scorer,
     value: str,
     weight: NDArray[np.float32],
     bias: NDArray[np.float32],
 ) -> str:
-    if scorer.int8:
-        # Operators on constants are folded when a runtime loads the model; a
-        # DequantizeLinear could be fused into an integer matmul instead.
-        outputs, inputs = weight.shape
-        matrix = quantize(weight.T.reshape(-1, GROUP, outputs), reduce_axis=1)
-        groups = graph.op("Mul", graph.float(graph.const(matrix.values)), graph.const(matrix.scale))
-        weights = graph.op("Reshape", groups, graph.axes(inputs, outputs))
-    else:
-        weights = graph.const(weight.T)
-    return graph.op("Add", graph.op("MatMul", value, weights), graph.const(bias))
+    return graph.op("Add", graph.op("MatMul", value, graph.const(weight.T)), graph.const(bias))
 
 
 def _layer_norm(graph: "_Graph", state: State, scorer: Scorer, prefix: str, value: str) -> str:

@@ -17,9 +17,7 @@ from resift.backends.threads import available_threads
 from resift.errors import (
     BackendUnavailableError,
     InvalidRequestError,
-    ModelError,
     SelfTestError,
-    UnsupportedModelError,
 )
 from resift.families import Family, find_family
 from resift.models import ModelFiles, find_model
@@ -108,20 +106,23 @@ class LoadedModel:
                 else min(DEFAULT_MAX_LENGTH, window, files.model_max_length or window),
             )
 
-        faults: list[ModelError | BackendUnavailableError] = []
+        missing: list[BackendUnavailableError] = []
+        faults: list[SelfTestError] = []
         for way in _ways(files, installed_backends(options.backend), options.precision):
             try:
                 model = open_in(way)
                 check_golden(model)
             # A damaged file has an error of its own, and nothing runs in its place.
-            except (SelfTestError, BackendUnavailableError) as fault:
-                faults.append(fault)
-                _logger.warning("%s", fault)
+            except BackendUnavailableError as error:
+                _logger.info("%s", error)
+                missing.append(error)
+            except SelfTestError as error:
+                _logger.warning("%s", error)
+                faults.append(error)
             else:
                 return replace(model, fallback=bool(faults))
-        if len(faults) == 1:
-            raise faults[0]
-        raise UnsupportedModelError("; ".join(map(str, faults)))
+        message = "; ".join(str(error) for error in [*missing, *faults])
+        raise SelfTestError(message) if faults else BackendUnavailableError(message)
 
     def padded_length(self, length: int) -> int:
         """What the backend wants a batch padded to whose longest pair has ``length`` tokens."""
