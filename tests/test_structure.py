@@ -34,6 +34,8 @@ def top(name: str) -> str:
 # Which packages beyond the standard library and numpy a module of the engine may import.
 ALLOWED = {
     "tokenization.py": {"tokenizers"},
+    "models/cache.py": {"filelock"},
+    "models/downloads.py": {"huggingface_hub"},
     "models/hub.py": {"huggingface_hub"},
     "cli.py": {"tqdm"},
     "testing.py": {"pytest", "hypothesis"},

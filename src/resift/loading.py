@@ -47,6 +47,8 @@ class LoadedModel:
     """The longest pair the model was built for, in tokens."""
     max_length: int
     """Where a call gives none."""
+    one_by_one: bool
+    """Whether a pair must have a forward pass of its own, as others would change its logit."""
 
     @classmethod
     def load(cls, backend: str, options: LoadOptions) -> LoadedModel:
@@ -59,9 +61,13 @@ class LoadedModel:
             revision=options.revision,
             cache_dir=options.cache_dir,
             offline=options.offline,
+            format=BACKENDS[backend].format,
+            precision=options.precision,
+            trust_remote_code=options.trust_remote_code,
+            check_family=find_family,
         )
         card = files.card
-        family = find_family(files.config, card.family if card else None, files.name)
+        family = find_family(files.config, files.family, files.name)
         window = card.window if card else family.window(files.config)
 
         threads = options.threads or available_threads()
@@ -85,7 +91,12 @@ class LoadedModel:
             window=window,
             max_length=card.max_length
             if card
-            else min(DEFAULT_MAX_LENGTH, window, files.model_max_length or window),
+            else min(
+                files.listed_max_length or DEFAULT_MAX_LENGTH,
+                window,
+                files.model_max_length or window,
+            ),
+            one_by_one=files.mixes_rows(artifact),
         )
 
     def tokenize(self, request: Request, options: RankOptions) -> TokenizedRequest:

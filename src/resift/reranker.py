@@ -15,6 +15,7 @@ import numpy as np
 from resift.backends import find_backend
 from resift.errors import NonFiniteScoreError
 from resift.loading import LoadedModel
+from resift.models.downloads import shown
 from resift.normalization import Calibration, Normalization
 from resift.options import (
     DEFAULT_BACKEND,
@@ -50,9 +51,11 @@ class Reranker:
     The model is loaded at the first call that needs it, or by ``warm_up``. One instance may be
     shared by any number of threads and tasks, and survives a ``fork``.
 
-    ``model``: a bundled name, a folder (``config.json``, ``tokenizer.json``, ``model.onnx``), or a
-    hub repository ``"owner/name"``. ``revision``, ``cache_dir`` and ``offline`` are for the hub;
-    ``offline=None`` asks ``RESIFT_OFFLINE`` and ``HF_HUB_OFFLINE``.
+    ``model``: a bundled name, a folder (``config.json``, ``tokenizer.json``, ``model.onnx``), a zip
+    archive of one or its address with ``#sha256=``, a name of the catalogue (``resift models
+    list``), or a hub repository ``"owner/name"``. ``revision``, ``cache_dir`` and ``offline`` are
+    for what is downloaded; ``offline=None`` asks ``RESIFT_OFFLINE`` and ``HF_HUB_OFFLINE``.
+    ``trust_remote_code`` needs a full commit as ``revision``.
 
     ``backend``: ``"auto"`` or a name of ``resift.backends.BACKENDS``; ``device`` and ``precision``
     default to the backend's and the model's. ``threads``, by default the CPUs that the process may
@@ -84,6 +87,7 @@ class Reranker:
         revision: str | None = None,
         cache_dir: str | os.PathLike[str] | None = None,
         offline: bool | None = None,
+        trust_remote_code: bool = False,
         on_timing: Callable[[TimingEvent], None] | None = None,
     ) -> None:
         self._load_options = LoadOptions(
@@ -96,6 +100,7 @@ class Reranker:
             revision=revision,
             cache_dir=cache_dir,
             offline=offline,
+            trust_remote_code=trust_remote_code,
             on_timing=on_timing,
         )
         self._rank_options = RankOptions(
@@ -106,7 +111,7 @@ class Reranker:
         )
         self._backend = find_backend(backend)
         self._process = _ProcessState()
-        self._name = os.fspath(model)
+        self._name = shown(os.fspath(model))
         self._max_batch_tokens = max_batch_tokens or DEFAULT_MAX_BATCH_TOKENS
 
     @property
