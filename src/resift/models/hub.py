@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -98,6 +98,7 @@ def _fetch(
 ) -> Manifest:
     from huggingface_hub import HfApi, snapshot_download
 
+    bar = _bar_for_terminals()
     cache.create()
     with _asking(repository, revision):
         info = HfApi().model_info(repository, revision=revision)
@@ -114,21 +115,38 @@ def _fetch(
                 revision=revision,
                 cache_dir=cache.root,
                 allow_patterns=sorted(DESCRIPTIONS),
+                tqdm_class=bar,
             )
         )
     if (folder / "config.json").is_file():
         check(read_json(folder / "config.json"))
-    weights = _choose(repository, _card(folder), present, wanted)
+    weights = _choose(repository, _card(folder, present), present, wanted)
     with _asking(repository, revision):
         snapshot_download(
-            repository, revision=folder.name, cache_dir=cache.root, allow_patterns=weights
+            repository,
+            revision=folder.name,
+            cache_dir=cache.root,
+            allow_patterns=weights,
+            tqdm_class=bar,
         )
     return _recorded(repository, folder, cache, [*DESCRIPTIONS.intersection(present), *weights])
 
 
-def _card(folder: Path) -> Card | None:
+def _bar_for_terminals() -> Any:
+    """The client's progress bar; the client itself shows one of its bars in a log file too."""
+    from huggingface_hub.utils.tqdm import tqdm
+
+    class Bar(tqdm):
+        def __init__(self, *args: Any, **kwargs: Any) -> None:
+            kwargs.setdefault("disable", None)
+            super().__init__(*args, **kwargs)  # type: ignore[no-untyped-call]
+
+    return Bar
+
+
+def _card(folder: Path, present: Collection[str]) -> Card | None:
     path = folder / "card.json"
-    return Card.parse(read_json(path), path) if path.is_file() else None
+    return Card.parse(read_json(path), path) if path.name in present else None
 
 
 def _choose(
@@ -197,7 +215,7 @@ def _cached(
     known = cache.read_record(f"{store.name}/{commit}")
     present = list(known.files) if known else list_files(folder)
     try:
-        weights = _choose(repository, _card(folder), present, wanted)
+        weights = _choose(repository, _card(folder, present), present, wanted)
     except (BackendUnavailableError, ModelNotFoundError):
         return None
     if not {"config.json", "tokenizer.json"}.issubset(present):
