@@ -50,7 +50,7 @@ def from_flashrank(
     ``ModelNotFoundError``, and what the manifest's checks raise.
     """
     name = listing.name
-    with cache.lock(name):
+    with cache.lock(name, create=not offline):
         if not (cache.root / name).is_dir():
             if offline:
                 raise _offline_error(name, cache)
@@ -82,7 +82,7 @@ def from_url(given: str, *, cache: Cache, offline: bool) -> tuple[Path, Manifest
         )
     digest = match[1].lower()
     name, key = shown(url), f"url--{digest[:16]}"
-    with cache.lock(key):
+    with cache.lock(key, create=not offline):
         if not (cache.root / key).is_dir():
             if offline:
                 raise _offline_error(name, cache)

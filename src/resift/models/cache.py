@@ -60,14 +60,15 @@ class Cache:
         """Where archives wait until they are whole."""
         return self.root / _OURS / "downloads"
 
-    def lock(self, key: str) -> AbstractContextManager[object]:
+    def lock(self, key: str, *, create: bool = True) -> AbstractContextManager[object]:
         """Entered by one process at a time, while it looks at or changes the model ``key``.
 
-        In a folder that can't be written there is nobody to wait for.
+        In a folder that can't be written, or isn't there and isn't to be made, there is nobody to
+        wait for.
         """
         from filelock import FileLock
 
-        if not self.is_writable():
+        if not self.is_writable() or not (create or (self.root / _OURS).is_dir()):
             return nullcontext()
         self.create()
         locks = self.root / _OURS / "locks"

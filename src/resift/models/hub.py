@@ -61,7 +61,7 @@ def download(
     """
     wanted = (format, precision)
     pinned = revision is not None and COMMIT.fullmatch(revision)
-    with cache.lock(store_name(repository)):
+    with cache.lock(store_name(repository), create=not offline):
         manifest = _cached(repository, revision, cache, wanted) if offline or pinned else None
         if manifest is None and offline:
             raise _offline_error(repository, revision, cache)
