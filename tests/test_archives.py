@@ -10,6 +10,7 @@ import zipfile
 from collections.abc import Mapping
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import hub_server
 import pytest
@@ -31,7 +32,7 @@ NAME = "ms-marco-MiniLM-L-12-v2"
 GRAPH = "flashrank-MiniLM-L-12-v2_Q.onnx"
 
 
-def pack(members: Mapping[str | zipfile.ZipInfo, bytes]) -> bytes:
+def pack(members: Mapping[Any, bytes]) -> bytes:
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, content in members.items():
@@ -190,7 +191,7 @@ def link(name: str) -> zipfile.ZipInfo:
     ],
 )
 def test_a_hostile_archive_is_refused(
-    tmp_path: Path, hostile: dict[str | zipfile.ZipInfo, bytes], message: str
+    tmp_path: Path, hostile: dict[Any, bytes], message: str
 ) -> None:
     path = tmp_path / "folder/model.zip"
     path.parent.mkdir()

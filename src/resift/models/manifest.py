@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from hashlib import file_digest
 from pathlib import Path
-from tempfile import NamedTemporaryFile
+from uuid import uuid4
 
 from resift.errors import ModelNotFoundError, UnsupportedModelError
 from resift.models.card import DESCRIPTIONS
@@ -83,11 +83,9 @@ class Manifest:
     def write(self, path: Path) -> None:
         """Replace the file as a whole."""
         path.parent.mkdir(parents=True, exist_ok=True)
-        with NamedTemporaryFile(
-            "w", dir=path.parent, prefix=f".{path.name}-", delete=False, encoding="utf-8"
-        ) as file:
-            json.dump(asdict(self), file, indent=2)
-        Path(file.name).replace(path)
+        begun = path.with_name(f".{path.name}-{uuid4().hex}")
+        begun.write_text(json.dumps(asdict(self), indent=2), encoding="utf-8")
+        begun.replace(path)
 
     def is_complete(self, folder: Path) -> bool:
         """Whether all files are there, whatever they hold."""
