@@ -112,6 +112,12 @@ def test_a_folder_that_flashrank_filled(tmp_path: Path, members: dict[str, bytes
         Reranker(NAME, cache_dir=tmp_path, offline=True).warm_up()
 
 
+def test_a_folder_that_leads_elsewhere(tmp_path: Path, tiny: Path) -> None:
+    (tmp_path / NAME).symlink_to(tiny)
+    with pytest.raises(UnsupportedModelError, match="out of the cache"):
+        Reranker(NAME, cache_dir=tmp_path, offline=True).warm_up()
+
+
 def test_what_of_flashranks_cannot_be_run(tmp_path: Path) -> None:
     for name in ("rank_zephyr_7b_v1_full", "rank-T5-flan"):
         with pytest.raises(UnsupportedModelError, match=name):

@@ -45,6 +45,17 @@ def test_a_connection_that_is_cut_or_hangs(
     assert [each.get("range") for path, each in hub.headers if "/blobs/" in path][-1]
 
 
+def test_a_hub_that_never_answers(
+    hub: hub_server.Hub, client: Client, files: dict[str, bytes]
+) -> None:
+    hub.commit("acme/tiny", files)
+    hub.commit("prithivida/flashrank", {"ms-marco-TinyBERT-L-2-v2.zip": b""})
+    hub.hanging, hub.hangs = re.compile("/api/models|/resolve/"), 100
+    for outcome in client.rank({"model": "acme/tiny"}, {"model": "ms-marco-TinyBERT-L-2-v2"}):
+        assert outcome["error"] == "ModelNotFoundError"
+        assert "network" in outcome["message"]
+
+
 def test_a_process_that_is_killed(hub: hub_server.Hub, client: Client, commit: str) -> None:
     hub.hanging = re.compile("/blobs/")
     process = subprocess.Popen([sys.executable, "-c", PULL], env=client.environment())
@@ -137,6 +148,10 @@ def test_a_cache_that_was_changed(
     def add_folder(folder: Path) -> None:
         (folder / "onnx").symlink_to(outside)
 
+    def lead_all_away(folder: Path) -> None:
+        shutil.rmtree(folder)
+        folder.symlink_to(outside)
+
     def lose_all(folder: Path) -> None:
         (folder / "config.json").unlink()
 
@@ -145,6 +160,7 @@ def test_a_cache_that_was_changed(
         cut: "tokenizer.json is damaged: it has",
         lose: "model.onnx is missing",
         lose_all: "config.json is missing",
+        lead_all_away: "out of the cache",
         lead_away: "out of the model's folder",
         add: "card.json doesn't belong",
         add_link: "golden.json doesn't belong",

@@ -51,7 +51,7 @@ def from_flashrank(
     """
     name = listing.name
     with cache.lock(name, create=not offline):
-        if not (cache.root / name).is_dir():
+        if not cache.folder(name).is_dir():
             if offline:
                 raise _offline_error(name, cache)
             url, commit, etag, size = locate(listing, revision)
@@ -83,7 +83,7 @@ def from_url(given: str, *, cache: Cache, offline: bool) -> tuple[Path, Manifest
     digest = match[1].lower()
     name, key = shown(url), f"url--{digest[:16]}"
     with cache.lock(key, create=not offline):
-        if not (cache.root / key).is_dir():
+        if not cache.folder(key).is_dir():
             if offline:
                 raise _offline_error(name, cache)
             archive = fetch(url, cache, key=key, digest=digest, size=None, token=False)
@@ -98,7 +98,7 @@ def from_file(path: Path, *, cache: Cache) -> tuple[Path, Manifest]:
     digest = sha256(path)
     key = f"file--{digest[:16]}"
     with cache.lock(key):
-        if not (cache.root / key).is_dir():
+        if not cache.folder(key).is_dir():
             _publish(path, cache, key, name=str(path), revision=digest[:12])
         manifest = _known(cache, key, str(path))
     return _checked(cache, key, manifest)
@@ -178,7 +178,7 @@ def _publish(archive: Path, cache: Cache, key: str, *, name: str, revision: str 
 
 def _known(cache: Cache, key: str, name: str) -> Manifest:
     """The manifest of a folder in the cache, recorded now where another program filled it."""
-    folder = cache.root / key
+    folder = cache.folder(key)
     manifest = cache.read_record(key)
     if manifest is None:
         manifest = Manifest.of(folder, name=name, revision=None)
@@ -188,8 +188,9 @@ def _known(cache: Cache, key: str, name: str) -> Manifest:
 
 
 def _checked(cache: Cache, key: str, manifest: Manifest) -> tuple[Path, Manifest]:
-    manifest.check_contents(cache.root / key)
-    return cache.root / key, manifest
+    folder = cache.folder(key)
+    manifest.check_contents(folder)
+    return folder, manifest
 
 
 def _offline_error(name: str, cache: Cache) -> OfflineError:

@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
-from resift.errors import InvalidRequestError
+from resift.errors import InvalidRequestError, UnsupportedModelError
 from resift.models.manifest import Manifest
 
 _logger = logging.getLogger(__name__)
@@ -111,9 +111,18 @@ class Cache:
         return Manifest.read(self.record_path(key))
 
     def folder(self, key: str) -> Path:
-        """Where the files of the model ``key`` are; a hub's are named by repository and commit."""
+        """Where the files of the model ``key`` are; a hub's are named by repository and commit.
+
+        Raises ``UnsupportedModelError`` for a link that leads out of the cache.
+        """
         store, _, commit = key.partition("/")
-        return self.root / store / "snapshots" / commit if commit else self.root / key
+        folder = self.root / store / "snapshots" / commit if commit else self.root / key
+        if not folder.resolve().is_relative_to(self.root.resolve()):
+            raise UnsupportedModelError(
+                f"{folder} leads to {folder.resolve()}, out of the cache; expected a folder inside "
+                "it. Give that one as model= if you trust it"
+            )
+        return folder
 
 
 def _users_cache() -> Path:

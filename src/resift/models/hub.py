@@ -96,52 +96,35 @@ def _fetch(
     wanted: tuple[str, str | None],
     check: Callable[[Mapping[str, Any]], object],
 ) -> Manifest:
-    from huggingface_hub import HfApi, snapshot_download
+    from huggingface_hub import HfApi, hf_hub_download
+    from huggingface_hub.constants import HF_HUB_ETAG_TIMEOUT
 
-    bar = _bar_for_terminals()
+    def get(name: str, revision: str | None) -> Path:
+        with _asking(repository, revision):
+            return Path(hf_hub_download(repository, name, revision=revision, cache_dir=cache.root))
+
     cache.create()
     with _asking(repository, revision):
-        info = HfApi().model_info(repository, revision=revision)
+        # By itself it would wait for ever.
+        info = HfApi().model_info(repository, revision=revision, timeout=HF_HUB_ETAG_TIMEOUT)
     present = [file.rfilename for file in info.siblings or ()]
+    if "config.json" not in present:
+        raise ModelNotFoundError(f"{repository}: config.json is missing; expected a model")
     if "card.json" not in present:
         # Before anything is downloaded.
         _choose(repository, None, present, wanted)
-    with _asking(repository, revision):
-        # Not info.sha: the client remembers which commit a name stood for only if given the name,
-        # and offline there is nobody else to ask.
-        folder = Path(
-            snapshot_download(
-                repository,
-                revision=revision,
-                cache_dir=cache.root,
-                allow_patterns=sorted(DESCRIPTIONS),
-                tqdm_class=bar,
-            )
-        )
-    if (folder / "config.json").is_file():
-        check(read_json(folder / "config.json"))
+    # Not info.sha: the client remembers which commit a name stood for only if given the name, and
+    # offline there is nobody else to ask.
+    config = get("config.json", revision)
+    check(read_json(config))
+    folder = config.parent
+    described = DESCRIPTIONS.intersection(present)
+    for name in sorted(described):
+        get(name, folder.name)
     weights = _choose(repository, _card(folder, present), present, wanted)
-    with _asking(repository, revision):
-        snapshot_download(
-            repository,
-            revision=folder.name,
-            cache_dir=cache.root,
-            allow_patterns=weights,
-            tqdm_class=bar,
-        )
-    return _recorded(repository, folder, cache, [*DESCRIPTIONS.intersection(present), *weights])
-
-
-def _bar_for_terminals() -> Any:
-    """The client's progress bar; the client itself shows one of its bars in a log file too."""
-    from huggingface_hub.utils.tqdm import tqdm
-
-    class Bar(tqdm):
-        def __init__(self, *args: Any, **kwargs: Any) -> None:
-            kwargs.setdefault("disable", None)
-            super().__init__(*args, **kwargs)  # type: ignore[no-untyped-call]
-
-    return Bar
+    for name in weights:
+        get(name, folder.name)
+    return _recorded(repository, folder, cache, [*described, *weights])
 
 
 def _card(folder: Path, present: Collection[str]) -> Card | None:
@@ -209,7 +192,7 @@ def _cached(
     if not COMMIT.fullmatch(commit):
         ref = check_inside(store / "refs" / commit, store)
         commit = ref.read_text().strip() if ref.is_file() else ""
-    folder = store / "snapshots" / commit
+    folder = cache.folder(f"{store.name}/{commit}")
     if not (COMMIT.fullmatch(commit) and folder.is_dir()):
         return None
     known = cache.read_record(f"{store.name}/{commit}")
