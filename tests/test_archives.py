@@ -143,6 +143,9 @@ def test_an_address(
     assert Reranker(url, cache_dir=tmp_path, offline=True).rank("a", DOCUMENTS) is not None
     assert hub.requests == []
 
+    hub.commit("acme/damaged", {"model.zip": archive[:-50]})
+    damaged = f"{hub.endpoint}/acme/damaged/resolve/main/model.zip?signature=s3cret"
+    damaged += f"#sha256={sha256(archive[:-50]).hexdigest()}"
     wrong = f"{secret}#sha256={'0' * 64}"
     missing = f"{hub.endpoint}/acme/zips/resolve/main/none.zip?signature=s3cret#sha256={digest}"
     cases: list[tuple[str, type[ResiftError], str]] = [
@@ -150,6 +153,7 @@ def test_an_address(
         (f"{secret}#sha256=123", InvalidRequestError, "64 hexadecimal"),
         (wrong, UnsupportedModelError, f"has the sha256 {digest}; expected 000"),
         (missing, ModelNotFoundError, "none.zip"),
+        (damaged, UnsupportedModelError, "not a zip archive"),
     ]
     said = [ranking.model, caplog.text]
     for given, error, message in cases:

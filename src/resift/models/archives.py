@@ -56,8 +56,10 @@ def from_flashrank(
                 raise _offline_error(name, cache)
             url, commit, etag, size = locate(listing, revision)
             archive = fetch(url, cache, key=f"{name}-{etag}", digest=etag, size=size, token=True)
-            _publish(archive, cache, name, name=name, revision=commit)
-            archive.unlink()
+            try:
+                _publish(archive, cache, name, name=name, revision=commit)
+            finally:
+                archive.unlink()
         manifest = _known(cache, name, name)
     if revision and COMMIT.fullmatch(revision) and manifest.revision != revision:
         raise ModelNotFoundError(
@@ -87,8 +89,10 @@ def from_url(given: str, *, cache: Cache, offline: bool) -> tuple[Path, Manifest
             if offline:
                 raise _offline_error(name, cache)
             archive = fetch(url, cache, key=key, digest=digest, size=None, token=False)
-            _publish(archive, cache, key, name=name, revision=digest[:12])
-            archive.unlink()
+            try:
+                _publish(archive, cache, key, name=name, revision=digest[:12])
+            finally:
+                archive.unlink()
         manifest = _known(cache, key, name)
     return _checked(cache, key, manifest)
 
