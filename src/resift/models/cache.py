@@ -66,10 +66,10 @@ class Cache:
         In a folder that can't be written, or isn't there and isn't to be made, there is nobody to
         wait for.
         """
-        from filelock import FileLock
-
         if not self.is_writable() or not (create or (self.root / _OURS).is_dir()):
             return nullcontext()
+        from filelock import FileLock
+
         self.create()
         locks = self.root / _OURS / "locks"
         locks.mkdir(exist_ok=True)
