@@ -12,6 +12,7 @@ from typing import Any
 
 import hub_server
 import pytest
+import tiny_models
 from hub_client import DOCUMENTS, NEEDED, Client
 
 from resift import InvalidRequestError, ModelNotFoundError, Reranker, UnsupportedModelError
@@ -22,7 +23,7 @@ from resift.models.artifacts import choose, usual
 from resift.models.cache import Cache
 from resift.models.card import USUAL_ARTIFACTS
 from resift.models.catalogue import find_listing, listings
-from resift.models.manifest import Manifest
+from resift.models.manifest import BUNDLE_MANIFEST, Manifest
 
 
 @pytest.fixture
@@ -159,8 +160,11 @@ def test_nothing_but_a_model_is_removed(cache: Path, name: str) -> None:
     (cache / ".resift/records").mkdir(parents=True)
     for folder in (cache, cache / ".resift"):
         folder.chmod(0o700)
+    for folder in (cache / "a", cache.parent / "b"):
+        folder.mkdir()
     assert main(["models", "remove", name]) == 3
     assert (cache / ".resift/records").is_dir()
+    assert (cache.parent / "b").is_dir()
 
 
 def test_a_model_is_removed_not_what_it_leads_to(cache: Path, tiny: Path) -> None:
@@ -244,6 +248,15 @@ def test_the_catalogue() -> None:
         assert listing.window is None or (listing.max_length or 0) <= listing.window
     runnable = {name for name, each in known.items() if each.family in FAMILIES}
     assert {"ms-marco-TinyBERT-L-2-v2", "bge-reranker-v2-m3", "ettin-reranker-17m-v1"} <= runnable
+
+
+def test_the_catalogues_length(tmp_path: Path) -> None:
+    name = "gte-reranker-modernbert-base"
+    folder = tiny_models.build(tmp_path, positions=8192)
+    Manifest.of(folder, name=name, revision=None).write(folder / BUNDLE_MANIFEST)
+    ranking = Reranker(folder).rank("a", ["good " * 1500])
+    assert listings()[name].max_length == 1024
+    assert ranking[0].truncated_tokens == 1500 - (1024 - 3 - 1)
 
 
 @pytest.mark.parametrize(
