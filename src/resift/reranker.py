@@ -127,6 +127,8 @@ class Reranker:
         }
         for name in ("model", "cache_dir"):
             given[name] = given[name] and os.fspath(given[name])
+        # What is saved without it is what was saved before there was such an option.
+        given["trust_remote_code"] = given["trust_remote_code"] or None
         if isinstance(given["normalization"], Calibration):
             given["normalization"] = asdict(given["normalization"])
         return {name: value for name, value in given.items() if value is not None}
