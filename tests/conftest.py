@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import hub_server
 import numpy as np
 import pytest
 import tiny_models
+from hub_client import UNNEEDED, Client
 from numpy.typing import NDArray
 
 from resift.backends.onnx import OnnxBackend
@@ -33,3 +35,24 @@ def forwarded(monkeypatch: pytest.MonkeyPatch) -> list[Batch]:
 
     monkeypatch.setattr(OnnxBackend, "forward", record)
     return batches
+
+
+@pytest.fixture
+def hub() -> Iterator[hub_server.Hub]:
+    """A hub on this machine, of no repositories."""
+    with hub_server.serve() as hub:
+        yield hub
+
+
+@pytest.fixture
+def client(hub: hub_server.Hub, tmp_path: Path) -> Client:
+    """Processes that use the hub, with an empty cache."""
+    return Client(hub, tmp_path)
+
+
+@pytest.fixture(scope="session")
+def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    """A repository as they are: one model in many formats."""
+    folder = tiny_models.build(tmp_path_factory.mktemp("hub"))
+    needed = {path.name: path.read_bytes() for path in folder.iterdir()}
+    return {**needed, "tokenizer_config.json": b'{"model_max_length": 16}', **UNNEEDED}

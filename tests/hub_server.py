@@ -10,6 +10,7 @@ import hashlib
 import json
 import re
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -19,7 +20,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-_LARGE = (".onnx", ".onnx_data", ".data", ".bin", ".safetensors")
+_LARGE = (".zip", ".onnx", ".onnx_data", ".data", ".bin", ".safetensors")
 _INFO = re.compile(r"/api/models/(?P<name>[^/]+/[^/]+)(?:/revision/(?P<revision>.+))?")
 _TREE = re.compile(r"/api/models/(?P<name>[^/]+/[^/]+)/tree/(?P<revision>[^/]+)")
 _RESOLVE = re.compile(r"/(?P<name>[^/]+/[^/]+)/resolve/(?P<revision>[^/]+)/(?P<path>.+)")
@@ -48,8 +49,21 @@ class Hub:
     repositories: dict[str, Repository] = field(default_factory=dict)
     requests: list[tuple[str, str]] = field(default_factory=list)
     """Method and path of each, in order."""
+    headers: list[tuple[str, dict[str, str]]] = field(default_factory=list)
+    """Path and lower-case headers of each GET, in order."""
     broken: re.Pattern[str] | None = None
-    """Paths that are answered with status 500."""
+    """Paths that are answered with ``status``."""
+    status: HTTPStatus = HTTPStatus.INTERNAL_SERVER_ERROR
+    hanging: re.Pattern[str] | None = None
+    """Paths that get no answer as long as the server lives, ``hangs`` times."""
+    hangs: int = 1
+    delay: float = 0
+    """Seconds before large files are sent."""
+    cuts: int = 0
+    """How many more answers of large files end in their middle, with the connection."""
+    replaced: dict[str, bytes] = field(default_factory=dict)
+    """What is sent instead of files of these paths, though other content is announced."""
+    ended: threading.Event = field(default_factory=threading.Event)
 
     def commit(
         self, name: str, files: Path | Mapping[str, bytes], *, revision: str = "main"
@@ -84,6 +98,7 @@ def serve() -> Iterator[Hub]:
         try:
             yield hub
         finally:
+            hub.ended.set()
             server.shutdown()
             thread.join()
 
@@ -104,8 +119,15 @@ class _Handler(BaseHTTPRequestHandler):
     def _answer(self) -> None:
         path = unquote(urlsplit(self.path).path)
         self.hub.requests.append((self.command, path))
+        if self.command == "GET":
+            headers = {name.lower(): value for name, value in self.headers.items()}
+            self.hub.headers.append((path, headers))
+        if self.hub.hanging and self.hub.hangs and self.hub.hanging.search(path):
+            self.hub.hangs -= 1
+            self.hub.ended.wait()
+            return None
         if self.hub.broken and self.hub.broken.search(path):
-            return self._send(HTTPStatus.INTERNAL_SERVER_ERROR, b"")
+            return self._send(self.hub.status, b"")
         for pattern, answer in (
             (_TREE, self._tree),
             (_INFO, self._info),
@@ -162,6 +184,9 @@ class _Handler(BaseHTTPRequestHandler):
         self._send(status, b"", {**headers, "X-Repo-Commit": sha})
 
     def _content(self, name: str, sha: str, path: str, content: bytes) -> None:
+        if self.path.startswith("/blobs/"):
+            time.sleep(self.hub.delay)
+        content = self.hub.replaced.get(path, content)
         self._send_file(content, {"ETag": f'"{_git_id(content)}"', "X-Repo-Commit": sha})
 
     def _send_file(self, content: bytes, headers: Mapping[str, str]) -> None:
@@ -170,6 +195,8 @@ class _Handler(BaseHTTPRequestHandler):
         if match is None:
             return self._send(HTTPStatus.OK, content, headers)
         start = int(match["start"])
+        if start >= len(content):
+            return self._send(HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE, b"", headers)
         span = f"bytes {start}-{len(content) - 1}/{len(content)}"
         headers = {**headers, "Content-Range": span}
         return self._send(HTTPStatus.PARTIAL_CONTENT, content[start:], headers)
@@ -194,7 +221,13 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header(name, value)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
-        if self.command != "HEAD":
+        if self.command == "HEAD":
+            return
+        if self.hub.cuts and self.path.startswith("/blobs/"):
+            self.hub.cuts -= 1
+            self.wfile.write(body[: len(body) // 2])
+            self.close_connection = True
+        else:
             self.wfile.write(body)
 
 

@@ -26,6 +26,7 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 from resift import Reranker, RerankerOptions
+from resift.cli import _parser
 
 ROOT = Path(__file__).parents[1]
 PAGES = [
@@ -160,10 +161,12 @@ def test_commands_print_what_is_shown(page: Path, tmp_path: Path) -> None:
 def test_other_commands_exist(page: Path) -> None:
     """What can be told of them without running them: their files and their subcommands."""
     for block in blocks(page):
-        if block.language not in ("bash", "sh"):
+        if block.language not in ("bash", "sh", "dockerfile"):
             continue
         for line in block.text.replace("\\\n", " ").splitlines():
-            program, *words = shlex.split(line, comments=True) or [""]
+            program, *words = shlex.split(line.removeprefix("RUN "), comments=True) or [""]
+            if program == "resift":
+                _parser().parse_args(words)
             if program == "python" and words[0] == "dev.py":
                 # After "--" even --help would go to pytest, and run the command.
                 command = list(takewhile(lambda word: word != "--", words[1:]))
@@ -174,7 +177,7 @@ def test_other_commands_exist(page: Path) -> None:
 
 @each_page
 def test_no_block_is_overlooked(page: Path) -> None:
-    known = {"python", "text", "console", "bash", "sh", "json", ""}
+    known = {"python", "text", "console", "bash", "sh", "dockerfile", "json", ""}
     assert {block.language for block in blocks(page)} <= known
 
 

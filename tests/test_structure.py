@@ -35,6 +35,8 @@ def top(name: str) -> str:
 ALLOWED = {
     "tokenization.py": {"tokenizers"},
     "backends/openvino.py": {"openvino"},
+    "models/cache.py": {"filelock"},
+    "models/downloads.py": {"huggingface_hub"},
     "models/hub.py": {"huggingface_hub"},
     "cli.py": {"tqdm"},
     "testing.py": {"pytest", "hypothesis"},

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
+from onnx.external_data_helper import convert_model_to_external_data
 from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import Whitespace
@@ -56,6 +57,22 @@ def build(
         "pad_token_id": IDS["[PAD]"],
     }
     (folder / "config.json").write_text(json.dumps({**defaults, **(config or {})}))
+    return folder
+
+
+def split(folder: Path, location: str, *, data: str = "data") -> Path:
+    """A model whose weights are in a file beside the graph, which says they are at ``location``."""
+    build(folder)
+    graph = onnx.load(folder / "model.onnx")
+    # Small constants must stay: shapes are worked out before data is read.
+    convert_model_to_external_data(graph, location=data, size_threshold=64)
+    onnx.save(graph, folder / "model.onnx")
+    graph = onnx.load(folder / "model.onnx", load_external_data=False)
+    for tensor in graph.graph.initializer:
+        for entry in tensor.external_data:
+            if entry.key == "location":
+                entry.value = location
+    (folder / "model.onnx").write_bytes(graph.SerializeToString())
     return folder
 
 

@@ -1,4 +1,4 @@
-"""The command line: ``resift rank`` and ``resift export``."""
+"""The command line: ``resift rank``, ``resift export`` and ``resift models``."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from textwrap import shorten
 from typing import IO, get_args
 
 from resift import Observer, Ranking, Reranker, ResiftError, __version__
+from resift.cli_models import add_parser as add_models_parser
 from resift.errors import InvalidRequestError
 from resift.normalization import NormalizationName
 from resift.options import (
@@ -43,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit status that ``--help`` lists."""
     parsed = _parser().parse_args(arguments)
     try:
-        return int(parsed.run(parsed))
+        return int(parsed.run(parsed) or EXIT_OK)
     except (InvalidRequestError, OSError, UnicodeDecodeError) as error:
         sys.stderr.write(f"resift: {error}\n")
         return EXIT_USAGE
@@ -70,7 +71,7 @@ def _export(parsed: argparse.Namespace) -> int:
 def _rank(parsed: argparse.Namespace) -> int:
     query, documents = _read_request(parsed)
     reranker = Reranker(
-        parsed.model,
+        parsed.bundle or parsed.model,
         backend=parsed.backend,
         device=parsed.device,
         precision=parsed.precision,
@@ -81,7 +82,8 @@ def _rank(parsed: argparse.Namespace) -> int:
         long_documents=parsed.long_documents,
         revision=parsed.revision,
         cache_dir=parsed.cache_dir,
-        offline=parsed.offline,
+        offline=parsed.offline or (True if parsed.bundle else None),
+        trust_remote_code=parsed.trust_remote_code,
     )
     with closing(_Progress()) as progress:
         ranking = reranker.rank(
@@ -118,7 +120,9 @@ def _parser() -> argparse.ArgumentParser:
     rank.add_argument("-n", "--top-n", type=int, help="how many to keep (default: all)")
     rank.add_argument("-t", "--score-threshold", type=float, help="keep scores from this up")
     rank.add_argument("--format", choices=["table", "json"], default="table")
-    rank.add_argument("-m", "--model", default=DEFAULT_MODEL, help="default: %(default)s")
+    model = rank.add_mutually_exclusive_group()
+    model.add_argument("-m", "--model", default=DEFAULT_MODEL, help="default: %(default)s")
+    model.add_argument("--bundle", metavar="PATH", help="what resift models bundle wrote")
     rank.add_argument("--backend", default=DEFAULT_BACKEND, help="default: %(default)s")
     rank.add_argument("--max-length", type=int, help="tokens of query and document together")
     rank.add_argument("--device", help="default: the backend's")
@@ -138,8 +142,12 @@ def _parser() -> argparse.ArgumentParser:
         help="cut their tails, or score overlapping windows (default: %(default)s)",
     )
     rank.add_argument("--revision", help="of a model from the hub")
-    rank.add_argument("--cache-dir", help="for models from the hub")
+    rank.add_argument("--cache-dir", help="where downloaded models are kept")
     rank.add_argument("--offline", action="store_true", default=None, help="open no connection")
+    rank.add_argument(
+        "--trust-remote-code", action="store_true", help="of the commit that --revision names"
+    )
+    add_models_parser(commands)
     _add_export(commands.add_parser("export", help="prepare a model of transformers for resift"))
     return parser
 

@@ -65,7 +65,7 @@ class NonFiniteScoreError(ResiftError):
         self.indices = tuple(indices)
         super().__init__(
             f"{model} on backend {backend!r} gave NaN or infinity for the documents at indices "
-            f"{list(self.indices)} of the query {shortened(query)}, in float32 too; expected "
-            "finite logits. Nothing was ranked: check the model's weights, or leave those "
-            "documents out."
+            f"{list(self.indices)} of the query {shortened(query)}, in float32 too where it has "
+            "such weights; expected finite logits. Nothing was ranked: check the model's weights, "
+            "or leave those documents out."
         )

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from resift.backends import BACKENDS, Backend, backend_class, installed_backends
+from resift.backends import BACKENDS, Backend, backend_class, installed_backends, stored_weights
 from resift.backends.threads import available_threads
 from resift.errors import (
     BackendUnavailableError,
@@ -45,14 +45,16 @@ class LoadedModel:
     precision: str
     golden: Golden | None
     """What the weights must give, if their maker said."""
-    wider_backend: Callable[[], Backend]
-    """The same model in float32: ``backend`` itself where it is that already."""
+    wider_backend: Callable[[], Backend | None]
+    """The same model in float32, maybe ``backend`` itself; ``None`` without such weights."""
     pool: ThreadPoolExecutor
     """Runs as many forward passes at a time as the backend has workers, for all calls."""
     window: int
     """The longest pair the model was built for, in tokens."""
     max_length: int
     """Where a call gives none."""
+    one_by_one: bool
+    """Whether a pair must have a forward pass of its own, as others would change its logit."""
     fallback: bool = False
     """Whether a faster way to run the model gave wrong logits on this machine."""
 
@@ -62,14 +64,18 @@ class LoadedModel:
 
         Raises ``ModelError`` or ``BackendUnavailableError``, each naming the file or the option.
         """
+        backends = installed_backends(options.backend)
         files = find_model(
             options.model,
             revision=options.revision,
             cache_dir=options.cache_dir,
             offline=options.offline,
+            wanted=stored_weights(backends, options.precision),
+            trust_remote_code=options.trust_remote_code,
+            check_family=find_family,
         )
         card = files.card
-        family = find_family(files.config, card.family if card else None, files.name)
+        family = find_family(files.config, files.family, files.name)
         window = card.window if card else family.window(files.config)
         tokenizer = PairTokenizer(files.tokenizer, pad_token_id=files.pad_token_id)
         threads = options.threads or available_threads()
@@ -85,10 +91,13 @@ class LoadedModel:
         def open_in(way: _Way) -> LoadedModel:
             backend = open_backend(way)
 
-            def wider_backend() -> Backend:
+            def wider_backend() -> Backend | None:
                 if way.precision == "fp32":
                     return backend
-                return open_backend(_ways(files, [way.backend, *BACKENDS], "fp32")[0])
+                try:
+                    return open_backend(ways(files, [way.backend, *backends], "fp32")[0])
+                except BackendUnavailableError:
+                    return None
 
             return cls(
                 files=files,
@@ -103,12 +112,17 @@ class LoadedModel:
                 window=window,
                 max_length=card.max_length
                 if card
-                else min(DEFAULT_MAX_LENGTH, window, files.model_max_length or window),
+                else min(
+                    files.listed_max_length or DEFAULT_MAX_LENGTH,
+                    window,
+                    files.model_max_length or window,
+                ),
+                one_by_one=files.mixes_rows(way.artifact),
             )
 
         missing: list[BackendUnavailableError] = []
         faults: list[SelfTestError] = []
-        for way in _ways(files, installed_backends(options.backend), options.precision):
+        for way in ways(files, backends, options.precision):
             try:
                 model = open_in(way)
                 check_golden(model)
@@ -167,8 +181,10 @@ class LoadedModel:
         batch = self.tokenizer.collate(pairs, self.padded_length(longest))
         logits = self.family.logits(self.backend.forward(batch))
         if not np.isfinite(logits).all():
-            _logger.warning("%s gave NaN or infinity; computing again in fp32", self.files.name)
-            logits = self.family.logits(self.wider_backend().forward(batch))
+            wider = self.wider_backend()
+            if wider is not None:
+                _logger.warning("%s gave NaN or infinity; computing again in fp32", self.files.name)
+                logits = self.family.logits(wider.forward(batch))
         return logits
 
 
@@ -178,7 +194,7 @@ class _Way(NamedTuple):
     artifact: Artifact
 
 
-def _ways(files: ModelFiles, backends: Sequence[str], precision: str | None) -> list[_Way]:
+def ways(files: ModelFiles, backends: Sequence[str], precision: str | None) -> list[_Way]:
     """The ways to run a model, the preferred one first, at least one.
 
     In the precision asked for, else in those that the weights are stored in, in the card's order.

@@ -10,6 +10,7 @@ from numbers import Integral, Real
 from typing import Any, Literal, TypedDict, get_args
 
 from resift.errors import InvalidRequestError
+from resift.models.hub import COMMIT
 from resift.normalization import Normalization, check_normalization
 from resift.telemetry import Observer, TimingEvent
 
@@ -36,6 +37,7 @@ class RerankerOptions(TypedDict, total=False):
     revision: str | None
     cache_dir: str | os.PathLike[str] | None
     offline: bool | None
+    trust_remote_code: bool
     on_timing: Callable[[TimingEvent], None] | None
 
 
@@ -104,6 +106,7 @@ class LoadOptions:
     revision: str | None
     cache_dir: str | os.PathLike[str] | None
     offline: bool | None
+    trust_remote_code: bool
     on_timing: Callable[[TimingEvent], None] | None
 
     def __post_init__(self) -> None:
@@ -119,6 +122,15 @@ class LoadOptions:
             raise InvalidRequestError(f"on_timing must be callable or None: {self.on_timing!r}")
         for name in ("device", "precision", "revision"):
             check_text(name, getattr(self, name))
+        if not isinstance(self.trust_remote_code, bool):
+            raise InvalidRequestError(
+                f"trust_remote_code must be a bool, not {self.trust_remote_code!r}"
+            )
+        if self.trust_remote_code and not COMMIT.fullmatch(self.revision or ""):
+            raise InvalidRequestError(
+                "trust_remote_code=True trusts one version of the code: expected a full commit of "
+                f"40 hexadecimal digits as revision, not {self.revision!r}"
+            )
         check_positive_int("max_batch_tokens", self.max_batch_tokens, "None for the default")
         check_positive_int("threads", self.threads, "None for all that the process may use")
 

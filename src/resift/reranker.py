@@ -15,6 +15,7 @@ import numpy as np
 from resift.backends import installed_backends
 from resift.errors import NonFiniteScoreError
 from resift.loading import LoadedModel
+from resift.models.downloads import shown
 from resift.normalization import Calibration, Normalization
 from resift.options import (
     DEFAULT_BACKEND,
@@ -46,9 +47,11 @@ class Reranker:
     The model is loaded at the first call that needs it, or by ``warm_up``. One instance may be
     shared by any number of threads and tasks, and survives a ``fork``.
 
-    ``model``: a bundled name, a folder (``config.json``, ``tokenizer.json``, ``model.onnx``), or a
-    hub repository ``"owner/name"``. ``revision``, ``cache_dir`` and ``offline`` are for the hub;
-    ``offline=None`` asks ``RESIFT_OFFLINE`` and ``HF_HUB_OFFLINE``.
+    ``model``: a bundled name, a folder (``config.json``, ``tokenizer.json``, ``model.onnx``), a zip
+    archive of one or its address with ``#sha256=``, a name of the catalogue (``resift models
+    list``), or a hub repository ``"owner/name"``. ``revision``, ``cache_dir`` and ``offline`` are
+    for what is downloaded; ``offline=None`` asks ``RESIFT_OFFLINE`` and ``HF_HUB_OFFLINE``.
+    ``trust_remote_code`` needs a full commit as ``revision``.
 
     ``backend``: a name of ``resift.backends.BACKENDS``, or ``"auto"``: the fastest that is
     installed and gives the logits that the model's maker measured. ``device`` and ``precision``
@@ -81,6 +84,7 @@ class Reranker:
         revision: str | None = None,
         cache_dir: str | os.PathLike[str] | None = None,
         offline: bool | None = None,
+        trust_remote_code: bool = False,
         on_timing: Callable[[TimingEvent], None] | None = None,
     ) -> None:
         self._load_options = LoadOptions(
@@ -93,6 +97,7 @@ class Reranker:
             revision=revision,
             cache_dir=cache_dir,
             offline=offline,
+            trust_remote_code=trust_remote_code,
             on_timing=on_timing,
         )
         self._rank_options = RankOptions(
@@ -103,7 +108,7 @@ class Reranker:
         )
         self._backend = installed_backends(backend)[0]
         self._process = _ProcessState()
-        self._name = os.fspath(model)
+        self._name = shown(os.fspath(model))
 
     @property
     def options(self) -> dict[str, Any]:
@@ -118,6 +123,8 @@ class Reranker:
         }
         for name in ("model", "cache_dir"):
             given[name] = given[name] and os.fspath(given[name])
+        # What is saved without it is what was saved before there was such an option.
+        given["trust_remote_code"] = given["trust_remote_code"] or None
         if isinstance(given["normalization"], Calibration):
             given["normalization"] = asdict(given["normalization"])
         return {name: value for name, value in given.items() if value is not None}

@@ -44,7 +44,9 @@ def score_requests(
     logits = np.empty(len(pairs), dtype=np.float32)
     done = 0
     progress(done, len(pairs))
-    batches = plan_batches(padded.tolist(), max_batch_tokens or model.backend.max_batch_tokens)
+    # Within a budget of one token, each pair is a batch of its own.
+    budget = 1 if model.one_by_one else max_batch_tokens or model.backend.max_batch_tokens
+    batches = plan_batches(padded.tolist(), budget)
     with closing(model.logits([pairs[i] for i in batch] for batch in batches)) as forwarded:
         for batch, batch_logits in zip(batches, forwarded, strict=True):
             logits[batch] = batch_logits

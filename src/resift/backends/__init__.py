@@ -60,7 +60,7 @@ BACKENDS: dict[str, BackendEntry] = {
         requires="onnxruntime",
         install="onnxruntime",
         format="onnx",
-        runs={"fp32": ["fp32"], "int8": ["int8"], "fp16": ["fp16"]},
+        runs={each: [each] for each in ("fp32", "int8", "int8-dynamic", "fp16")},
     ),
     "openvino": BackendEntry(
         "resift.backends.openvino",
@@ -90,6 +90,27 @@ def installed_backends(name: str) -> list[str]:
         f"backend {name!r} needs {' or '.join(needed)}, which is not installed; "
         f"pip install {BACKENDS[wanted[0]].install}"
     )
+
+
+def stored_weights(backends: Sequence[str], precision: str | None) -> list[tuple[str, str | None]]:
+    """The formats that the backends read, each with the stored precision it has to be in.
+
+    ``None`` stands for any, both in and out; the preferred one is first. Raises
+    ``BackendUnavailableError`` where none of them runs the precision.
+    """
+    entries = [BACKENDS[name] for name in backends]
+    found = [
+        (entry.format, stored)
+        for entry in entries
+        for stored in ([None] if precision is None else entry.runs.get(precision, ()))
+    ]
+    if not found:
+        known = {name: list(BACKENDS[name].runs) for name in backends}
+        raise BackendUnavailableError(
+            f"precision {precision!r} is not one that the installed backends run: {known}; leave "
+            "precision out, or install another backend"
+        )
+    return list(dict.fromkeys(found))
 
 
 def backend_class(name: str) -> type[Backend]:

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from hashlib import file_digest
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
-from resift.errors import ModelNotFoundError, UnsupportedModelError
-from resift.models.card import USUAL_ARTIFACTS, Artifact, Card, Golden
-from resift.models.hub import download
+from resift.errors import BackendUnavailableError, ModelNotFoundError, UnsupportedModelError
+from resift.models import archives, hub
+from resift.models.artifacts import Wanted, companions, lone_graph, runs_here, usual
+from resift.models.cache import Cache
+from resift.models.card import DESCRIPTIONS, Artifact, Card, Golden
+from resift.models.catalogue import Listing, find_listing
+from resift.models.graphs import read_graph
+from resift.models.manifest import BUNDLE_MANIFEST, Manifest, sha256
+from resift.models.paths import check_inside, list_files, read_json
 
 BUNDLED = Path(__file__).parent.parent / "bundled"
 
@@ -29,11 +33,39 @@ class ModelFiles:
     folder: Path
     config: Mapping[str, Any]
     card: Card | None
+    listing: Listing | None = None
+    """What the catalogue says."""
+
+    @property
+    def family(self) -> str | None:
+        """The family that the model's card or the catalogue names."""
+        if self.card:
+            return self.card.family
+        return self.listing.family if self.listing else None
+
+    @property
+    def artifacts(self) -> tuple[Artifact, ...]:
+        """Its weights, best first."""
+        if self.card:
+            return self.card.artifacts
+        found = usual(lambda name: (self.folder / name).is_file()) or lone_graph(self.folder)
+        return tuple(filter(runs_here, found))
+
+    @property
+    def files(self) -> list[str]:
+        """All that the engine may read, by path inside the folder."""
+        present = list_files(self.folder)
+        weights = [
+            name
+            for artifact in self.artifacts
+            for name in (artifact.file, *companions(artifact, present))
+        ]
+        return sorted(DESCRIPTIONS.union(weights).intersection(present))
 
     @property
     def tokenizer(self) -> Path:
         """The path of ``tokenizer.json``."""
-        return _required(self.folder / "tokenizer.json", self.name)
+        return _required(self.folder, "tokenizer.json", self.name)
 
     @property
     def pad_token_id(self) -> int:
@@ -43,10 +75,21 @@ class ModelFiles:
     @property
     def model_max_length(self) -> int | None:
         """From ``tokenizer_config.json``, where there is one and it isn't a placeholder."""
-        path = self.folder / "tokenizer_config.json"
-        length = _read_json(path).get("model_max_length") if path.is_file() else None
+        length = (_read_optional(self.folder, "tokenizer_config.json") or {}).get(
+            "model_max_length"
+        )
         # transformers writes 1e30 for "no limit known".
         return int(length) if isinstance(length, (int, float)) and length < 1e9 else None
+
+    @property
+    def listed_max_length(self) -> int | None:
+        """The default length of a pair that the catalogue gives, in tokens."""
+        return self.listing.max_length if self.listing else None
+
+    def mixes_rows(self, artifact: Artifact) -> bool:
+        """Whether a pair's logit depends on the pairs beside it in a batch."""
+        path = self.folder / artifact.file
+        return artifact.format == "onnx" and read_graph(path).mixes_rows
 
     def golden(self, artifact: Artifact) -> Golden | None:
         """The golden pairs of these weights, where the model has them.
@@ -54,10 +97,11 @@ class ModelFiles:
         Those of its other weights are taken within the card's tolerance. Raises
         ``UnsupportedModelError`` where ``golden.json`` is damaged.
         """
-        path = self.folder / "golden.json"
-        if self.card is None or not path.is_file():
+        content = _read_optional(self.folder, "golden.json")
+        if self.card is None or content is None:
             return None
-        golden = Golden.parse(_read_json(path), path)
+        path = self.folder / "golden.json"
+        golden = Golden.parse(content, path)
         if golden.model_sha256 == artifact.sha256:
             return golden
         if golden.model_sha256 in {each.sha256 for each in self.card.artifacts}:
@@ -67,20 +111,22 @@ class ModelFiles:
             "card's; install the model again"
         )
 
-    @property
-    def artifacts(self) -> tuple[Artifact, ...]:
-        """The weights, the preferred ones first: the card's, or what is in the folder."""
-        if self.card:
-            return self.card.artifacts
-        return tuple(each for each in USUAL_ARTIFACTS if (self.folder / each.file).is_file())
-
     def path(self, artifact: Artifact) -> Path:
-        """The file of the weights. Raises ``UnsupportedModelError`` where it isn't the card's."""
-        path = _required(self.folder / artifact.file, self.name)
+        """The file of the weights.
+
+        Raises ``ModelNotFoundError`` where it isn't there, ``UnsupportedModelError`` where it, or
+        one that it refers to, isn't the card's or is outside the folder.
+        """
+        path = _required(self.folder, artifact.file, self.name)
         _check_digest(path, artifact.sha256)
-        if artifact.data_file is not None:
-            data = _required(self.folder / artifact.data_file, self.name)
-            _check_digest(data, artifact.data_sha256)
+        if artifact.format == "onnx":
+            for name in read_graph(path).data_files:
+                # Relative to the graph, and maybe an absolute path.
+                relative = os.path.relpath(path.parent / name, self.folder)
+                data = _required(self.folder, relative, self.name)
+                _check_digest(
+                    data, artifact.data_sha256 if relative == artifact.data_file else None
+                )
         return path
 
 
@@ -90,66 +136,150 @@ def find_model(
     revision: str | None,
     cache_dir: str | os.PathLike[str] | None,
     offline: bool | None,
+    wanted: Wanted,
+    trust_remote_code: bool,
+    check_family: Callable[[Mapping[str, Any], str | None, str], object],
 ) -> ModelFiles:
-    """A bundled name, a folder, or a repository on the hub, in this order.
+    """A bundled name, a folder, a zip archive, an address, or a name on the hub, in this order.
 
-    ``revision`` and ``cache_dir`` are for the hub alone. Raises ``ModelNotFoundError``, or
-    ``OfflineError`` where it would have to be downloaded and mustn't.
+    A name on the hub is a repository's, or one of the catalogue, some of which are FlashRank's
+    archives. ``wanted`` says which weights to fetch. ``check_family`` gets a
+    model's ``config.json``, the family that its card or the catalogue names, and the model's name;
+    what it raises is raised before anything, or before any weights, are fetched.
+
+    Raises ``ModelNotFoundError``, or ``OfflineError`` where it would have to be downloaded and
+    mustn't; ``UnsupportedModelError`` for files that aren't what was recorded, or not safe.
     """
+
+    def check(config: Mapping[str, Any], family: str | None) -> None:
+        # An ONNX graph needs no code.
+        if config.get("auto_map") and "onnx" not in formats:
+            _refuse_code(name, trust_remote_code)
+        check_family(config, family, name)
+
     name = os.fspath(model)
+    path = Path(name)
+    formats = list(dict.fromkeys(each[0] for each in wanted))
+    is_offline = hub.is_offline(offline)
+    listing = find_listing(name) if isinstance(model, str) else None
     if isinstance(model, str) and "/" not in name and (BUNDLED / name / "card.json").is_file():
-        return _read(name, BUNDLED / name, None)
-    if Path(name).is_dir():
-        return _read(name, Path(name), None)
-    if isinstance(model, str) and _HUB_NAME.fullmatch(name):
-        folder, commit = download(name, revision=revision, cache_dir=cache_dir, offline=offline)
-        return _read(name, folder, commit)
-    bundled = sorted(path.parent.name for path in BUNDLED.glob("*/card.json"))
-    raise ModelNotFoundError(
-        f"no model {name!r}: expected a bundled name {bundled}, an existing folder with "
-        "config.json, tokenizer.json and model.onnx, or a hub repository as 'owner/name'"
+        files = _read(name, BUNDLED / name)
+    elif path.is_dir():
+        files = _read_folder(name, path)
+    elif path.suffix == ".zip" and path.is_file():
+        folder, manifest = archives.from_file(path, cache=Cache.at(cache_dir))
+        files = _read_recorded(folder, manifest)
+    elif isinstance(model, str) and re.match("https?://", name):
+        folder, manifest = archives.from_url(name, cache=Cache.at(cache_dir), offline=is_offline)
+        files = _read_recorded(folder, manifest)
+    elif listing is not None and listing.source == "flashrank":
+        _check_listing(listing, formats, trust_remote_code, check_family)
+        folder, manifest = archives.from_flashrank(
+            listing, revision=revision, cache=Cache.at(cache_dir), offline=is_offline
+        )
+        files = _read_recorded(folder, manifest)
+    elif isinstance(model, str) and _HUB_NAME.fullmatch(listing.repository if listing else name):
+        if listing is not None:
+            _check_listing(listing, formats, trust_remote_code, check_family)
+        folder, commit = hub.download(
+            listing.repository if listing else name,
+            revision=revision or (listing.revision if listing else None),
+            cache=Cache.at(cache_dir),
+            offline=is_offline,
+            wanted=wanted,
+            check=lambda config: check(config, listing.family if listing else None),
+        )
+        files = _read(name, folder, commit, listing)
+    else:
+        bundled = sorted(path.parent.name for path in BUNDLED.glob("*/card.json"))
+        raise ModelNotFoundError(
+            f"no model {name!r}: expected a bundled name {bundled}, an existing folder with "
+            "config.json, tokenizer.json and model.onnx, a zip archive of one, its address with "
+            "#sha256=, a hub repository as 'owner/name', or a name that resift models list shows"
+        )
+    check(files.config, files.family)
+    return files
+
+
+def _check_listing(
+    listing: Listing,
+    formats: Sequence[str],
+    trusted: bool,
+    check_family: Callable[[Mapping[str, Any], str | None, str], object],
+) -> None:
+    """What can be known of a listed model before anything of it is fetched."""
+    usable = set(formats).intersection(listing.formats)
+    if usable and usable.issubset(listing.remote_code):
+        _refuse_code(listing.name, trusted)
+    check_family({}, listing.family, listing.name)
+    if not usable:
+        raise BackendUnavailableError(
+            f"{listing.name} has its weights as {list(listing.formats)}, not as "
+            f"{' or '.join(formats)}; install a backend that reads them, leave backend out, or "
+            "take another model"
+        )
+
+
+def _refuse_code(name: str, trusted: bool) -> NoReturn:
+    raise UnsupportedModelError(
+        f"{name}: only code from its repository can run it. resift runs no such code unless "
+        "trust_remote_code=True is given with a full commit as revision="
+        f"{', and no backend of this version does so even then' if trusted else ''}; take its ONNX "
+        "graph where there is one, or another model"
     )
 
 
-def _read(name: str, folder: Path, revision: str | None) -> ModelFiles:
-    config = _read_json(_required(folder / "config.json", name))
-    card = folder / "card.json"
-    parsed = Card.parse(_read_json(card), card) if card.is_file() else None
+def _read_folder(name: str, folder: Path) -> ModelFiles:
+    """A folder of the user's; one that was made to be carried has to be as it was made."""
+    manifest = Manifest.read(folder / BUNDLE_MANIFEST)
+    if manifest is None:
+        return _read(name, folder)
+    manifest.check_names(folder)
+    manifest.check_contents(folder)
+    return _read_recorded(folder, manifest)
+
+
+def _read_recorded(folder: Path, manifest: Manifest) -> ModelFiles:
+    return _read(manifest.name, folder, manifest.revision, find_listing(manifest.name))
+
+
+def _read(
+    name: str, folder: Path, revision: str | None = None, listing: Listing | None = None
+) -> ModelFiles:
+    config = read_json(_required(folder, "config.json", name))
+    content = _read_optional(folder, "card.json")
+    card = Card.parse(content, folder / "card.json") if content is not None else None
     return ModelFiles(
         name=name,
-        revision=revision or (parsed.revision if parsed else None),
+        revision=revision or (card.revision if card else None),
         folder=folder,
         config=config,
-        card=parsed,
+        card=card,
+        listing=listing,
     )
 
 
-def _required(path: Path, model: str) -> Path:
+def _required(folder: Path, name: str, model: str) -> Path:
+    path = folder / name
     if not path.is_file():
         raise ModelNotFoundError(
             f"{model}: {path.name} is missing from {path.parent}; a model's folder needs "
             "config.json, tokenizer.json and model.onnx (or onnx/model.onnx)"
         )
-    return path
+    return check_inside(path, folder)
 
 
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise UnsupportedModelError(f"{path} is not JSON: {error}") from error
-    if not isinstance(content, dict):
-        raise UnsupportedModelError(f"{path} holds a {type(content).__name__}; expected an object")
-    return content
+def _read_optional(folder: Path, name: str) -> dict[str, Any] | None:
+    path = folder / name
+    return read_json(check_inside(path, folder)) if path.is_file() else None
 
 
-def _check_digest(path: Path, sha256: str | None) -> None:
-    if sha256 is None:
+def _check_digest(path: Path, expected: str | None) -> None:
+    if expected is None:
         return
-    with path.open("rb") as file:
-        found = file_digest(file, "sha256").hexdigest()
-    if found != sha256:
+    found = sha256(path)
+    if found != expected:
         raise UnsupportedModelError(
-            f"{path} is damaged: its sha256 is {found}, the card says {sha256}; "
+            f"{path} is damaged: its sha256 is {found}, the card says {expected}; "
             "install or download the model again"
         )

@@ -24,14 +24,41 @@ class Artifact:
     data_file: str | None = None
     """Where an ONNX graph keeps its weights, if not in itself."""
     data_sha256: str | None = None
+    cpu: str | None = None
+    """The processor's feature that it was made for, in numpy's names; ``None``: for any."""
 
 
-# Where models without a card keep their weights, in the order in which they are tried.
+DESCRIPTIONS = frozenset(
+    {"config.json", "tokenizer.json", "tokenizer_config.json", "card.json", "golden.json"}
+)
+"""The files of a model that are read beside its weights."""
+
+DYNAMIC_INT8 = "int8-dynamic"
+"""Int8 with one scale for a whole batch of tokens, which most published int8 graphs find."""
+
+# Where models without a card keep their weights, in the order in which they are tried: as optimum
+# and sentence-transformers name them, then as resift export and transformers.js do.
 USUAL_ARTIFACTS = (
     Artifact(format="onnx", precision="fp32", file="onnx/model.onnx"),
     Artifact(format="onnx", precision="fp32", file="model.onnx"),
     Artifact(format="onnx", precision="fp16", file="onnx/model_fp16.onnx"),
     Artifact(format="onnx", precision="fp16", file="model_fp16.onnx"),
+    *(
+        Artifact(format="onnx", precision=DYNAMIC_INT8, file=f"onnx/{name}.onnx", cpu=cpu)
+        for name, cpu in (
+            ("model_qint8_arm64", "ASIMDDP"),
+            ("model_qint8_avx512_vnni", "AVX512VNNI"),
+            ("model_qint8_avx512", "AVX512F"),
+            ("model_quint8_avx2", "AVX2"),
+        )
+    ),
+    *(
+        Artifact(format="onnx", precision=DYNAMIC_INT8, file=f"{folder}{name}.onnx")
+        for folder in ("onnx/", "")
+        for name in ("model_int8", "model_quantized")
+    ),
+    Artifact(format="safetensors", precision="fp32", file="model.safetensors"),
+    Artifact(format="safetensors", precision="fp32", file="model.safetensors.index.json"),
 )
 
 

@@ -1,19 +1,29 @@
-"""Models from the Hugging Face hub, through its own client."""
+"""Models from the Hugging Face hub, through its own client and in its own layout."""
 
 from __future__ import annotations
 
+import logging
 import os
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
-from resift.errors import ModelNotFoundError, OfflineError
-from resift.models.card import USUAL_ARTIFACTS
+from resift.errors import BackendUnavailableError, ModelNotFoundError, OfflineError, ResiftError
+from resift.models.artifacts import Wanted, choose, companions, is_whole, usual
+from resift.models.cache import Cache
+from resift.models.card import DESCRIPTIONS, DYNAMIC_INT8, USUAL_ARTIFACTS, Card
+from resift.models.downloads import is_refusal, shown
+from resift.models.manifest import Manifest
+from resift.models.paths import check_inside, list_files, read_json
+
+_logger = logging.getLogger(__name__)
+
+COMMIT = re.compile(r"[0-9a-f]{40}")
+"""A full commit: what it names never changes."""
 
 _TRUE = frozenset({"1", "ON", "YES", "TRUE"})
-_DESCRIPTIONS = ("config.json", "tokenizer.json", "tokenizer_config.json", "card.json")
-# The first that a repository has is the one to take, with the external data some exports need.
-_GRAPHS = tuple(each.file for each in USUAL_ARTIFACTS if each.precision == "fp32")
 
 
 def is_offline(offline: bool | None) -> bool:
@@ -24,81 +34,212 @@ def is_offline(offline: bool | None) -> bool:
     return any(os.environ.get(name, "").upper() in _TRUE for name in names)
 
 
+def store_name(repository: str) -> str:
+    """The folder of a repository in the cache, as the hub's client names it."""
+    return "models--" + repository.replace("/", "--")
+
+
 def download(
     repository: str,
     *,
     revision: str | None,
-    cache_dir: str | os.PathLike[str] | None,
-    offline: bool | None,
+    cache: Cache,
+    offline: bool,
+    wanted: Wanted,
+    check: Callable[[Mapping[str, Any]], object],
 ) -> tuple[Path, str]:
     """The folder of a repository's snapshot in the cache, and its commit.
 
-    Fetches what is missing: the descriptions and one ONNX graph. Offline, nothing is fetched and
-    no socket is opened. Raises ``OfflineError`` or ``ModelNotFoundError``.
+    Fetches what is missing: the descriptions, and the weights for this machine. ``check`` gets
+    ``config.json`` before the weights are fetched. A snapshot named by its commit that is there
+    already is taken without asking the hub, and so is any where the hub can't be reached, which is
+    then said in the log. Offline, nothing is fetched and no socket is opened.
+
+    Raises ``OfflineError``, ``ModelNotFoundError``, ``BackendUnavailableError`` where there are no
+    such weights, and what the manifest's checks raise.
     """
-    from huggingface_hub import HfApi, snapshot_download
-
-    cache = None if cache_dir is None else str(Path(cache_dir).expanduser())
-
-    if is_offline(offline):
-        cached = _find_cached(repository, revision, cache)
-        return cached, cached.name
-    with _explained(repository, revision):
-        info = HfApi().model_info(repository, revision=revision)
-    present = {file.rfilename for file in info.siblings or ()}
-    graph = next((name for name in _GRAPHS if name in present), None)
-    if graph is None:
-        raise ModelNotFoundError(
-            f"{repository} has no ONNX graph: expected one of {list(_GRAPHS)}; export it to a "
-            "folder and give the folder's path"
-        )
-    with _explained(repository, revision):
-        # Not info.sha: the client remembers which commit a name stood for only if given the name,
-        # and offline there is nobody else to ask.
-        folder = snapshot_download(
-            repository,
-            revision=revision,
-            cache_dir=cache,
-            allow_patterns=[*_DESCRIPTIONS, graph, f"{graph}_data", f"{graph}.data"],
-        )
-    return Path(folder), Path(folder).name
+    pinned = revision is not None and COMMIT.fullmatch(revision)
+    with cache.lock(store_name(repository), create=not offline):
+        manifest = _cached(repository, revision, cache, wanted) if offline or pinned else None
+        if manifest is None and offline:
+            raise _offline_error(repository, revision, cache)
+        if manifest is None or not (offline or manifest.is_complete(_folder(manifest, cache))):
+            try:
+                manifest = _fetch(repository, revision, cache, wanted, check)
+            except _UnreachableError as unreachable:
+                error = unreachable.__cause__
+                manifest = _cached(repository, revision, cache, wanted)
+                if manifest is None:
+                    raise _explained(repository, revision, error) from error
+                _logger.warning(
+                    "can't ask the hub for %s (%s); using revision %s from the cache",
+                    repository,
+                    type(error).__name__,
+                    manifest.revision,
+                )
+        folder = _folder(manifest, cache)
+        manifest.check_names(folder)
+    manifest.check_contents(folder)
+    return folder, folder.name
 
 
-def _find_cached(repository: str, revision: str | None, cache: str | None) -> Path:
-    """The folder of a snapshot that has all that a model needs, or ``OfflineError``.
+class _UnreachableError(Exception):
+    """The hub didn't answer, or not now; the cause says how."""
 
-    File by file: ``snapshot_download(local_files_only=True)`` refuses a snapshot that lacks any
-    file of the repository in the newer releases, and takes one that broke off in the older.
+
+def _fetch(
+    repository: str,
+    revision: str | None,
+    cache: Cache,
+    wanted: Wanted,
+    check: Callable[[Mapping[str, Any]], object],
+) -> Manifest:
+    from huggingface_hub import HfApi, hf_hub_download
+    from huggingface_hub.constants import HF_HUB_ETAG_TIMEOUT
+
+    def get(name: str, revision: str | None) -> Path:
+        with _asking(repository, revision):
+            return Path(hf_hub_download(repository, name, revision=revision, cache_dir=cache.root))
+
+    cache.create()
+    with _asking(repository, revision):
+        # By itself it would wait for ever.
+        info = HfApi().model_info(repository, revision=revision, timeout=HF_HUB_ETAG_TIMEOUT)
+    present = [file.rfilename for file in info.siblings or ()]
+    if "config.json" not in present:
+        raise ModelNotFoundError(f"{repository}: config.json is missing; expected a model")
+    if "card.json" not in present:
+        # Before anything is downloaded.
+        _choose(repository, None, present, wanted)
+    # Not info.sha: the client remembers which commit a name stood for only if given the name, and
+    # offline there is nobody else to ask.
+    config = get("config.json", revision)
+    check(read_json(config))
+    folder = config.parent
+    described = DESCRIPTIONS.intersection(present)
+    for name in sorted(described):
+        get(name, folder.name)
+    weights = _choose(repository, _card(folder, present), present, wanted)
+    for name in weights:
+        get(name, folder.name)
+    return _recorded(repository, folder, cache, [*described, *weights])
+
+
+def _card(folder: Path, present: Collection[str]) -> Card | None:
+    path = folder / "card.json"
+    return Card.parse(read_json(path), path) if path.name in present else None
+
+
+def _choose(
+    repository: str, card: Card | None, present: Iterable[str], wanted: Wanted
+) -> list[str]:
+    """The files of the weights wanted.
+
+    Raises ``BackendUnavailableError`` where there are only others of these formats, and
+    ``ModelNotFoundError`` where there are none.
     """
-    from huggingface_hub import try_to_load_from_cache
+    names = sorted(present)
+    artifacts = card.artifacts if card else usual(names.__contains__)
+    precisions = {precision for _, precision in wanted}
+    # They are for who asks for them.
+    offered = [
+        each
+        for each in artifacts
+        if card or each.precision != DYNAMIC_INT8 or DYNAMIC_INT8 in precisions
+    ]
+    chosen = choose(offered, wanted)
+    if chosen is None:
+        formats = list(dict.fromkeys(each[0] for each in wanted))
+        expected = [
+            each.file
+            for each in USUAL_ARTIFACTS
+            if each.format in formats and each.precision in (precisions - {None} or {"fp32"})
+        ]
+        message = (
+            f"{repository} has no {' or '.join(formats)} weights in precision "
+            f"{' or '.join(sorted(filter(None, precisions))) or 'fp32 or fp16'} for this "
+            f"processor: expected one of {expected}; it has "
+            f"{[each.file for each in artifacts] or 'none that are known'}. Give precision= or "
+            "backend= what there is, or export the model to a folder with resift export"
+        )
+        usable = [each for each in artifacts if each.format in formats]
+        raise BackendUnavailableError(message) if usable else ModelNotFoundError(message)
+    files = [chosen]
+    if card or chosen.precision == "fp16":
+        # What comes out as NaN is computed again in float32.
+        wider = choose(artifacts, [(chosen.format, "fp32")])
+        files += [wider] if wider and wider != chosen else []
+    return [name for each in files for name in (each.file, *companions(each, names))]
 
-    def find(name: str) -> Path | None:
-        found = try_to_load_from_cache(repository, name, cache_dir=cache, revision=revision)
-        return Path(found) if isinstance(found, str) else None
 
-    invalid_name = None
+def _recorded(repository: str, folder: Path, cache: Cache, files: Iterable[str]) -> Manifest:
+    """The manifest of a snapshot, with the files that it didn't have yet."""
+    key = f"{store_name(repository)}/{folder.name}"
+    known = cache.read_record(key)
+    recorded = dict(known.files) if known else {}
+    missing = [name for name in files if name not in recorded]
+    if known and not missing:
+        return known
+    new = Manifest.of(folder, name=repository, revision=folder.name, files=missing)
+    manifest = Manifest(name=repository, revision=folder.name, files={**recorded, **new.files})
+    cache.record(key, manifest)
+    return manifest
+
+
+def _cached(repository: str, revision: str | None, cache: Cache, wanted: Wanted) -> Manifest | None:
+    """The manifest of a snapshot that has all that a model needs; recorded now if it wasn't."""
+    store = cache.root / store_name(repository)
+    commit = revision or "main"
+    if not COMMIT.fullmatch(commit):
+        ref = check_inside(store / "refs" / commit, store)
+        commit = ref.read_text().strip() if ref.is_file() else ""
+    folder = cache.folder(f"{store.name}/{commit}")
+    if not (COMMIT.fullmatch(commit) and folder.is_dir()):
+        return None
+    known = cache.read_record(f"{store.name}/{commit}")
+    present = list(known.files) if known else list_files(folder)
     try:
-        config = find("config.json")
-        if config and find("tokenizer.json") and any(map(find, _GRAPHS)):
-            return config.parent
-    except ValueError as error:
-        invalid_name = error
-    raise OfflineError(
-        f"{repository} (revision {revision or 'main'}) is not in the cache "
-        f"{cache or 'of huggingface_hub'}, or not all of it, and the network is off (offline=True, "
-        "RESIFT_OFFLINE or HF_HUB_OFFLINE); load it once online, give the path of a folder, or "
-        "use the bundled model: Reranker()"
-    ) from invalid_name
+        weights = _choose(repository, _card(folder, present), present, wanted)
+    except (BackendUnavailableError, ModelNotFoundError):
+        return None
+    if not {"config.json", "tokenizer.json"}.issubset(present):
+        return None
+    if known:
+        return known
+    if not all(is_whole(folder / name) for name in weights):
+        # The client links a file when it is whole, but not all files at once.
+        return None
+    return _recorded(repository, folder, cache, [*DESCRIPTIONS.intersection(present), *weights])
+
+
+def _folder(manifest: Manifest, cache: Cache) -> Path:
+    return cache.folder(f"{store_name(manifest.name)}/{manifest.revision}")
+
+
+def _offline_error(repository: str, revision: str | None, cache: Cache) -> OfflineError:
+    return OfflineError(
+        f"{repository} (revision {revision or 'main'}) is not in the cache {cache.root}, or not "
+        "all of it, and the network is off (offline=True, RESIFT_OFFLINE or HF_HUB_OFFLINE); load "
+        "it once online, give the path of a folder, or use the bundled model: Reranker()"
+    )
 
 
 @contextmanager
-def _explained(repository: str, revision: str | None) -> Iterator[None]:
+def _asking(repository: str, revision: str | None) -> Iterator[None]:
     try:
         yield
+    except ResiftError:
+        raise
     # The client's exceptions are those of whichever HTTP library its release is built on.
     except Exception as error:
-        raise ModelNotFoundError(
-            f"can't get {repository} (revision {revision or 'main'}) from the hub: {error}. "
-            "Check the name, the revision and the network; with offline=True only the cache is "
-            "read; the bundled model needs neither: Reranker()"
-        ) from error
+        if is_refusal(error):
+            raise _explained(repository, revision, error) from error
+        raise _UnreachableError from error
+
+
+def _explained(repository: str, revision: str | None, error: object) -> ModelNotFoundError:
+    return ModelNotFoundError(
+        f"can't get {repository} (revision {revision or 'main'}) from the hub: {shown(error)}. "
+        "Check the name, the revision and the network; with offline=True only the cache is "
+        "read; the bundled model needs neither: Reranker()"
+    )

@@ -71,7 +71,8 @@ class ResiftRanker:
         :param options:
             Instead of `reranker`, the keywords of `resift.Reranker`: `model`, `backend`, `device`,
             `precision`, `max_length`, `max_batch_tokens`, `threads`, `normalization`,
-            `long_documents`, `revision`, `cache_dir`, `offline` and `on_timing`.
+            `long_documents`, `revision`, `cache_dir`, `offline`, `trust_remote_code` and
+            `on_timing`.
 
         :raises resift.InvalidRequestError:
             A `ValueError`: an option that can't be, or both `reranker` and `options`.

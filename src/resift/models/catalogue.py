@@ -1,0 +1,61 @@
+"""``catalogue.json``: the rerankers people name, and what their makers say of them.
+
+The facts are from the makers' pages. ``run_here`` is true only of a model that was downloaded and
+ranked with; a ``revision`` is given only where that was done with it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Listing:
+    """One model. What the maker doesn't say is ``None``."""
+
+    name: str
+    """What to give as ``model=``; the name of a repository on the hub works too."""
+    source: Literal["hub", "flashrank"]
+    repository: str
+    revision: str | None
+    formats: tuple[str, ...]
+    """The kinds of weights that there are."""
+    family: str
+    """A name of ``resift.families``, or of one that there isn't yet."""
+    remote_code: tuple[str, ...]
+    """The formats that only code from the repository can run."""
+    size: str | None
+    window: int | None
+    max_length: int | None
+    activation: str
+    """What the maker puts on logits."""
+    languages: tuple[str, ...]
+    license: str
+    run_here: bool
+    file: str | None = None
+    """The graph in a FlashRank archive."""
+
+
+@cache
+def listings() -> dict[str, Listing]:
+    """All models of the catalogue, by name."""
+    entries = json.loads(Path(__file__).with_name("catalogue.json").read_text(encoding="utf-8"))
+    return {entry["name"]: _parse(entry) for entry in entries}
+
+
+def find_listing(model: str) -> Listing | None:
+    """By its name, or by its repository's."""
+    by_repository = {each.repository: each for each in listings().values() if each.source == "hub"}
+    return listings().get(model) or by_repository.get(model)
+
+
+def _parse(entry: Mapping[str, Any]) -> Listing:
+    fields: dict[str, Any] = {
+        key: tuple(value) if isinstance(value, list) else value for key, value in entry.items()
+    }
+    return Listing(**fields)

@@ -1,0 +1,89 @@
+"""One file from the network, by its address: with time-outs, resumed, checked."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path, PurePosixPath
+from urllib.parse import urlsplit
+
+from resift.errors import ModelNotFoundError, UnsupportedModelError
+from resift.models.cache import Cache
+from resift.models.catalogue import Listing
+from resift.models.manifest import SHA256, sha256
+
+
+def locate(
+    listing: Listing, revision: str | None
+) -> tuple[str, str | None, str | None, int | None]:
+    """Where the hub has a FlashRank archive: address, commit, etag, size."""
+    from huggingface_hub import get_hf_file_metadata, hf_hub_url
+
+    url = hf_hub_url(
+        listing.repository, f"{listing.name}.zip", revision=revision or listing.revision
+    )
+    try:
+        found = get_hf_file_metadata(url)
+    # The client's exceptions are those of whichever HTTP library its release is built on.
+    except Exception as error:
+        raise _not_got(url, error) from error
+    return url, found.commit_hash, found.etag, found.size
+
+
+def fetch(
+    url: str, cache: Cache, *, key: str, digest: str | None, size: int | None, token: bool
+) -> Path:
+    """Download, going on where an earlier process broke off."""
+    from huggingface_hub.file_download import http_get
+    from huggingface_hub.utils import build_hf_headers  # type: ignore[attr-defined]
+
+    cache.create()
+    part = cache.downloads / f"{re.sub(r'[^A-Za-z0-9.-]', '-', key)}.part"
+    digest = digest if SHA256.fullmatch(digest or "") else None
+    done = part.stat().st_size if part.is_file() else 0
+    if done == 0 or (done != size and (digest is None or sha256(part) != digest)):
+        try:
+            with part.open("ab") as file:
+                http_get(
+                    url,
+                    file,
+                    resume_size=done,
+                    headers=build_hf_headers() if token else None,
+                    expected_size=size,
+                    displayed_filename=PurePosixPath(urlsplit(url).path).name,
+                )
+        except Exception as error:
+            if is_refusal(error):
+                # Perhaps of what to go on with.
+                part.unlink()
+            raise _not_got(url, error) from error
+    found = sha256(part)
+    if digest is not None and found != digest:
+        part.unlink()
+        raise UnsupportedModelError(
+            f"{shown(url)} has the sha256 {found}; expected {digest}. It was replaced, or damaged "
+            "on the way: try again, and if it stays so, don't use it"
+        )
+    return part
+
+
+def _not_got(url: str, error: Exception) -> ModelNotFoundError:
+    return ModelNotFoundError(
+        f"can't get {shown(url)}: {shown(error)}. Check the address and the network; a later call "
+        "goes on where this one broke off"
+    )
+
+
+def is_refusal(error: Exception) -> bool:
+    """Whether a server said no, rather than nothing or "not now"."""
+    from huggingface_hub.errors import HFValidationError
+
+    response = getattr(error, "response", None)
+    status = getattr(response, "status_code", None)
+    if status is None:
+        return isinstance(error, HFValidationError)
+    return bool(status < 500 and status != 429)
+
+
+def shown(text: object) -> str:
+    """A text without what addresses in it may hold of secrets: who asks, and signatures."""
+    return re.sub(r"(https?://)([^\s/@'\"]*@)?([^\s?#'\"]*)[^\s'\"]*", r"\1\3", str(text))
