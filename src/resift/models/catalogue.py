@@ -1,6 +1,7 @@
-"""``catalogue.json``: the rerankers people name, and what their makers say of them.
+"""``catalogue.json``: the rerankers people name, and what is known of them.
 
-The facts are from the makers' pages. ``run_here`` is true only of a model that was downloaded and
+The facts are what was known of them without the hub at hand, so check a licence at its source.
+``run_here`` is true only of a model that was downloaded and
 ranked with; a ``revision`` is given only where that was done with it.
 """
 
@@ -16,7 +17,7 @@ from typing import Any, Literal
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Listing:
-    """One model. What the maker doesn't say is ``None``."""
+    """One model. What isn't known is ``None``."""
 
     name: str
     """What to give as ``model=``; the name of a repository on the hub works too."""
