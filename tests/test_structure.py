@@ -35,6 +35,12 @@ def top(name: str) -> str:
 ALLOWED = {
     "tokenization.py": {"tokenizers"},
     "backends/openvino.py": {"openvino"},
+    "backends/torch/__init__.py": {"torch"},
+    "backends/torch/checkpoint.py": {"torch", "transformers"},
+    "backends/torch/device.py": {"torch"},
+    "backends/torch/late_interaction.py": {"onnx", "torch", "transformers"},
+    "backends/torch/network.py": {"torch"},
+    "backends/torch/packing.py": {"torch", "transformers"},
     "models/hub.py": {"huggingface_hub"},
     "cli.py": {"tqdm"},
     "testing.py": {"pytest", "hypothesis"},

@@ -67,7 +67,9 @@ class LoadedModel:
         card = files.card
         family = find_family(files.config, card.family if card else None, files.name)
         window = card.window if card else family.window(files.config)
-        tokenizer = PairTokenizer(files.tokenizer, pad_token_id=files.pad_token_id)
+        prompt = family.prompt
+        tokenizer = PairTokenizer(files.tokenizer, pad_token_id=files.pad_token_id, prompt=prompt)
+        vocabulary_ids = tokenizer.token_ids(prompt.answers) if prompt else []
         threads = options.threads or available_threads()
 
         def open_backend(way: _Way) -> Backend:
@@ -76,6 +78,7 @@ class LoadedModel:
                 device=options.device,
                 precision=way.precision,
                 threads=threads,
+                vocabulary_ids=vocabulary_ids,
             )
 
         def open_in(way: _Way) -> LoadedModel:
@@ -102,8 +105,9 @@ class LoadedModel:
                 else min(DEFAULT_MAX_LENGTH, window, files.model_max_length or window),
             )
 
+        backends = installed_backends(options.backend, options.device)
         faults: list[str] = []
-        for way in _ways(files, installed_backends(options.backend), options.precision):
+        for way in _ways(files, backends, options.precision, options.device):
             model = open_in(way)
             fault = golden_fault(model)
             if fault is None:
@@ -166,7 +170,12 @@ class _Way(NamedTuple):
     artifact: Artifact
 
 
-def _ways(files: ModelFiles, backends: Sequence[str], precision: str | None) -> list[_Way]:
+def _ways(
+    files: ModelFiles,
+    backends: Sequence[str],
+    precision: str | None,
+    device: str | None = None,
+) -> list[_Way]:
     """The ways to run a model, the preferred one first, at least one.
 
     In the precision asked for, else in those that the weights are stored in, in the card's order.
@@ -179,13 +188,15 @@ def _ways(files: ModelFiles, backends: Sequence[str], precision: str | None) -> 
         for backend in backends
         for stored in BACKENDS[backend].runs.get(runs, ())
         for artifact in artifacts
-        if (artifact.format, artifact.precision) == (BACKENDS[backend].format, stored)
+        if artifact.format in BACKENDS[backend].formats and artifact.precision == stored
     ]
     if ways:
         return ways
     stored = sorted({f"{each.precision} ({each.format})" for each in artifacts})
     raise BackendUnavailableError(
         f"{files.name} has no weights that {' or '.join(backends)} runs in precision "
-        f"{precision or 'any'}; {files.folder} has {stored or 'none'}. Leave precision and backend "
-        "out to take what there is, or export the model: expected model.onnx or onnx/model.onnx"
+        f"{precision or 'any'} on device {device or 'any'}; {files.folder} has "
+        f"{stored or 'none'}. Leave precision and backend "
+        "out to take what there is, or export the model: expected model.onnx, onnx/model.onnx or, "
+        "for the backend 'torch', model.safetensors"
     )

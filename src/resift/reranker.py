@@ -101,7 +101,7 @@ class Reranker:
             max_length=max_length,
             long_documents=long_documents,
         )
-        self._backend = installed_backends(backend)[0]
+        self._backend = installed_backends(backend, device)[0]
         self._process = _ProcessState()
         self._name = os.fspath(model)
 
@@ -305,6 +305,7 @@ class Reranker:
             model=self._name,
             revision=model.files.revision if model else None,
             backend=model.backend_name if model else self._backend,
+            device=model.backend.device if model else None,
             precision=model.precision if model else None,
             status="fallback" if model and model.fallback else "complete",
             query_truncated=query_truncated,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
@@ -11,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from resift.backends.fork import keep_after_fork
-from resift.backends.inputs import check_inputs, feed
+from resift.backends.inputs import check_inputs, feed, refuse_vocabulary
 from resift.errors import BackendUnavailableError, UnsupportedModelError
 from resift.tokenization import Batch
 
@@ -41,7 +42,17 @@ class OnnxBackend:
     max_batch_tokens = 256
     length_multiple = 1
 
-    def __init__(self, path: Path, *, device: str | None, precision: str, threads: int) -> None:
+    device = "cpu"
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        device: str | None,
+        precision: str,
+        threads: int,
+        vocabulary_ids: Sequence[int] = (),
+    ) -> None:
         # The precision is the graph's own: each is a file.
         del precision
         self.workers = threads
@@ -49,6 +60,7 @@ class OnnxBackend:
             raise BackendUnavailableError(
                 f"backend 'onnx' runs on device 'cpu', not {device!r}; leave device out"
             )
+        refuse_vocabulary(path, vocabulary_ids)
         options = ort.SessionOptions()
         options.intra_op_num_threads = 1
         options.inter_op_num_threads = 1

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from resift.errors import ModelNotFoundError, UnsupportedModelError
-from resift.models.card import USUAL_ARTIFACTS, Artifact, Card, Golden
+from resift.models.card import USUAL_ARTIFACTS, USUAL_CHECKPOINTS, Artifact, Card, Golden
 from resift.models.hub import download
 
 BUNDLED = Path(__file__).parent.parent / "bundled"
@@ -72,7 +72,8 @@ class ModelFiles:
         """The weights, the preferred ones first: the card's, or what is in the folder."""
         if self.card:
             return self.card.artifacts
-        return tuple(each for each in USUAL_ARTIFACTS if (self.folder / each.file).is_file())
+        usual = (*USUAL_ARTIFACTS, *USUAL_CHECKPOINTS)
+        return tuple(each for each in usual if (self.folder / each.file).is_file())
 
     def path(self, artifact: Artifact) -> Path:
         """The file of the weights. Raises ``UnsupportedModelError`` where it isn't the card's."""

@@ -33,6 +33,11 @@ USUAL_ARTIFACTS = (
     Artifact(format="onnx", precision="fp16", file="onnx/model_fp16.onnx"),
     Artifact(format="onnx", precision="fp16", file="model_fp16.onnx"),
 )
+# The same as torch reads them, after all graphs.
+USUAL_CHECKPOINTS = (
+    Artifact(format="safetensors", precision="fp32", file="model.safetensors"),
+    Artifact(format="safetensors", precision="fp32", file="model.safetensors.index.json"),
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
