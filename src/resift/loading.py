@@ -7,12 +7,14 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from resift.backends import BACKENDS, Backend, backend_class, installed_backends
+from resift.backends.processes import ProcessesBackend
 from resift.backends.threads import available_threads
 from resift.errors import BackendUnavailableError, InvalidRequestError, UnsupportedModelError
 from resift.families import Family, find_family
@@ -37,11 +39,11 @@ class LoadedModel:
     family: Family
     tokenizer: PairTokenizer
     backend_name: str
-    backend: Backend
+    backend: Backend | ProcessesBackend
     precision: str
     golden: Golden | None
     """What the weights must give, if their maker said."""
-    wider_backend: Callable[[], Backend]
+    wider_backend: Callable[[], Backend | ProcessesBackend]
     """The same model in float32: ``backend`` itself where it is that already."""
     pool: ThreadPoolExecutor
     """Runs as many forward passes at a time as the backend has workers, for all calls."""
@@ -75,16 +77,30 @@ class LoadedModel:
         def open_backend(way: _Way) -> Backend:
             return backend_class(way.backend)(
                 files.path(way.artifact),
-                device=options.device,
+                device=options.first_device,
+                precision=way.precision,
+                threads=threads,
+                vocabulary_ids=vocabulary_ids,
+            )
+
+        def open_backends(way: _Way) -> Backend | ProcessesBackend:
+            if options.devices is None:
+                return open_backend(way)
+            return ProcessesBackend(
+                way.backend,
+                files.path(way.artifact),
+                devices=options.devices,
                 precision=way.precision,
                 threads=threads,
                 vocabulary_ids=vocabulary_ids,
             )
 
         def open_in(way: _Way) -> LoadedModel:
-            backend = open_backend(way)
+            backend = open_backends(way)
 
-            def wider_backend() -> Backend:
+            # Kept, where it is ever needed: a model with one NaN may have more.
+            @cache
+            def wider_backend() -> Backend | ProcessesBackend:
                 if way.precision == "fp32":
                     return backend
                 return open_backend(_ways(files, [way.backend, *BACKENDS], "fp32")[0])
@@ -105,9 +121,9 @@ class LoadedModel:
                 else min(DEFAULT_MAX_LENGTH, window, files.model_max_length or window),
             )
 
-        backends = installed_backends(options.backend, options.device)
+        backends = installed_backends(options.backend, options.first_device)
         faults: list[str] = []
-        for way in _ways(files, backends, options.precision, options.device):
+        for way in _ways(files, backends, options.precision, options.first_device):
             model = open_in(way)
             fault = golden_fault(model)
             if fault is None:
