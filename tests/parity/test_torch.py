@@ -608,3 +608,22 @@ def test_two_devices(tmp_path: Path) -> None:
     reference = make_encoder("bert", tmp_path)
     reranker = Reranker(tmp_path, backend="torch", devices=["cpu", "cpu"])
     agree(reranker.rank(QUERY, DOCUMENTS), reference.logits(QUERY, DOCUMENTS))
+
+
+def test_each_pass_has_one_thread(tmp_path: Path) -> None:
+    make_encoder("bert", tmp_path)
+    path = tmp_path / "model.safetensors"
+    backend = torch_backend.TorchBackend(path, device="cpu", precision="fp32", threads=2)
+    run, seen = backend._network, []
+
+    class Watched:
+        def __call__(self, batch: Batch) -> Any:
+            seen.append(torch.get_num_threads())
+            return run(batch)
+
+    backend._network = Watched()  # type: ignore[assignment]
+    ids = np.full((2, 5), 5)
+    with ThreadPoolExecutor(2) as pool:
+        batches = [Batch(ids, np.ones_like(ids), np.zeros_like(ids))] * 4
+        list(pool.map(backend.forward, batches))
+    assert seen == [1, 1, 1, 1]
