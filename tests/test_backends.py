@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from tiny_models import logit
 
 from resift import BackendUnavailableError, NonFiniteScoreError, Reranker, UnsupportedModelError
-from resift.backends import BACKENDS, Backend, backend_class
+from resift.backends import BACKENDS, Backend, backend_class, installed_backends
 from resift.testing import QUERY, TEXTS
 from resift.tokenization import Batch
 
@@ -21,15 +21,22 @@ from resift.tokenization import Batch
 @pytest.fixture(params=list(BACKENDS))
 def name(request: pytest.FixtureRequest) -> str:
     backend: str = request.param
-    pytest.importorskip(BACKENDS[backend].requires)
+    for module in BACKENDS[backend].requires:
+        pytest.importorskip(module)
     return backend
 
 
 @pytest.fixture
-def backend(name: str, tiny: Path) -> Backend:
-    if BACKENDS[name].format != "onnx":
+def graph_backend(name: str) -> str:
+    """A backend that runs the tiny models; the others' own are in parity/test_torch.py."""
+    if "onnx" not in BACKENDS[name].formats:
         pytest.skip("the tiny models are ONNX graphs")
-    return open_backend(name, tiny / "model.onnx")
+    return name
+
+
+@pytest.fixture
+def backend(graph_backend: str, tiny: Path) -> Backend:
+    return open_backend(graph_backend, tiny / "model.onnx")
 
 
 def open_backend(name: str, path: Path, device: str | None = None) -> Backend:
@@ -77,18 +84,20 @@ def test_threads_share_a_backend(backend: Backend) -> None:
 
 @pytest.mark.parametrize("labels", [1, 2])
 @pytest.mark.parametrize("token_types", [True, False])
-def test_heads_and_inputs(name: str, tmp_path: Path, labels: int, token_types: bool) -> None:
+def test_heads_and_inputs(
+    graph_backend: str, tmp_path: Path, labels: int, token_types: bool
+) -> None:
     model = tiny_models.build(tmp_path, labels=labels, token_types=token_types)
     documents = ["good", "bad a", "b"]
-    scores = Reranker(model, backend=name).score("a", documents, normalization="none")
+    scores = Reranker(model, backend=graph_backend).score("a", documents, normalization="none")
     if token_types:
         assert scores == pytest.approx([logit(each) for each in documents], abs=1e-5)
     assert scores[0] > scores[2] > scores[1]
 
 
-def test_nan_is_an_error(name: str, tiny: Path) -> None:
-    with pytest.raises(NonFiniteScoreError, match=name):
-        Reranker(tiny, backend=name).rank("a", ["good", "nan"])
+def test_nan_is_an_error(graph_backend: str, tiny: Path) -> None:
+    with pytest.raises(NonFiniteScoreError, match=graph_backend):
+        Reranker(tiny, backend=graph_backend).rank("a", ["good", "nan"])
 
 
 def test_a_damaged_file_is_named(name: str, tmp_path: Path) -> None:
@@ -115,3 +124,24 @@ def test_a_backend_that_is_not_installed_says_so(monkeypatch: pytest.MonkeyPatch
         Reranker(backend="onnx")
     with pytest.raises(BackendUnavailableError, match="onnxruntime"):
         Reranker()
+
+
+def test_auto_takes_what_runs_on_the_device(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("resift.backends.find_spec", lambda name: name)
+    assert installed_backends("auto") == list(BACKENDS)
+    assert installed_backends("auto", "cpu") == list(BACKENDS)
+    assert installed_backends("auto", "cuda:1") == ["torch"]
+    with pytest.raises(BackendUnavailableError, match=r"'abacus'.*cuda"):
+        Reranker(device="abacus")
+    monkeypatch.setattr(
+        "resift.backends.find_spec", lambda name: None if name == "transformers" else name
+    )
+    with pytest.raises(BackendUnavailableError, match=r"cuda.*pip install resift\[torch\]"):
+        Reranker(device="cuda")
+
+
+def test_a_language_model_needs_a_backend_for_it(graph_backend: str, tiny: Path) -> None:
+    with pytest.raises(UnsupportedModelError, match=r"model\.onnx.*language-modelling"):
+        backend_class(graph_backend)(
+            tiny / "model.onnx", device=None, precision="fp32", threads=1, vocabulary_ids=[1]
+        )

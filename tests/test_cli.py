@@ -110,6 +110,12 @@ def test_every_option_of_the_engine_is_there() -> None:
     assert set(inspect.signature(Reranker).parameters) - {"on_timing"} <= set(vars(parsed))
 
 
+def test_several_devices(base: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    options = ["--devices", "cpu", "--devices", "cpu", "--format", "json"]
+    assert main([*base, "a", "good", *options]) == 0
+    assert json.loads(capsys.readouterr().out)["device"] == "cpu, cpu"
+
+
 def test_unknown_option(base: list[str]) -> None:
     with pytest.raises(SystemExit) as caught:
         main([*base, "a", "good", "--topn", "3"])

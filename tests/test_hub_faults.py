@@ -349,9 +349,9 @@ def test_names_of_the_catalogue(
     by_name, by_repository, unsupported = client.rank(
         {"model": "bge-reranker-base"},
         {"model": "BAAI/bge-reranker-base", "offline": True},
-        {"model": "Qwen/Qwen3-Reranker-0.6B"},
+        {"model": "rank_zephyr_7b_v1_full"},
     )
     assert by_name["model"] == "bge-reranker-base"
     assert by_name["results"] == by_repository["results"]
-    assert "causal_lm" in unsupported["message"]
+    assert "listwise_llm" in unsupported["message"]
     assert unsupported["network"] == []

@@ -135,7 +135,7 @@ def test_windows_of_architectures(config: dict[str, object], window: int) -> Non
     "config",
     [
         {"model_type": "bert", "architectures": ["BertModel"]},
-        {"model_type": "t5", "architectures": ["T5ForConditionalGeneration"]},
+        {"model_type": "bart", "architectures": ["BartForConditionalGeneration"]},
         {"model_type": "bert"},
         {},
     ],

@@ -4,16 +4,29 @@ from __future__ import annotations
 
 import math
 import os
+import signal
 import subprocess
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
-from resift import Reranker
+from resift import (
+    BackendUnavailableError,
+    InvalidRequestError,
+    Observer,
+    Reranker,
+    UnsupportedModelError,
+)
 from resift.backends import BACKENDS
+from resift.backends.processes import ProcessesBackend
 from resift.backends.threads import _cgroup_quota, available_threads
+from resift.telemetry import Stopwatch
+from resift.tokenization import Batch
 
 _FORK = """
 import os, sys, threading
@@ -91,6 +104,93 @@ def _run(program: str, *arguments: Path) -> None:
         text=True,
     )
     assert done.returncode == 0, done.stderr
+
+
+def test_several_devices(tiny: Path) -> None:
+    documents = ["good", "bad", "a b", *(f"w{n} a" for n in range(9))] * 3
+    options: dict[str, Any] = {"backend": "onnx", "max_batch_tokens": 16, "threads": 2}
+    expected = Reranker(tiny, **options).rank("a", documents)
+    reranker = Reranker(tiny, devices=["cpu", "cpu"], **options)
+    ranking = reranker.rank("a", documents)
+    assert ranking.results == expected.results
+    assert (ranking.device, ranking.backend) == ("cpu, cpu", "onnx")
+    assert reranker.options["devices"] == ["cpu", "cpu"]
+    with ThreadPoolExecutor(4) as pool:
+        for again in pool.map(lambda _: reranker.rank("a", documents), range(8)):
+            assert again.results == expected.results
+
+
+def test_a_killed_process_raises_within_seconds(tiny: Path) -> None:
+    reranker = Reranker(tiny, backend="onnx", devices=["cpu", "cpu"], max_batch_tokens=16)
+    reranker.warm_up()
+    backend = reranker._load(Stopwatch(Observer())).backend
+    assert isinstance(backend, ProcessesBackend)
+    process = backend._idle.get()
+    process._process.kill()
+    backend._idle.put(process)
+    start = time.monotonic()
+    for _ in range(2):
+        with pytest.raises(BackendUnavailableError, match=r"'cpu'.*ended with exit status"):
+            reranker.rank("a", ["good", "bad", "a b", "b"] + [f"w{n}" for n in range(9)])
+    assert time.monotonic() - start < 5
+
+
+def test_a_process_that_is_killed_at_work(tiny: Path) -> None:
+    backend = ProcessesBackend(
+        "onnx",
+        tiny / "model.onnx",
+        devices=["cpu"],
+        precision="fp32",
+        threads=1,
+        vocabulary_ids=[],
+    )
+    process = backend._idle.get()
+    os.kill(process._process.pid, signal.SIGSTOP)
+    backend._idle.put(process)
+    batch = Batch(*(np.ones((1, 4), np.int64) for _ in range(3)))
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(backend.forward, batch)
+        time.sleep(0.2)
+        os.kill(process._process.pid, signal.SIGKILL)
+        with pytest.raises(BackendUnavailableError, match="exit status -9"):
+            waiting.result(timeout=5)
+
+
+def test_what_a_process_cannot_load_is_raised_here(tiny: Path, tmp_path: Path) -> None:
+    (tmp_path / "model.onnx").write_bytes(b"not a graph")
+    options: dict[str, Any] = {"precision": "fp32", "threads": 1, "vocabulary_ids": []}
+    with pytest.raises(UnsupportedModelError, match=r"model\.onnx"):
+        ProcessesBackend("onnx", tmp_path / "model.onnx", devices=["cpu"], **options)
+    with pytest.raises(BackendUnavailableError, match="abacus"):
+        ProcessesBackend("onnx", tiny / "model.onnx", devices=["cpu", "abacus"], **options)
+
+
+def test_processes_end_with_the_program(tiny: Path) -> None:
+    program = (
+        "import sys; from resift import Reranker;"
+        "from resift.telemetry import Observer, Stopwatch;"
+        "r = Reranker(sys.argv[1], backend='onnx', devices=['cpu']);"
+        "b = r._load(Stopwatch(Observer())).backend; print(b._idle.get()._process.pid)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(tiny)], timeout=60, capture_output=True, text=True
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    for _ in range(50):
+        try:
+            os.kill(int(done.stdout), 0)
+        except ProcessLookupError:
+            return
+        time.sleep(0.1)
+    pytest.fail("the process is still there")
+
+
+@pytest.mark.parametrize("devices", ["cpu", [], [""], [0], {"cpu"}])
+def test_devices_are_checked(devices: Any) -> None:
+    with pytest.raises(InvalidRequestError, match="devices must be a list"):
+        Reranker(devices=devices)
+    with pytest.raises(InvalidRequestError, match="device must then"):
+        Reranker(device="cpu", devices=["cpu"])
 
 
 def test_nothing_is_written_and_nothing_phones_home(tiny: Path, tmp_path: Path) -> None:

@@ -168,16 +168,9 @@ def card(
         "max_length": WINDOW,
         "window": WINDOW,
         "artifacts": [
-            {
-                "format": "onnx",
-                "precision": precision,
-                "stored": "int8",
-                "file": path.name,
-                "sha256": sha256(path),
-                "data_file": weights.name,
-                "data_sha256": sha256(weights),
-            }
-            for precision, path in graphs.items()
+            *(_artifact("onnx", precision, path, weights) for precision, path in graphs.items()),
+            # What the backend "torch" reads the same weights from.
+            _artifact("late_interaction", "fp32", graphs["fp32"], weights),
         ],
         "tokenizer_sha256": sha256(tokenizer),
         "tolerance": tolerance,
@@ -212,6 +205,18 @@ def card(
             name: importlib.metadata.version(name)
             for name in ("onnx", "onnxruntime", "numpy", "safetensors", "tokenizers", "bm25s")
         },
+    }
+
+
+def _artifact(kind: str, precision: str, path: Path, weights: Path) -> dict[str, str]:
+    return {
+        "format": kind,
+        "precision": precision,
+        "stored": "int8",
+        "file": path.name,
+        "sha256": sha256(path),
+        "data_file": weights.name,
+        "data_sha256": sha256(weights),
     }
 
 

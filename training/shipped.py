@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import onnx
-from onnx import TensorProto, helper
+from onnx import TensorProto, helper, numpy_helper
 
 from resift.export.graph import Libraries, drop_unused
 from resift.export.int8 import row_int8
@@ -54,31 +55,39 @@ def in_float32(quantised: onnx.ModelProto) -> onnx.ModelProto:
     model = copy.deepcopy(quantised)
     graph = model.graph
     makers = {value: node for node in graph.node for value in node.output}
-    nodes = []
+    users = {value: node for node in graph.node for value in node.input}
+    nodes: list[onnx.NodeProto] = []
+
+    def add(kind: str, inputs: Sequence[str], output: str, **attributes: Any) -> str:
+        nodes.append(helper.make_node(kind, inputs, [output], **attributes))
+        return output
+
+    column = numpy_helper.from_array(np.array([-1, 1], dtype=np.int64), "column")
+    graph.initializer.append(column)
     for node in graph.node:
         if node.op_type != "MatMulIntegerToFloat":
             nodes.append(node)
             continue
-        tokens, weight, _, scale, _ = node.input
-        # What is quantised for the product, and the product by the tokens' scales after it.
-        (scaled,) = (each for each in graph.node if node.output[0] in each.input)
-        nodes += [
-            helper.make_node("Cast", [weight], [f"{weight}_float"], to=TensorProto.FLOAT),
-            helper.make_node("Mul", [f"{weight}_float", scale], [f"{weight}_wide"]),
-            helper.make_node(
-                "MatMul", [makers[tokens].input[0], f"{weight}_wide"], [f"{scaled.output[0]}_wide"]
-            ),
-        ]
-        for user in graph.node:
-            for at, name in enumerate(user.input):
-                if name == scaled.output[0]:
-                    user.input[at] = f"{scaled.output[0]}_wide"
+        rows, weight, _, scale, _ = node.input
+        tokens = makers[makers[rows].input[0]]
+        wide = add("Cast", [weight], f"{weight}_float", to=TensorProto.FLOAT)
+        wide = add("Mul", [wide, scale], f"{weight}_scaled")
+        if tokens.op_type == "Mul":
+            # Smoothed: the tokens were divided, which the matrix can be as well.
+            inverse = add("Reshape", [tokens.input[1], column.name], f"{weight}_inverse")
+            wide = add("Mul", [wide, inverse], f"{weight}_plain")
+            tokens = makers[tokens.input[0]]
+        # Its tokens were laid out in rows before, multiplied by their scales and laid back after.
+        product = users[users[node.output[0]].output[0]]
+        add("MatMul", [tokens.input[0], wide], product.output[0])
+    products = {each.output[0] for each in nodes if each.op_type == "MatMul"}
+    kept = [each for each in nodes if each.op_type == "MatMul" or products.isdisjoint(each.output)]
     del graph.node[:]
-    graph.node.extend(nodes)
+    graph.node.extend(kept)
     drop_unused(graph)
-    kept = [each for each in model.opset_import if each.domain == ""]
+    standard = [each for each in model.opset_import if each.domain == ""]
     del model.opset_import[:]
-    model.opset_import.extend(kept)
+    model.opset_import.extend(standard)
     return model
 
 

@@ -74,6 +74,7 @@ def _rank(parsed: argparse.Namespace) -> int:
         parsed.bundle or parsed.model,
         backend=parsed.backend,
         device=parsed.device,
+        devices=parsed.devices,
         precision=parsed.precision,
         max_length=parsed.max_length,
         max_batch_tokens=parsed.max_batch_tokens,
@@ -126,6 +127,9 @@ def _parser() -> argparse.ArgumentParser:
     rank.add_argument("--backend", default=DEFAULT_BACKEND, help="default: %(default)s")
     rank.add_argument("--max-length", type=int, help="tokens of query and document together")
     rank.add_argument("--device", help="default: the backend's")
+    rank.add_argument(
+        "--devices", action="append", metavar="DEVICE", help="instead: once for each of several"
+    )
     rank.add_argument("--precision", help="default: the model's")
     rank.add_argument("--max-batch-tokens", type=int, help="padded tokens of one forward pass")
     rank.add_argument("--threads", type=int, help="default: the CPUs the process may use")

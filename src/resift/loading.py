@@ -7,12 +7,14 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from resift.backends import BACKENDS, Backend, backend_class, installed_backends, stored_weights
+from resift.backends.processes import ProcessesBackend
 from resift.backends.threads import available_threads
 from resift.errors import (
     BackendUnavailableError,
@@ -41,11 +43,11 @@ class LoadedModel:
     family: Family
     tokenizer: PairTokenizer
     backend_name: str
-    backend: Backend
+    backend: Backend | ProcessesBackend
     precision: str
     golden: Golden | None
     """What the weights must give, if their maker said."""
-    wider_backend: Callable[[], Backend | None]
+    wider_backend: Callable[[], Backend | ProcessesBackend | None]
     """The same model in float32, maybe ``backend`` itself; ``None`` without such weights."""
     pool: ThreadPoolExecutor
     """Runs as many forward passes at a time as the backend has workers, for all calls."""
@@ -64,7 +66,7 @@ class LoadedModel:
 
         Raises ``ModelError`` or ``BackendUnavailableError``, each naming the file or the option.
         """
-        backends = installed_backends(options.backend)
+        backends = installed_backends(options.backend, options.first_device)
         files = find_model(
             options.model,
             revision=options.revision,
@@ -77,21 +79,38 @@ class LoadedModel:
         card = files.card
         family = find_family(files.config, files.family, files.name)
         window = card.window if card else family.window(files.config)
-        tokenizer = PairTokenizer(files.tokenizer, pad_token_id=files.pad_token_id)
+        prompt = family.prompt
+        tokenizer = PairTokenizer(files.tokenizer, pad_token_id=files.pad_token_id, prompt=prompt)
+        vocabulary_ids = tokenizer.token_ids(prompt.answers) if prompt else []
         threads = options.threads or available_threads()
 
         def open_backend(way: _Way) -> Backend:
             return backend_class(way.backend)(
                 files.path(way.artifact),
-                device=options.device,
+                device=options.first_device,
                 precision=way.precision,
                 threads=threads,
+                vocabulary_ids=vocabulary_ids,
+            )
+
+        def open_backends(way: _Way) -> Backend | ProcessesBackend:
+            if options.devices is None:
+                return open_backend(way)
+            return ProcessesBackend(
+                way.backend,
+                files.path(way.artifact),
+                devices=options.devices,
+                precision=way.precision,
+                threads=threads,
+                vocabulary_ids=vocabulary_ids,
             )
 
         def open_in(way: _Way) -> LoadedModel:
-            backend = open_backend(way)
+            backend = open_backends(way)
 
-            def wider_backend() -> Backend | None:
+            # Kept, where it is ever needed: a model with one NaN may have more.
+            @cache
+            def wider_backend() -> Backend | ProcessesBackend | None:
                 if way.precision == "fp32":
                     return backend
                 try:
@@ -122,7 +141,7 @@ class LoadedModel:
 
         missing: list[BackendUnavailableError] = []
         faults: list[SelfTestError] = []
-        for way in ways(files, backends, options.precision):
+        for way in ways(files, backends, options.precision, options.first_device):
             try:
                 model = open_in(way)
                 check_golden(model)
@@ -194,26 +213,33 @@ class _Way(NamedTuple):
     artifact: Artifact
 
 
-def ways(files: ModelFiles, backends: Sequence[str], precision: str | None) -> list[_Way]:
+def ways(
+    files: ModelFiles,
+    backends: Sequence[str],
+    precision: str | None,
+    device: str | None = None,
+) -> list[_Way]:
     """The ways to run a model, the preferred one first, at least one.
 
     In the precision asked for, else in those that the weights are stored in, in the card's order.
+    ``device`` is for the message of the ``BackendUnavailableError`` where there is none.
     """
     artifacts = files.artifacts
     wanted = [each.precision for each in artifacts] if precision is None else [precision]
-    ways = [
+    found = [
         _Way(backend, runs, artifact)
         for runs in dict.fromkeys(wanted)
         for backend in backends
         for stored in BACKENDS[backend].runs.get(runs, ())
         for artifact in artifacts
-        if (artifact.format, artifact.precision) == (BACKENDS[backend].format, stored)
+        if artifact.format in BACKENDS[backend].formats and artifact.precision == stored
     ]
-    if ways:
-        return ways
+    if found:
+        return found
     stored = sorted({f"{each.precision} ({each.format})" for each in artifacts})
     raise BackendUnavailableError(
         f"{files.name} has no weights that {' or '.join(backends)} runs in precision "
-        f"{precision or 'any'}; {files.folder} has {stored or 'none'}. Leave precision and backend "
-        "out to take what there is, or export the model: expected model.onnx or onnx/model.onnx"
+        f"{precision or 'any'} on device {device or 'any'}; {files.folder} has "
+        f"{stored or 'none'}. Leave precision and backend out to take what there is, or export the "
+        "model: expected model.onnx, onnx/model.onnx or, for the backend 'torch', model.safetensors"
     )

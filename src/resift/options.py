@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from numbers import Integral, Real
 from typing import Any, Literal, TypedDict, get_args
@@ -28,6 +28,7 @@ class RerankerOptions(TypedDict, total=False):
     model: str | os.PathLike[str]
     backend: str
     device: str | None
+    devices: Sequence[str] | None
     precision: str | None
     max_length: int | None
     max_batch_tokens: int | None
@@ -100,6 +101,7 @@ class LoadOptions:
     model: str | os.PathLike[str]
     backend: str
     device: str | None
+    devices: Sequence[str] | None
     precision: str | None
     max_batch_tokens: int | None
     threads: int | None
@@ -108,6 +110,11 @@ class LoadOptions:
     offline: bool | None
     trust_remote_code: bool
     on_timing: Callable[[TimingEvent], None] | None
+
+    @property
+    def first_device(self) -> str | None:
+        """Where the model runs, or the first of several places."""
+        return self.devices[0] if self.devices else self.device
 
     def __post_init__(self) -> None:
         if not isinstance(self.model, (str, os.PathLike)) or not os.fspath(self.model):
@@ -120,6 +127,9 @@ class LoadOptions:
             raise InvalidRequestError(f"offline must be a bool or None, not {self.offline!r}")
         if self.on_timing is not None and not callable(self.on_timing):
             raise InvalidRequestError(f"on_timing must be callable or None: {self.on_timing!r}")
+        if self.devices is not None:
+            check_devices(self.devices, self.device)
+            object.__setattr__(self, "devices", list(self.devices))
         for name in ("device", "precision", "revision"):
             check_text(name, getattr(self, name))
         if not isinstance(self.trust_remote_code, bool):
@@ -164,6 +174,16 @@ def check_choice(name: str, given: object, choices: tuple[str, ...]) -> None:
     """Pass one of ``choices``."""
     if not isinstance(given, str) or given not in choices:
         raise InvalidRequestError(f"{name} must be one of {list(choices)}, not {given!r}")
+
+
+def check_devices(given: object, device: str | None) -> None:
+    """Pass a list or tuple of names, where ``device`` isn't given too."""
+    names = given if isinstance(given, (list, tuple)) else ()
+    if device is not None or not names or not all(isinstance(x, str) and x for x in names):
+        raise InvalidRequestError(
+            "devices must be a list of names such as ['cuda:0', 'cuda:1'], and device must then "
+            f"be left out: devices={given!r}, device={device!r}"
+        )
 
 
 def check_text(name: str, given: object) -> None:

@@ -59,6 +59,8 @@ class Ranking(Sequence[RankedDocument]):
     revision: str | None
     """``None`` where the model has none, or wasn't loaded because there were no documents."""
     backend: str
+    device: str | None
+    """Where it ran; ``None`` where the model wasn't loaded."""
     precision: str | None
     """What the matrix products ran in; ``None`` where the model wasn't loaded."""
     status: Status

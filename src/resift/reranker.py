@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
 from functools import partial
 from typing import Any, Unpack
@@ -55,7 +55,8 @@ class Reranker:
 
     ``backend``: a name of ``resift.backends.BACKENDS``, or ``"auto"``: the fastest that is
     installed and gives the logits that the model's maker measured. ``device`` and ``precision``
-    default to the backend's and the model's. ``threads``, by default the CPUs that the process may
+    default to the backend's and the model's. ``devices`` runs the model in a process on each of
+    several devices, in place of ``device``. ``threads``, by default the CPUs that the process may
     use, is how many forward passes run at a time. ``max_batch_tokens`` bounds the padded tokens of
     one, and so memory; the default is the backend's.
 
@@ -74,6 +75,7 @@ class Reranker:
         *,
         backend: str = DEFAULT_BACKEND,
         device: str | None = None,
+        devices: Sequence[str] | None = None,
         precision: str | None = None,
         max_length: int | None = None,
         max_batch_tokens: int | None = None,
@@ -91,6 +93,7 @@ class Reranker:
             model=model,
             backend=backend,
             device=device,
+            devices=devices,
             precision=precision,
             max_batch_tokens=max_batch_tokens,
             threads=threads,
@@ -106,7 +109,7 @@ class Reranker:
             max_length=max_length,
             long_documents=long_documents,
         )
-        self._backend = installed_backends(backend)[0]
+        self._backend = installed_backends(backend, self._load_options.first_device)[0]
         self._process = _ProcessState()
         self._name = shown(os.fspath(model))
 
@@ -312,6 +315,7 @@ class Reranker:
             model=self._name,
             revision=model.files.revision if model else None,
             backend=model.backend_name if model else self._backend,
+            device=model.backend.device if model else None,
             precision=model.precision if model else None,
             status="fallback" if model and model.fallback else "complete",
             query_truncated=query_truncated,

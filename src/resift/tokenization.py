@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from resift.errors import InvalidRequestError, UnsupportedModelError
 from resift.options import LongDocuments
+from resift.prompt import Prompt
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -108,15 +109,32 @@ class PairTemplate:
             document_type=pair.type_ids[to[0]],
         )
 
+    @classmethod
+    def of_prompt(cls, tokenizer: Tokenizer, prompt: Prompt) -> PairTemplate:
+        """Each piece of the prompt tokenized by itself; all types are 0."""
+
+        def tokenize(pieces: Sequence[str]) -> Ids:
+            encodings = [tokenizer.encode(piece, add_special_tokens=False) for piece in pieces]
+            return _ids([each for encoding in encodings for each in encoding.ids])
+
+        before, between, after = map(tokenize, (prompt.before, prompt.between, prompt.after))
+        return cls(
+            input_ids=(before, between, after),
+            token_type_ids=(np.zeros_like(before), np.zeros_like(between), np.zeros_like(after)),
+            query_type=0,
+            document_type=0,
+        )
+
 
 class PairTokenizer:
     """A ``tokenizer.json``, configured once here and never changed, so that threads may share it.
 
-    ``pad_token_id`` fills up batches. Raises ``UnsupportedModelError`` for a file that can't be
-    read or whose pairs have no plain template.
+    ``pad_token_id`` fills up batches; ``prompt`` is for models whose pairs the tokenizer doesn't
+    join. Raises ``UnsupportedModelError`` for a file that can't be read or whose pairs have no
+    plain template.
     """
 
-    def __init__(self, path: Path, *, pad_token_id: int) -> None:
+    def __init__(self, path: Path, *, pad_token_id: int, prompt: Prompt | None = None) -> None:
         from tokenizers import Tokenizer
 
         try:
@@ -128,8 +146,24 @@ class PairTokenizer:
             ) from error
         self._tokenizer.no_truncation()
         self._tokenizer.no_padding()
-        self._template = PairTemplate.read(self._tokenizer)
+        self._path = path
+        self._template = (
+            PairTemplate.of_prompt(self._tokenizer, prompt)
+            if prompt
+            else PairTemplate.read(self._tokenizer)
+        )
         self._pad_token_id = pad_token_id
+
+    def token_ids(self, tokens: Sequence[str]) -> list[int]:
+        """Their ids. Raises ``UnsupportedModelError`` for a token that isn't in the vocabulary."""
+        found = (self._tokenizer.token_to_id(token) for token in tokens)
+        ids = [token_id for token_id in found if token_id is not None]
+        if len(ids) < len(tokens):
+            raise UnsupportedModelError(
+                f"{self._path} lacks one of the tokens {list(tokens)}, whose logits are the "
+                "relevance for this kind of model; is it another kind? A card.json names the family"
+            )
+        return ids
 
     @property
     def min_length(self) -> int:

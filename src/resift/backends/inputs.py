@@ -23,3 +23,13 @@ def check_inputs(path: Path, names: Sequence[str]) -> None:
 def feed(batch: Batch, names: Sequence[str]) -> dict[str, Any]:
     """The arrays by name."""
     return {name: getattr(batch, name) for name in names}
+
+
+def refuse_vocabulary(path: Path, vocabulary_ids: Sequence[int]) -> None:
+    """Raises ``UnsupportedModelError`` for a model whose outputs are logits of tokens."""
+    if vocabulary_ids:
+        raise UnsupportedModelError(
+            f"{path} is of a kind with a language-modelling head, which this backend doesn't run; "
+            "expected a graph with a classification head. Use the backend 'torch' and the model's "
+            "safetensors"
+        )

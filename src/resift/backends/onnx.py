@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from functools import cache
 from importlib import import_module
 from pathlib import Path
@@ -13,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from resift.backends.fork import keep_after_fork
-from resift.backends.inputs import check_inputs, feed
+from resift.backends.inputs import check_inputs, feed, refuse_vocabulary
 from resift.errors import BackendUnavailableError, UnsupportedModelError
 from resift.tokenization import Batch
 
@@ -43,11 +44,22 @@ class OnnxBackend:
     max_batch_tokens = 256
     length_multiple = 1
 
-    def __init__(self, path: Path, *, device: str | None, precision: str, threads: int) -> None:
+    device = "cpu"
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        device: str | None,
+        precision: str,
+        threads: int,
+        vocabulary_ids: Sequence[int] = (),
+    ) -> None:
         if device not in (None, "cpu"):
             raise BackendUnavailableError(
                 f"backend 'onnx' runs on device 'cpu', not {device!r}; leave device out"
             )
+        refuse_vocabulary(path, vocabulary_ids)
         # All else about the precision is in the graph.
         if precision == "int8" and not _int8_products_are_exact():
             raise BackendUnavailableError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
@@ -11,7 +12,7 @@ import openvino
 from numpy.typing import NDArray
 
 from resift.backends.fork import keep_after_fork
-from resift.backends.inputs import check_inputs, feed
+from resift.backends.inputs import check_inputs, feed, refuse_vocabulary
 from resift.errors import BackendUnavailableError, UnsupportedModelError
 from resift.tokenization import Batch
 
@@ -26,11 +27,22 @@ class OpenVinoBackend:
     max_batch_tokens = 256
     length_multiple = 16
 
-    def __init__(self, path: Path, *, device: str | None, precision: str, threads: int) -> None:
+    device = "cpu"
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        device: str | None,
+        precision: str,
+        threads: int,
+        vocabulary_ids: Sequence[int] = (),
+    ) -> None:
         if device not in (None, "cpu"):
             raise BackendUnavailableError(
                 f"backend 'openvino' runs on device 'cpu', not {device!r}; leave device out"
             )
+        refuse_vocabulary(path, vocabulary_ids)
         core = openvino.Core()
         capabilities = core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
         if precision == "bf16" and "BF16" not in capabilities:

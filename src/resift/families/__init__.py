@@ -9,11 +9,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from resift.errors import UnsupportedModelError
+from resift.families.language_models import (
+    BgeRerankerGemma,
+    MonoT5,
+    MxbaiRerankV2,
+    Qwen3Reranker,
+    RankT5,
+)
 from resift.families.sequence_classification import SequenceClassification
+from resift.prompt import Prompt
 
 
 class Family(Protocol):
     """A kind of model. It knows nothing of devices or batches."""
+
+    @property
+    def prompt(self) -> Prompt | None:
+        """What is around the texts; ``None`` where the tokenizer itself joins a pair."""
 
     @classmethod
     def recognises(cls, config: Mapping[str, Any]) -> bool:
@@ -31,6 +43,11 @@ class Family(Protocol):
 
 FAMILIES: dict[str, type[Family]] = {
     "sequence_classification": SequenceClassification,
+    "qwen3_reranker": Qwen3Reranker,
+    "mxbai_rerank_v2": MxbaiRerankV2,
+    "bge_reranker_gemma": BgeRerankerGemma,
+    "mono_t5": MonoT5,
+    "rank_t5": RankT5,
 }
 
 
@@ -52,6 +69,6 @@ def find_family(config: Mapping[str, Any], name: str | None, model: str) -> Fami
     raise UnsupportedModelError(
         f"{model}: its config.json has model_type {config.get('model_type')!r} and architectures "
         f"{config.get('architectures')!r}; expected an encoder with a sequence-classification "
-        "head of one or two labels, which is what a cross-encoder is. An embedding model can't "
-        "score pairs."
+        "head of one or two labels, which is what a cross-encoder is, or a reranker of one of the "
+        f"kinds {list(FAMILIES)[1:]}. An embedding model can't score pairs."
     )

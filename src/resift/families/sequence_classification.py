@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from resift.errors import UnsupportedModelError
+from resift.prompt import Prompt
 
 # Positions in these models start after the padding id, and the table has rows for what is skipped:
 # transformers, create_position_ids_from_input_ids in modeling_roberta.py.
@@ -29,6 +30,11 @@ _ENCODERS = _POSITIONS_AFTER_PADDING | {
 
 class SequenceClassification:
     """Query and document are the two texts of one sequence; the head gives one or two labels."""
+
+    @property
+    def prompt(self) -> Prompt | None:
+        """None."""
+        return None
 
     @classmethod
     def recognises(cls, config: Mapping[str, Any]) -> bool:

@@ -119,7 +119,7 @@ class ModelFiles:
         """
         path = _required(self.folder, artifact.file, self.name)
         _check_digest(path, artifact.sha256)
-        if artifact.format == "onnx":
+        if path.suffix == ".onnx":
             for name in read_graph(path).data_files:
                 # Relative to the graph, and maybe an absolute path.
                 relative = os.path.relpath(path.parent / name, self.folder)

@@ -70,7 +70,7 @@ class ResiftRanker:
             made with.
         :param options:
             Instead of `reranker`, the keywords of `resift.Reranker`: `model`, `backend`, `device`,
-            `precision`, `max_length`, `max_batch_tokens`, `threads`, `normalization`,
+            `devices`, `precision`, `max_length`, `max_batch_tokens`, `threads`, `normalization`,
             `long_documents`, `revision`, `cache_dir`, `offline`, `trust_remote_code` and
             `on_timing`.
 

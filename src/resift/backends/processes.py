@@ -1,0 +1,147 @@
+"""One model on several devices: a process for each, and batches to whichever is idle."""
+
+from __future__ import annotations
+
+import pickle
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from queue import SimpleQueue
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from resift.errors import BackendUnavailableError, ResiftError
+from resift.tokenization import Batch
+
+
+class ProcessesBackend:
+    """The backend ``name``, once on each of ``devices``, which may repeat.
+
+    ``threads`` are shared out. Raises what the backend raises, and ``BackendUnavailableError`` as
+    soon as a process has ended, whatever ended it.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        path: Path,
+        *,
+        devices: Sequence[str],
+        precision: str,
+        threads: int,
+        vocabulary_ids: Sequence[int],
+    ) -> None:
+        options = {
+            "precision": precision,
+            "threads": max(1, threads // len(devices)),
+            "vocabulary_ids": list(vocabulary_ids),
+        }
+        processes = [_Process(name, path, {"device": device, **options}) for device in devices]
+        # They load at the same time.
+        facts = [process.receive() for process in processes]
+        self.device = ", ".join(each["device"] for each in facts)
+        self.workers = len(devices)
+        self.max_batch_tokens = min(each["max_batch_tokens"] for each in facts)
+        self.length_multiple = max(each["length_multiple"] for each in facts)
+        self._idle: SimpleQueue[_Process] = SimpleQueue()
+        for process in processes:
+            self._idle.put(process)
+
+    def forward(self, batch: Batch) -> NDArray[np.float32]:
+        """As the backend's own, in the process that is idle first."""
+        process = self._idle.get()
+        try:
+            process.send(batch)
+            outputs: NDArray[np.float32] = process.receive()
+        finally:
+            # Also when it has ended: the next batch is told so, and doesn't wait for ever.
+            self._idle.put(process)
+        return outputs
+
+
+class _Process:
+    """A Python of its own that runs ``serve``; it ends when its standard input does."""
+
+    def __init__(self, name: str, path: Path, options: dict[str, Any]) -> None:
+        self._device = options["device"]
+        # Not multiprocessing: its children import the caller's program again, and are ended by a
+        # fork of the caller that exits.
+        self._process = subprocess.Popen(
+            [sys.executable, "-c", f"from {__name__} import serve; serve()"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        )
+        self.send((name, path, options))
+
+    def send(self, message: Any) -> None:
+        """Raises ``BackendUnavailableError`` where the process has ended."""
+        assert self._process.stdin is not None
+        try:
+            pickle.dump(message, self._process.stdin)
+            self._process.stdin.flush()
+        except OSError as error:
+            raise self._ended() from error
+
+    def receive(self) -> Any:
+        """The answer to what was sent. Raises what was raised there, or as ``send``."""
+        assert self._process.stdout is not None
+        try:
+            answer = pickle.load(self._process.stdout)
+        except (EOFError, OSError, pickle.UnpicklingError) as error:
+            raise self._ended() from error
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    def _ended(self) -> BackendUnavailableError:
+        # Closed pipes: it is about to end, if it hasn't yet.
+        try:
+            status: object = self._process.wait(timeout=5)
+        except subprocess.TimeoutExpired:
+            status = "unknown"
+        return BackendUnavailableError(
+            f"the process for device {self._device!r} (pid {self._process.pid}) has ended with "
+            f"exit status {status}; expected it to answer. Its standard error may say why, or the "
+            "system's log if it was killed for memory. Make a new Reranker"
+        )
+
+
+def serve() -> None:
+    """The process: a backend's arguments in, then batches in and outputs out, until the end."""
+    import os
+
+    from resift.backends import backend_class
+
+    source = sys.stdin.buffer
+    # Only answers go to the parent; what libraries print goes to standard error.
+    answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+
+    def answer(message: Any) -> None:
+        pickle.dump(message, answers)
+        answers.flush()
+
+    try:
+        name, path, options = pickle.load(source)
+        backend = backend_class(name)(path, **options)
+        facts = ("device", "max_batch_tokens", "length_multiple")
+        answer({fact: getattr(backend, fact) for fact in facts})
+    except Exception as error:
+        answer(_sendable(error))
+        return
+    while True:
+        try:
+            batch = pickle.load(source)
+        except EOFError:
+            return
+        try:
+            answer(backend.forward(batch))
+        except Exception as error:
+            answer(_sendable(error))
+
+
+def _sendable(error: Exception) -> Exception:
+    return error if isinstance(error, ResiftError) else RuntimeError(repr(error))

@@ -1,0 +1,112 @@
+"""Where torch runs a model, in what precision, in how many threads, and how much at a time."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any, TypeVar
+
+import torch
+
+from resift.errors import BackendUnavailableError
+
+DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+# Measured in benchmarks/NOTES.md, and so is one thread for each pass.
+_CPU_BATCH_TOKENS = 1024
+# Enough rows for a matrix product to fill a large GPU; not measured on one yet.
+_GPU_BATCH_TOKENS = 16_384
+# What a pass may take of the memory that is free once the model is loaded: two run at a time.
+_MEMORY_SHARE = 0.25
+
+_Network = TypeVar("_Network", bound=Any)
+_threads = threading.local()
+_lock = threading.Lock()
+
+
+def find_device(name: str | None, precision: str) -> Any:
+    """The ``torch.device``; by default the GPU that CUDA puts first, else the CPU.
+
+    Raises ``BackendUnavailableError`` for a device that isn't there, or that lacks the precision.
+    """
+    available = _available()
+    if name is None:
+        name = "cuda" if "cuda" in available else "cpu"
+    if name not in available:
+        raise BackendUnavailableError(
+            f"backend 'torch' has no device {name!r} here; expected one of {available}, or None "
+            "for a GPU with CUDA where there is one, else the CPU. A torch without CUDA sees no "
+            "GPU: check torch.cuda.is_available()"
+        )
+    device = torch.device(name)
+    if (
+        device.type == "cuda"
+        and precision == "bf16"
+        and not torch.cuda.is_bf16_supported(including_emulation=False)
+    ):
+        raise BackendUnavailableError(
+            f"{torch.cuda.get_device_name(device)} has no bfloat16; expected precision 'fp16' or "
+            "'fp32'"
+        )
+    return device
+
+
+def _available() -> list[str]:
+    names = ["cpu"]
+    if torch.cuda.is_available():
+        names += ["cuda", *(f"cuda:{index}" for index in range(torch.cuda.device_count()))]
+    if torch.backends.mps.is_available():
+        names.append("mps")
+    return names
+
+
+def placed(network: _Network, device: Any) -> _Network:
+    """``network`` on ``device``. Raises ``BackendUnavailableError`` where it can't be."""
+    try:
+        network.model.to(device)
+    # No memory left, no driver, or a forked child: CUDA's errors are all of this class.
+    except RuntimeError as error:
+        raise BackendUnavailableError(
+            f"the model can't be put on device '{device}': {error}. Choose another device; in a "
+            "child of a process that has used CUDA, start processes by spawn"
+        ) from error
+    return network
+
+
+def batch_tokens(config: Any, device: Any, dtype: Any) -> int:
+    """Tokens of one pass on ``device``, for a model that is already on it.
+
+    The feed-forward layer is the widest: two of its tensors and a dozen of the hidden size are
+    alive at a time at most, in ``dtype``.
+    """
+    if device.type == "cpu":
+        return _CPU_BATCH_TOKENS
+    if device.type != "cuda":
+        return _GPU_BATCH_TOKENS
+    hidden = int(config.hidden_size)
+    # As BERT and decoders name it, T5, and DistilBERT.
+    names = ("intermediate_size", "d_ff", "hidden_dim")
+    inner = next(
+        (int(getattr(config, name)) for name in names if hasattr(config, name)), 4 * hidden
+    )
+    bytes_per_token = (2 * inner + 12 * hidden) * int(dtype.itemsize)
+    free, _ = torch.cuda.mem_get_info(device)
+    return max(1, min(_GPU_BATCH_TOKENS, int(int(free) * _MEMORY_SHARE) // bytes_per_token))
+
+
+def one_thread() -> None:
+    """Have torch's operators run in the calling thread alone, now and later.
+
+    There is a pass for each thread that may be used; and a pool of OpenMP's threads would wait for
+    ever in a child of ``fork``. The number for all other threads stays as it is: torch has one for
+    each thread, and one for threads that are still to come, which is put back.
+    """
+    if getattr(_threads, "limited", False):
+        return
+    with _lock:
+        # Asked for first: the thread gets a number of its own only then.
+        for_new_threads = torch.get_num_threads()
+        torch.set_num_threads(1)
+        restore = threading.Thread(target=torch.set_num_threads, args=(for_new_threads,))
+        restore.start()
+        restore.join()
+    _threads.limited = True

@@ -1,0 +1,196 @@
+"""The bundled model: its formula over transformers' BERT, on the weights of its ONNX graph.
+
+The formula is that of the model's card; ``training/late_interaction.py`` writes it as a graph. What
+is read off the graph is its structure, not its names: the table gathered by ``input_ids`` and the
+one gathered by positions, the layer norms and the products with constant matrices in the order of
+the layers, each layer's query, key and value in one matrix, and the last product and sum.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import transformers
+from numpy.typing import NDArray
+
+from resift.backends.torch.network import to_device
+from resift.backends.torch.packing import ATTENTION, has_kernel, pack
+from resift.errors import BackendUnavailableError, UnsupportedModelError
+from resift.tokenization import Batch
+
+Arrays = Mapping[str, NDArray[Any]]
+
+
+class LateInteraction:
+    """Each text encoded by itself; relevance from the means of both and from the best matches."""
+
+    def __init__(self, encoder: Any, slope: float, intercept: float) -> None:
+        self.model, self.config = encoder, encoder.config
+        self._slope, self._intercept = slope, intercept
+
+    def __call__(self, batch: Batch) -> Any:
+        """See ``Network``; one label."""
+        texts = split_texts(batch)
+        present = to_device(texts.attention_mask == 1, self.model.device)
+        hidden = self._encode(texts, present)
+        query, document = hidden[0::2], hidden[1::2]
+        in_query, in_document = present[0::2], present[1::2]
+        cosine = (_mean(query, in_query) * _mean(document, in_document)).sum(dim=1)
+
+        # [CLS] and [SEP] ask nothing.
+        inner = in_query.roll(-1, dims=1) & in_query
+        inner[:, 0] = inner[:, -1] = False
+        matches = _unit(query) @ _unit(document).transpose(1, 2)
+        best = matches.masked_fill(~in_document[:, None], -1).amax(dim=2)
+        best = (best * inner).sum(dim=1) / inner.sum(dim=1).clamp(min=1)
+        return (self._slope * (cosine + best) + self._intercept)[:, None]
+
+    def _encode(self, texts: Batch, present: Any) -> Any:
+        """``float32 [texts, length, hidden]``; what isn't ``present`` is anything finite."""
+        device = self.model.device
+        if self.config._attn_implementation != ATTENTION:
+            ids = to_device(texts.input_ids, device)
+            return self.model(ids, attention_mask=present.long()).last_hidden_state.float()
+        packed = pack(texts, device)
+        found = self.model(
+            packed.input_ids, position_ids=packed.position_ids, **packed.attention
+        ).last_hidden_state.float()
+        hidden = found.new_zeros(*present.shape, found.shape[2])
+        hidden[present] = found[0]
+        return hidden
+
+
+def split_texts(batch: Batch) -> Batch:
+    """Each pair's two texts by themselves: ``int64 [2 * batch, length]``, the query's first."""
+    second = batch.token_type_ids * batch.attention_mask
+    first = batch.attention_mask - second
+    lengths = np.stack([first.sum(axis=1), second.sum(axis=1)], axis=1).reshape(-1)
+    mask = (np.arange(lengths.max()) < lengths[:, None]).astype(np.int64)
+    ids = np.zeros_like(mask)
+    ids[mask == 1] = batch.input_ids[batch.attention_mask == 1]
+    return Batch(input_ids=ids, attention_mask=mask, token_type_ids=np.zeros_like(mask))
+
+
+def _mean(hidden: Any, present: Any) -> Any:
+    """The unit vector along the mean; a sum will do, as they differ in length alone."""
+    return _unit((hidden * present[..., None]).sum(dim=1))
+
+
+def _unit(vectors: Any) -> Any:
+    return torch.nn.functional.normalize(vectors, dim=-1)
+
+
+def read_late_interaction(path: Path, device: Any, dtype: Any) -> LateInteraction:
+    """The model whose graph is at ``path``, beside its ``config.json``; still on the CPU.
+
+    Raises ``BackendUnavailableError`` where ``onnx`` isn't installed, ``UnsupportedModelError``
+    naming the file for a graph that isn't such a model.
+    """
+    try:
+        import onnx
+    except ImportError as error:
+        raise BackendUnavailableError(
+            f"backend 'torch' reads the weights of {path.name} with onnx, which is not installed; "
+            "pip install resift[torch]"
+        ) from error
+    try:
+        config = transformers.AutoConfig.from_pretrained(path.parent, trust_remote_code=False)
+        graph = onnx.load(str(path)).graph
+        constants = _constants(onnx, graph)
+        state = dict(_state(graph, constants, config.num_hidden_layers))
+        slope, intercept = _calibration(graph, constants)
+        # Types are all 0, and in the graph their row is part of the positions.
+        rows = (config.type_vocab_size, config.hidden_size)
+        state["embeddings.token_type_embeddings.weight"] = np.zeros(rows, np.float32)
+        encoder = transformers.BertModel._from_config(
+            config,
+            attn_implementation=ATTENTION if has_kernel(device, dtype) else "sdpa",
+            add_pooling_layer=False,
+        )
+        encoder.load_state_dict({name: torch.tensor(array) for name, array in state.items()})
+    # What isn't such a graph fails in as many ways as there are graphs.
+    except Exception as error:
+        raise UnsupportedModelError(
+            f"backend 'torch' can't read {path}: {error!r}; of ONNX graphs it runs only those that "
+            "training/late_interaction.py writes. Other models need model.safetensors, or the "
+            "backend 'onnx'"
+        ) from error
+    return LateInteraction(encoder.to(dtype).eval(), slope, intercept)
+
+
+def _constants(onnx: Any, graph: Any) -> dict[str, NDArray[Any]]:
+    """The graph's constants, and all that is computed from them alone."""
+    from onnx.reference import ReferenceEvaluator
+
+    known = {each.name: onnx.numpy_helper.to_array(each) for each in graph.initializer}
+    for node in graph.node:
+        if node.input and all(name in known for name in node.input if name):
+            feeds = {name: known[name] for name in node.input if name}
+            known.update(zip(node.output, ReferenceEvaluator(node).run(None, feeds), strict=True))
+    return known
+
+
+def _state(graph: Any, constants: Arrays, layers: int) -> Iterator[tuple[str, NDArray[np.float32]]]:
+    """BERT's weights under their names in transformers."""
+    by_word = [
+        constants[node.input[0]]
+        for node in graph.node
+        if node.op_type == "Gather" and node.input[1] == "input_ids"
+    ]
+    # In int8, the rows and their scales.
+    yield (
+        "embeddings.word_embeddings.weight",
+        np.prod(np.broadcast_arrays(*(each.astype(np.float32) for each in by_word)), axis=0),
+    )
+    (positions,) = (
+        constants[node.input[0]]
+        for node in graph.node
+        if node.op_type == "Gather"
+        and node.input[1] != "input_ids"
+        and getattr(constants.get(node.input[0]), "ndim", 0) == 2
+    )
+    yield "embeddings.position_embeddings.weight", positions
+    norms = ["embeddings.LayerNorm"]
+    for number in range(layers):
+        prefix = f"encoder.layer.{number}"
+        norms += [f"{prefix}.attention.output.LayerNorm", f"{prefix}.output.LayerNorm"]
+    found = [node for node in graph.node if node.op_type == "LayerNormalization"]
+    for name, node in zip(norms, found, strict=True):
+        yield f"{name}.weight", constants[node.input[1]]
+        yield f"{name}.bias", constants[node.input[2]]
+    products = list(_products(graph, constants))
+    if len(products) != 4 * layers:
+        raise ValueError(f"{len(products)} products with constants; expected {4 * layers}")
+    for number in range(layers):
+        prefix = f"encoder.layer.{number}"
+        projections, *rest = products[4 * number : 4 * number + 4]
+        parts = zip(*(np.split(each, 3, axis=-1) for each in projections), strict=True)
+        names = [f"{prefix}.attention.self.{part}" for part in ("query", "key", "value")]
+        names += [f"{prefix}.{part}.dense" for part in ("attention.output", "intermediate")]
+        names.append(f"{prefix}.output.dense")
+        for name, (weight, bias) in zip(names, [*parts, *rest], strict=True):
+            yield f"{name}.weight", weight.T
+            yield f"{name}.bias", bias
+
+
+def _products(graph: Any, constants: Arrays) -> Iterator[tuple[NDArray[Any], NDArray[Any]]]:
+    """Each product of the hidden state with a constant matrix, and the constant added to it."""
+    for node in graph.node:
+        if node.op_type == "MatMul" and node.input[1] in constants and node.output[0]:
+            (added,) = (each for each in graph.node if node.output[0] in each.input)
+            (bias,) = (constants[name] for name in added.input if name in constants)
+            yield constants[node.input[1]], bias
+
+
+def _calibration(graph: Any, constants: Arrays) -> tuple[float, float]:
+    """Slope and intercept: the last product, and the last sum."""
+    by_output = {name: node for node in graph.node for name in node.output}
+    total = by_output["logits"]
+    (scaled,) = (name for name in total.input if name not in constants)
+    (intercept,) = (name for name in total.input if name in constants)
+    (slope,) = (name for name in by_output[scaled].input if name in constants)
+    return float(constants[slope]), float(constants[intercept])

@@ -1,0 +1,19 @@
+"""What stands around a query and a document, where that isn't the tokenizer's to say."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Prompt(NamedTuple):
+    """The text around a query and a document, and the tokens whose logits are the answer."""
+
+    before: tuple[str, ...]
+    query: str
+    """With ``{}`` for the query."""
+    between: tuple[str, ...]
+    document: str
+    """With ``{}`` for the document."""
+    after: tuple[str, ...]
+    answers: tuple[str, ...]
+    """Tokens: [irrelevant, relevant], or [relevant] alone."""
