@@ -35,6 +35,19 @@ def test_batches_hold_each_pair_once_within_the_budget(lengths: list[int], budge
     assert longest_first == sorted(lengths, reverse=True)
 
 
+@given(lengths=st.lists(st.integers(1, 9), max_size=60), budget=st.integers(1, 60))
+def test_batches_of_one_length(lengths: list[int], budget: int) -> None:
+    batches = plan_batches(lengths, budget, equal_lengths=True)
+    assert sorted(pair for batch in batches for pair in batch) == list(range(len(lengths)))
+    for batch in batches:
+        assert len({lengths[pair] for pair in batch}) == 1
+        assert len(batch) == 1 or len(batch) * lengths[batch[0]] <= budget
+    # No two batches could be one.
+    for length in set(lengths):
+        sizes = [len(batch) for batch in batches if lengths[batch[0]] == length]
+        assert all(size == max(1, budget // length) for size in sizes[:-1])
+
+
 def test_batches_are_filled() -> None:
     assert plan_batches([3, 5, 4, 1, 2], 10) == [[1, 2], [0, 4, 3]]
     assert plan_batches([], 10) == []

@@ -5,18 +5,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 
-def plan_batches(lengths: Sequence[int], max_batch_tokens: int) -> list[list[int]]:
+def plan_batches(
+    lengths: Sequence[int], max_batch_tokens: int, *, equal_lengths: bool = False
+) -> list[list[int]]:
     """Group pairs into batches whose padded size stays within a budget.
 
     ``lengths[i]`` is pair ``i``'s length in tokens. Returns lists of ``i``: each pair once, longest
     first, so that pairs of like length share a batch and the largest allocation comes first. A
     batch of n pairs costs n × its longest pair ≤ ``max_batch_tokens``; a single pair above the
-    budget is a batch of its own.
+    budget is a batch of its own. With ``equal_lengths``, a batch has pairs of one length alone, and
+    so no padding.
     """
     batches: list[list[int]] = []
     capacity = 0
     for pair in sorted(range(len(lengths)), key=lambda i: (-lengths[i], i)):
-        if not batches or len(batches[-1]) >= capacity:
+        other = equal_lengths and batches and lengths[batches[-1][0]] != lengths[pair]
+        if not batches or len(batches[-1]) >= capacity or other:
             batches.append([])
             capacity = max(1, max_batch_tokens // max(1, lengths[pair]))
         batches[-1].append(pair)

@@ -46,7 +46,7 @@ def score_requests(
     progress(done, len(pairs))
     # Within a budget of one token, each pair is a batch of its own.
     budget = 1 if model.one_by_one else max_batch_tokens or model.backend.max_batch_tokens
-    batches = plan_batches(padded.tolist(), budget)
+    batches = plan_batches(padded.tolist(), budget, equal_lengths=not model.backend.pads)
     with closing(model.logits([pairs[i] for i in batch] for batch in batches)) as forwarded:
         for batch, batch_logits in zip(batches, forwarded, strict=True):
             logits[batch] = batch_logits

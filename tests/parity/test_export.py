@@ -19,7 +19,6 @@ from resift import BackendUnavailableError, InvalidRequestError, Reranker, Unsup
 from resift.backends.onnx import ort
 from resift.cli import main
 from resift.export import calibration, graph
-from resift.tokenization import Pair, PairTokenizer
 
 torch: Any = pytest.importorskip("torch")
 transformers: Any = pytest.importorskip("transformers")
@@ -127,31 +126,17 @@ def test_the_engine_gives_the_sources_logits(exported: Exported) -> None:
 
 
 def test_neighbours_do_not_matter(exported: Exported) -> None:
-    tokenizer = PairTokenizer(
-        exported.folder / "tokenizer.json",
-        pad_token_id=json.loads((exported.folder / "config.json").read_text())["pad_token_id"],
-    )
-    request = tokenizer.tokenize(
-        QUERY, DOCUMENTS[:40], max_length=WINDOW, long_documents="truncate"
-    )
-    pairs = [Pair(request.query, document.windows[0]) for document in request.documents]
-    session = ort.InferenceSession(exported.weights)
-    names = [node.name for node in session.get_inputs()]
-
-    def logits(some: list[Pair]) -> NDArray[np.float32]:
-        batch = tokenizer.collate(some)
-        output: NDArray[np.float32] = session.run(
-            None, {name: getattr(batch, name) for name in names}
-        )[0]
-        return output
-
-    alone = np.concatenate([logits([pair]) for pair in pairs])
-    assert alone[:, 0].std() > 0.05
-    for order in (np.arange(40), np.random.default_rng(1).permutation(40)):
-        for start, stop in ((0, 40), (0, 7), (7, 9), (9, 40)):
-            some = order[start:stop]
-            among = logits([pairs[i] for i in some])
-            np.testing.assert_allclose(among, alone[some], rtol=0, atol=1e-5)
+    options: dict[str, Any] = {"backend": "onnx", "normalization": "none", "max_length": WINDOW}
+    single = Reranker(exported.folder, max_batch_tokens=1, **options)
+    documents = DOCUMENTS[:40]
+    alone = np.array(single.score(QUERY, documents))
+    assert alone.std() > 0.05
+    bound = exported.card["neighbour_tolerance"]
+    for budget in (256, 4096):
+        together = Reranker(exported.folder, max_batch_tokens=budget, **options)
+        order = np.random.default_rng(budget).permutation(40)
+        found = together.score(QUERY, [documents[at] for at in order])
+        assert np.abs(np.array(found) - alone[order]).max() <= bound
 
 
 def test_the_card_tells_the_truth_about_attention(exported: Exported) -> None:

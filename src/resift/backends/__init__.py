@@ -33,6 +33,8 @@ class Backend(Protocol):
     """Padded tokens of one forward pass, where the caller says nothing."""
     length_multiple: int
     """Lengths that aren't a multiple of this are padded to one."""
+    pads: bool
+    """Whether pairs of different lengths may share a pass, without moving a logit."""
 
     def __init__(
         self,

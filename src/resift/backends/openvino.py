@@ -26,6 +26,7 @@ class OpenVinoBackend:
     # move with the padding.
     max_batch_tokens = 256
     length_multiple = 16
+    pads = True
 
     device = "cpu"
 

@@ -46,6 +46,7 @@ class ProcessesBackend:
         self.workers = len(devices)
         self.max_batch_tokens = min(each["max_batch_tokens"] for each in facts)
         self.length_multiple = max(each["length_multiple"] for each in facts)
+        self.pads = all(each["pads"] for each in facts)
         self._idle: SimpleQueue[_Process] = SimpleQueue()
         for process in processes:
             self._idle.put(process)
@@ -127,7 +128,7 @@ def serve() -> None:
     try:
         name, path, options = pickle.load(source)
         backend = backend_class(name)(path, **options)
-        facts = ("device", "max_batch_tokens", "length_multiple")
+        facts = ("device", "max_batch_tokens", "length_multiple", "pads")
         answer({fact: getattr(backend, fact) for fact in facts})
     except Exception as error:
         answer(_sendable(error))

@@ -154,7 +154,7 @@ def _export_fp32(
             if shortened and last_layer == "all tokens":
                 model = trace(libraries, source, fuse=True)
             save(libraries, model, path)
-            measured = measure(scorer, path)
+            measured = measure(scorer, path, "fp32")
             moved = float(np.maximum(measured.max_difference, measured.neighbour_difference))
             if moved <= _FUSED_FAULT * scorer.scale:
                 return {"attention": "fused", "last_layer": last_layer}, measured
@@ -168,7 +168,7 @@ def _export_fp32(
         reason = f"fused attention moves logits by {moved:.2g}"
     _logger.warning("%s: %s; exporting it plain, which may be slower", source.name, reason)
     save(libraries, trace(libraries, source, fuse=False), path)
-    return {"attention": "plain", "last_layer": "all tokens"}, measure(scorer, path)
+    return {"attention": "plain", "last_layer": "all tokens"}, measure(scorer, path, "fp32")
 
 
 def _export_int8(
@@ -180,16 +180,16 @@ def _export_int8(
     effect = None
     if words_int8(libraries, model):
         save(libraries, model, path)
-        effect = measure(scorer, path)
+        effect = measure(scorer, path, "fp32")
     save(libraries, row_int8(libraries, model, factors), path)
-    measured = measure(scorer, path)
+    measured = measure(scorer, path, "int8")
     if effect is None:
         return "float32", measured
     if effect.mean_difference <= _WORDS_SHARE * measured.mean_difference:
         return "int8", measured
     model = row_int8(libraries, libraries.onnx.load(str(plain)), factors)
     save(libraries, model, path)
-    return "float32", measure(scorer, path)
+    return "float32", measure(scorer, path, "int8")
 
 
 def _check(measured: Measured, precision: str, scorer: Scorer) -> None:

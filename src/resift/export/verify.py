@@ -33,7 +33,8 @@ class Measured:
     max_difference: float
     mean_difference: float
     neighbour_difference: float
-    """Between a pair alone, and among others in another order with more padding."""
+    """Between a pair alone, and among others: in another order with more padding, or, where the
+    backend doesn't pad, of its length."""
     kendall_tau: float
     """Mean over the queries; 1 is the source's order."""
     ndcg: tuple[float, float] | None
@@ -130,9 +131,12 @@ class Scorer:
                         )
 
 
-def measure(scorer: Scorer, path: Path) -> Measured:
-    """Score the calibration set with the graph at ``path``, each pair alone and among others."""
-    backend = OnnxBackend(path, device=None, precision="fp32", threads=1)
+def measure(scorer: Scorer, path: Path, precision: str) -> Measured:
+    """Score the calibration set with the graph at ``path``, each pair alone and among others.
+
+    Raises ``BackendUnavailableError`` where this processor doesn't run the precision.
+    """
+    backend = OnnxBackend(path, device=None, precision=precision, threads=1)
     alone = [
         np.concatenate([scorer.logits(backend, [pair]) for pair in pairs]) for pairs in scorer.pairs
     ]
@@ -155,6 +159,8 @@ def measure(scorer: Scorer, path: Path) -> Measured:
 
 def _among_neighbours(scorer: Scorer, backend: OnnxBackend, alone: Logits) -> float:
     pairs = [pair for group in scorer.pairs for pair in group]
+    if not backend.pads:
+        return _among_equals(scorer, backend, pairs, alone)
     order = np.random.default_rng(0).permutation(len(pairs))
     moved = 0.0
     for start in range(0, len(order), _AT_ONCE):
@@ -162,6 +168,23 @@ def _among_neighbours(scorer: Scorer, backend: OnnxBackend, alone: Logits) -> fl
         logits = scorer.logits(backend, [pairs[i] for i in batch], padding=_MORE_PADDING)
         # max() of the standard library would lose a NaN.
         moved = float(np.maximum(moved, np.abs(logits - alone[batch]).max()))
+    return moved
+
+
+def _among_equals(
+    scorer: Scorer, backend: OnnxBackend, pairs: Sequence[Pair], alone: Logits
+) -> float:
+    moved = 0.0
+    for at, pair in enumerate(pairs):
+        length = len(pair.query) + len(pair.document)
+        others = [
+            Pair(other.query, other.document[: length - len(other.query)])
+            for other in pairs
+            if len(other.query) <= length <= len(other.query) + len(other.document)
+        ]
+        before, after = others[:2], others[-1:]
+        logits = scorer.logits(backend, [*before, pair, *after])
+        moved = float(np.maximum(moved, np.abs(logits[len(before)] - alone[at])))
     return moved
 
 

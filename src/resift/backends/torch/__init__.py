@@ -31,6 +31,7 @@ class TorchBackend:
     """
 
     length_multiple = 1
+    pads = True
 
     def __init__(
         self,
