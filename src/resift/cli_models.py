@@ -62,7 +62,7 @@ def add_parser(commands: _SubParsersAction[argparse.ArgumentParser]) -> None:
             action.add_argument("out", type=Path, metavar="OUT", help="a new folder, or *.zip")
         if run in (_pull, _bundle):
             action.add_argument("--revision", help="a commit, tag or branch")
-            action.add_argument("--precision", help="default: float32")
+            action.add_argument("--precision", help="default: the preferred one that runs here")
             action.add_argument("--backend", default=DEFAULT_BACKEND, help="default: %(default)s")
             action.add_argument("--offline", action="store_true", default=None)
         action.add_argument("--cache-dir", help="where downloaded models are kept")
