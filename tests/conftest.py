@@ -13,6 +13,7 @@ import tiny_models
 from hub_client import UNNEEDED, Client
 from numpy.typing import NDArray
 
+from resift.backends import BACKENDS
 from resift.backends.onnx import OnnxBackend
 from resift.tokenization import Batch
 
@@ -21,6 +22,15 @@ from resift.tokenization import Batch
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A tiny one-label model with a window of 32 tokens."""
     return tiny_models.build(tmp_path_factory.mktemp("tiny"))
+
+
+@pytest.fixture(params=[name for name, entry in BACKENDS.items() if "onnx" in entry.formats])
+def graph_backend(request: pytest.FixtureRequest) -> str:
+    """The name of each backend that is installed and runs the tiny models."""
+    name: str = request.param
+    for module in BACKENDS[name].requires:
+        pytest.importorskip(module)
+    return name
 
 
 @pytest.fixture

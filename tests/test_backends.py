@@ -27,14 +27,6 @@ def name(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def graph_backend(name: str) -> str:
-    """A backend that runs the tiny models; the others' own are in parity/test_torch.py."""
-    if "onnx" not in BACKENDS[name].formats:
-        pytest.skip("the tiny models are ONNX graphs")
-    return name
-
-
-@pytest.fixture
 def backend(graph_backend: str, tiny: Path) -> Backend:
     return open_backend(graph_backend, tiny / "model.onnx")
 

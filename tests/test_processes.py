@@ -22,7 +22,6 @@ from resift import (
     Reranker,
     UnsupportedModelError,
 )
-from resift.backends import BACKENDS
 from resift.backends.processes import ProcessesBackend
 from resift.backends.threads import _cgroup_quota, available_threads
 from resift.telemetry import Stopwatch
@@ -53,14 +52,10 @@ sys.exit(os.waitstatus_to_exitcode(status))
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this platform has no fork")
-@pytest.mark.parametrize("backend", list(BACKENDS))
 @pytest.mark.parametrize("leave", ["os._exit(0)", "sys.exit(0)"])
 @pytest.mark.parametrize("use", [True, False], ids=["used", "unused"])
-def test_a_forked_child_works(tiny: Path, backend: str, leave: str, use: bool) -> None:
-    pytest.importorskip(BACKENDS[backend].requires)
-    if BACKENDS[backend].format != "onnx":
-        pytest.skip("the tiny models are ONNX graphs")
-    _run(_FORK.format(backend=backend, leave=leave, use=use), tiny)
+def test_a_forked_child_works(tiny: Path, graph_backend: str, leave: str, use: bool) -> None:
+    _run(_FORK.format(backend=graph_backend, leave=leave, use=use), tiny)
 
 
 _FORK_WHILE_LOADING = """

@@ -239,7 +239,7 @@ def ways(
     stored = sorted({f"{each.precision} ({each.format})" for each in artifacts})
     raise BackendUnavailableError(
         f"{files.name} has no weights that {' or '.join(backends)} runs in precision "
-        f"{precision or 'any'} on device {device or 'any'}; {files.folder} has "
+        f"{precision or 'any'}{f' on device {device}' if device else ''}; {files.folder} has "
         f"{stored or 'none'}. Leave precision and backend out to take what there is, or export the "
         "model: expected model.onnx, onnx/model.onnx or, for the backend 'torch', model.safetensors"
     )
