@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 from tiny_models import logit
 
 from resift import BackendUnavailableError, NonFiniteScoreError, Reranker, UnsupportedModelError
-from resift.backends import BACKENDS, Backend, backend_class, installed_backends
+from resift.backends import BACKENDS, Backend, backend_class, installed_backends, stored_weights
 from resift.testing import QUERY, TEXTS
 from resift.tokenization import Batch
 
@@ -137,3 +138,30 @@ def test_a_language_model_needs_a_backend_for_it(graph_backend: str, tiny: Path)
         backend_class(graph_backend)(
             tiny / "model.onnx", device=None, precision="fp32", threads=1, vocabulary_ids=[1]
         )
+
+
+def test_weights_are_wanted_in_the_order_of_the_backends() -> None:
+    assert stored_weights(["onnx", "torch"], None)[:2] == [("onnx", None), ("safetensors", None)]
+    assert stored_weights(["torch", "onnx"], None)[-1] == ("onnx", None)
+    assert stored_weights(["onnx", "openvino"], "bf16") == [("onnx", "fp32")]
+    assert stored_weights(["onnx"], "int8") == [("onnx", "int8")]
+    with pytest.raises(BackendUnavailableError, match="'bf16' is not one"):
+        stored_weights(["onnx"], "bf16")
+
+
+def test_openvino_gets_lengths_that_are_multiples_within_the_window(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = pytest.importorskip("resift.backends.openvino")
+    forward, lengths = module.OpenVinoBackend.forward, []
+
+    def record(self: Any, batch: Batch) -> Any:
+        lengths.append(batch.input_ids.shape[1])
+        return forward(self, batch)
+
+    monkeypatch.setattr(module.OpenVinoBackend, "forward", record)
+    model = tiny_models.build(tmp_path, positions=24)
+    reranker = Reranker(model, backend="openvino", max_batch_tokens=1)
+    ranking = reranker.rank("a", ["good", "b " * 14, "bad " * 30])
+    assert sorted(lengths) == [16, 24, 24]
+    assert ranking.counts.padded_tokens == 64

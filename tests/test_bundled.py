@@ -17,6 +17,7 @@ from resift import Reranker, SelfTestError, UnsupportedModelError
 from resift.backends.onnx import _int8_products_are_exact
 from resift.models import BUNDLED
 from resift.testing import TEXTS, texts_strategy
+from resift.tokenization import Batch
 
 FOLDER = BUNDLED / "resift-small"
 GOLDEN: dict[str, Any] = json.loads((FOLDER / "golden.json").read_text())
@@ -87,6 +88,16 @@ def test_neighbours_batches_and_padding_change_nothing(
     assert together == pytest.approx(alone, abs=CARD["neighbour_tolerance"])
 
 
+def test_int8_gets_no_padding(forwarded: list[Batch]) -> None:
+    if not _int8_products_are_exact():
+        pytest.skip("this processor lacks int8 products")
+    texts = [*TEXTS, *(f"{text} once more" for text in TEXTS), *(text[::-1] for text in TEXTS)]
+    ranking = Reranker(backend="onnx", precision="int8").rank("sort a dictionary", texts)
+    assert all(batch.attention_mask.all() for batch in forwarded)
+    assert max(len(batch.input_ids) for batch in forwarded) > 1
+    assert ranking.counts.padded_tokens == ranking.counts.tokens
+
+
 @pytest.mark.parametrize("query", ["\x00", "\u200b", "\ufeff?", "[SEP]", "[CLS] [SEP] [PAD]"])
 def test_queries_without_words_give_finite_logits(query: str) -> None:
     assert len(reranker.rank(query, ["", "text", "[SEP] [SEP]"])) == 3
@@ -107,6 +118,15 @@ def test_wrong_golden_pairs_are_refused(copied: Path) -> None:
         pair["logit"] += 1.5 * CARD["tolerance"]
     (copied / "golden.json").write_text(json.dumps(changed))
     with pytest.raises(UnsupportedModelError, match="golden"):
+        Reranker(copied).warm_up()
+
+
+def test_altered_weights_beside_a_graph_are_refused(copied: Path) -> None:
+    path = copied / "model.onnx.data"
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(UnsupportedModelError, match=r"model\.onnx\.data is damaged"):
         Reranker(copied).warm_up()
 
 

@@ -6,6 +6,7 @@ import json
 import logging
 from hashlib import sha256
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -101,6 +102,29 @@ def test_the_probe_of_int8_products_is_what_it_says() -> None:
     largest = np.full((tiny_products.SIZE,) * 2, 255, dtype=np.uint8)
     sums: Any = ReferenceEvaluator(found).run(None, {"tokens": largest})
     assert (sums[0] == 127 * 127 * tiny_products.SIZE).all()
+
+
+class _Session:
+    """Sums as this processor gives them, or as AVX2 does: 255 × 127 + 255 × 127 is cut to 32767."""
+
+    def __init__(self, largest: int) -> None:
+        self._largest = largest
+
+    def get_inputs(self) -> list[Any]:
+        return [SimpleNamespace(name="tokens", shape=[tiny_products.SIZE] * 2)]
+
+    def run(self, _: None, feed: dict[str, Any]) -> list[Any]:
+        (tokens,) = feed.values()
+        pair = min(2 * int(tokens.max()) * 127, self._largest) - 2 * 128 * 127
+        return [np.full(tokens.shape, tokens.shape[1] // 2 * pair)]
+
+
+@pytest.mark.parametrize(("largest", "exact"), [(2**31, True), (2**15 - 1, False)])
+def test_the_probe_sees_sums_that_are_cut_off(
+    monkeypatch: pytest.MonkeyPatch, largest: int, exact: bool
+) -> None:
+    monkeypatch.setattr(onnx_backend, "_open", lambda _: _Session(largest))
+    assert onnx_backend._int8_products_are_exact.__wrapped__() is exact
 
 
 def test_a_processor_that_gets_int8_wrong_runs_float32(
