@@ -123,7 +123,7 @@ class _Session:
 def test_the_probe_sees_sums_that_are_cut_off(
     monkeypatch: pytest.MonkeyPatch, largest: int, exact: bool
 ) -> None:
-    monkeypatch.setattr(onnx_backend, "_open", lambda _: _Session(largest))
+    monkeypatch.setattr(onnx_backend, "open_session", lambda _: _Session(largest))
     assert onnx_backend._int8_products_are_exact.__wrapped__() is exact
 
 

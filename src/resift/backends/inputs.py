@@ -1,4 +1,4 @@
-"""Which of ``Batch``'s arrays a graph takes."""
+"""What backends of graphs are given: ``Batch``'s arrays by name, and what they refuse."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from resift.errors import UnsupportedModelError
+from resift.errors import BackendUnavailableError, UnsupportedModelError
 from resift.tokenization import Batch
 
 
@@ -23,6 +23,14 @@ def check_inputs(path: Path, names: Sequence[str]) -> None:
 def feed(batch: Batch, names: Sequence[str]) -> dict[str, Any]:
     """The arrays by name."""
     return {name: getattr(batch, name) for name in names}
+
+
+def check_cpu(backend: str, device: str | None) -> None:
+    """Raises ``BackendUnavailableError`` for any other device, in a backend that has no other."""
+    if device not in (None, "cpu"):
+        raise BackendUnavailableError(
+            f"backend {backend!r} runs on device 'cpu', not {device!r}; leave device out"
+        )
 
 
 def refuse_vocabulary(path: Path, vocabulary_ids: Sequence[int]) -> None:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from resift.backends.fork import keep_after_fork
-from resift.backends.inputs import check_inputs, feed, refuse_vocabulary
+from resift.backends.inputs import check_cpu, check_inputs, feed, refuse_vocabulary
 from resift.errors import BackendUnavailableError, UnsupportedModelError
 from resift.tokenization import Batch
 
@@ -55,10 +55,7 @@ class OnnxBackend:
         threads: int,
         vocabulary_ids: Sequence[int] = (),
     ) -> None:
-        if device not in (None, "cpu"):
-            raise BackendUnavailableError(
-                f"backend 'onnx' runs on device 'cpu', not {device!r}; leave device out"
-            )
+        check_cpu("onnx", device)
         refuse_vocabulary(path, vocabulary_ids)
         # All else about the precision is in the graph.
         if precision == "int8" and not _int8_products_are_exact():
@@ -69,7 +66,7 @@ class OnnxBackend:
         self.workers = threads
         # Padding changes the last digit of a float32 sum, and rounding to int8 makes much of that.
         self.pads = precision != "int8"
-        self._session = _open(path)
+        self._session = open_session(path)
         keep_after_fork(self._session)
         self._inputs = [node.name for node in self._session.get_inputs()]
         check_inputs(path, self._inputs)
@@ -81,7 +78,8 @@ class OnnxBackend:
         return np.asarray(logits, dtype=np.float32)
 
 
-def _open(path: Path) -> Any:
+def open_session(path: Path) -> Any:
+    """It runs in the calling thread alone. Raises ``UnsupportedModelError`` naming the file."""
     options = ort.SessionOptions()
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
@@ -103,7 +101,7 @@ def _int8_products_are_exact() -> bool:
     Golden pairs can't be sure to show it: roundings move a logit nearly as far.
     """
     # (tokens - 128) times a matrix of 127: tests/tiny_products.py.
-    session = _open(Path(__file__).with_name("int8_products.onnx"))
+    session = open_session(Path(__file__).with_name("int8_products.onnx"))
     (tokens,) = session.get_inputs()
     (sums,) = session.run(None, {tokens.name: np.full(tokens.shape, 255, dtype=np.uint8)})
     return bool((sums == 127 * 127 * tokens.shape[1]).all())

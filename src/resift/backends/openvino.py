@@ -12,7 +12,7 @@ import openvino
 from numpy.typing import NDArray
 
 from resift.backends.fork import keep_after_fork
-from resift.backends.inputs import check_inputs, feed, refuse_vocabulary
+from resift.backends.inputs import check_cpu, check_inputs, feed, refuse_vocabulary
 from resift.errors import BackendUnavailableError, UnsupportedModelError
 from resift.tokenization import Batch
 
@@ -39,10 +39,7 @@ class OpenVinoBackend:
         threads: int,
         vocabulary_ids: Sequence[int] = (),
     ) -> None:
-        if device not in (None, "cpu"):
-            raise BackendUnavailableError(
-                f"backend 'openvino' runs on device 'cpu', not {device!r}; leave device out"
-            )
+        check_cpu("openvino", device)
         refuse_vocabulary(path, vocabulary_ids)
         core = openvino.Core()
         capabilities = core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")

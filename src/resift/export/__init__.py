@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import logging
 import os
-from hashlib import file_digest
 from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -27,6 +26,7 @@ from resift.export.source import Source
 from resift.export.verify import Measured, Scorer, measure, round_up
 from resift.export.words import words_int8
 from resift.loading import DEFAULT_MAX_LENGTH
+from resift.models.manifest import sha256
 
 __all__ = ["export"]
 
@@ -106,16 +106,16 @@ def _write(
         files = {"int8": quantised, "fp32": plain}
 
     artifacts = [_artifact(each, path) for each, path in files.items()]
-    sha256 = artifacts[0]["sha256"]
+    digest = artifacts[0]["sha256"]
     tolerance = max(1e-4, round_up(2 * measured.max_difference))
     card = {
         "name": source.name,
-        "revision": sha256[:12],
+        "revision": digest[:12],
         "family": source.family_name,
         "max_length": scorer.max_length,
         "window": window,
         "artifacts": artifacts,
-        "tokenizer_sha256": _sha256(folder / "tokenizer.json"),
+        "tokenizer_sha256": sha256(folder / "tokenizer.json"),
         **forms,
         "tolerance": tolerance,
         "neighbour_tolerance": max(1e-5, round_up(2 * measured.neighbour_difference)),
@@ -124,7 +124,7 @@ def _write(
         "tools": {"resift": __version__} | {tool: version(tool) for tool in _TOOLS},
     }
     golden = {
-        "model_sha256": sha256,
+        "model_sha256": digest,
         # Of int8 too: another release's last digits in float32 draw the rounding errors anew, and
         # two draws may be twice the largest error apart. See benchmarks/NOTES.md.
         "tolerance": tolerance,
@@ -215,14 +215,9 @@ def _artifact(precision: str, path: Path) -> dict[str, str]:
         "format": "onnx",
         "precision": precision,
         "file": path.name,
-        "sha256": _sha256(path),
+        "sha256": sha256(path),
     }
     data = path.with_name(f"{path.name}.data")
     if data.exists():
-        content |= {"data_file": data.name, "data_sha256": _sha256(data)}
+        content |= {"data_file": data.name, "data_sha256": sha256(data)}
     return content
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return file_digest(file, "sha256").hexdigest()

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from resift.backends.onnx import ort
+from resift.backends.onnx import open_session
 from resift.export.graph import Libraries, save
 from resift.export.int8 import Floats, Product, products, quantise
 from resift.export.verify import Scorer
@@ -100,10 +100,7 @@ def _run(
         model.graph.output.extend(outputs)
         save(libraries, model, path)
         del model.graph.output[-len(outputs) :]
-        options = ort.SessionOptions()
-        options.intra_op_num_threads = 1
-        options.log_severity_level = 3
-        session = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        session = open_session(path)
         inputs = [each.name for each in session.get_inputs()]
         for batch in scorer.some(_PAIRS):
             feed = {name: getattr(batch, name) for name in inputs}
