@@ -1,0 +1,117 @@
+"""BERT as an encoder of texts by themselves, and the relevance that late interaction gives.
+
+    relevance = cosine(mean of the query's vectors, mean of the document's vectors)
+              + mean over the query's inner tokens of the largest cosine to any document token
+
+as in `late_interaction.py`. A query is `[CLS] query [SEP]`, a document `document [SEP]`.
+"""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+import transformers
+from tokenizers import Tokenizer
+from torch import Tensor
+from torch.nn.functional import normalize, pad
+
+from teachers import TEACHERS, fetch, read_config, read_state
+
+CLS, SEP = 101, 102
+
+
+class Texts(NamedTuple):
+    """Token vectors of several texts: unit vectors `[texts, length, hidden]`, zero where a text has
+    no token (bool `present`, `[texts, length]`), and the pooled unit vectors `[texts, hidden]`."""
+
+    vectors: Tensor
+    present: Tensor
+    pooled: Tensor
+
+
+def relevance(queries: Texts, documents: Texts) -> tuple[Tensor, Tensor]:
+    """Of every query and document: `[queries, documents]`, and the cosines of their tokens,
+    `[queries, length, documents, length]`."""
+    cosines = torch.einsum("qih,djh->qidj", queries.vectors, documents.vectors)
+    best = cosines.masked_fill(~documents.present, -1).amax(dim=3)
+    asking = inner(queries.present)
+    count = asking.sum(dim=1).clamp(min=1)
+    matches = (best * asking[:, :, None]).sum(dim=1) / count[:, None]
+    return queries.pooled @ documents.pooled.T + matches, cosines
+
+
+def inner(present: Tensor) -> Tensor:
+    """`present` without each text's first and last token."""
+    shorter = pad(present, (0, 1))[:, 1:] & present
+    return torch.cat([torch.zeros_like(shorter[:, :1]), shorter[:, 1:]], dim=1)
+
+
+def texts(vectors: Tensor, present: Tensor, pooled: Tensor | None = None) -> Texts:
+    """From raw vectors; without `pooled`, the mean of the vectors stands for the text."""
+    vectors = vectors.float() * present[..., None]
+    if pooled is None:
+        pooled = vectors.sum(dim=1)
+    return Texts(normalize(vectors, dim=-1), present, normalize(pooled.float(), dim=-1))
+
+
+def load_bert(name: str, cache: Path) -> Any:
+    """A teacher's encoder, float32, in evaluation mode."""
+    folder = fetch(name, cache)
+    settings = read_config(folder)
+    config = transformers.BertConfig(
+        **{key: settings[key] for key in settings if key not in ("architectures", "model_type")}
+    )
+    model = transformers.BertModel._from_config(
+        config, add_pooling_layer=False, attn_implementation="sdpa"
+    )
+    state = read_state(folder, TEACHERS[name])
+    wanted = model.state_dict().keys()
+    model.load_state_dict({key: torch.tensor(state[key]) for key in wanted})
+    return model.eval()
+
+
+def tokenize(
+    tokenizer: Tokenizer, strings: Sequence[str], *, query: bool, limit: int
+) -> list[list[int]]:
+    """Token ids, at most `limit`, special tokens included."""
+    room = limit - (2 if query else 1)
+    encodings = tokenizer.encode_batch(list(strings), add_special_tokens=False)
+    front = [CLS] if query else []
+    return [[*front, *encoding.ids[:room], SEP] for encoding in encodings]
+
+
+def groups(lengths: Sequence[int], batch_tokens: int) -> Iterator[list[int]]:
+    """Places of texts of similar length, `batch_tokens` padded tokens at most together."""
+    found: list[int] = []
+    for place in sorted(range(len(lengths)), key=lengths.__getitem__):
+        if found and lengths[place] * (len(found) + 1) > batch_tokens:
+            yield found
+            found = []
+        found.append(place)
+    if found:
+        yield found
+
+
+def forward(
+    bert: Any, ids: Sequence[Sequence[int]], *, batch_tokens: int, layers: Sequence[int]
+) -> tuple[dict[int, Tensor], Tensor]:
+    """Hidden states after some `layers`, `[texts, length, hidden]` each, and what is present."""
+    device = bert.device
+    longest = max(map(len, ids))
+    order: list[int] = []
+    states: dict[int, list[Tensor]] = {layer: [] for layer in layers}
+    for places in groups([len(each) for each in ids], batch_tokens):
+        width = max(len(ids[place]) for place in places)
+        rows = [torch.tensor(ids[place]) for place in places]
+        padded = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True).to(device)
+        lengths = torch.tensor([len(row) for row in rows], device=device)
+        mask = torch.arange(width, device=device) < lengths[:, None]
+        found = bert(padded, attention_mask=mask.long(), output_hidden_states=True).hidden_states
+        for layer in layers:
+            states[layer].append(pad(found[layer], (0, 0, 0, longest - width)))
+        order += places
+    back = torch.tensor(order, device=device).argsort()
+    lengths = torch.tensor([len(each) for each in ids], device=device)
+    present = torch.arange(longest, device=device) < lengths[:, None]
+    return {layer: torch.cat(each)[back] for layer, each in states.items()}, present

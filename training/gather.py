@@ -1,0 +1,203 @@
+"""Stage 1: queries, each with the passage that answers it, from varied English text.
+
+Writes `passages.jsonl` (`source`, `text`) and `queries.jsonl` (`source`, `group`, `text`, `held_out`
+and `passage`: the line of its own passage, from 0). Sources are the training files (see README.md)
+and the text that packages carry: a docstring's first paragraph with its function or with what
+follows it, operations of services with their descriptions, and sentences with the passage that they
+were taken from.
+"""
+
+import ast
+import gzip
+import html
+import json
+import logging
+import random
+import re
+import subprocess
+import sys
+import zipfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+log = logging.getLogger("gather")
+
+# What is worth learning from: longer than a label, shorter than a data file.
+_QUERY_CHARACTERS = (12, 300)
+_PASSAGE_CHARACTERS = (60, 6000)
+# Of the sentences, those that are left in their passage, for words to match exactly.
+_KEPT_SENTENCES = 0.1
+_SENTENCE = re.compile(r"(?<=[.!?])\s+(?=[A-Z])")
+_TAG = re.compile(r"<[^>]+>")
+_CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+
+
+class Example(NamedTuple):
+    """A query and its passage; `group` is what is held out together."""
+
+    source: str
+    group: str
+    query: str
+    passage: str
+
+
+def gather(config: dict[str, Any], seed: int, data: Path, cache: Path, out: Path) -> None:
+    """Read every source, take as many of each as `config` says, and write both files."""
+    wheels = [_wheel(each, cache) for each in config["packages"]]
+    sources = {
+        "squad": _squad(data),
+        "natural_questions": _natural_questions(data),
+        "medquad": _medquad(data),
+        "code": (each for wheel in wheels for each in _code(wheel)),
+        "documentation": (each for wheel in wheels for each in _documentation(wheel)),
+    }
+    chosen: list[Example] = []
+    for name, examples in sources.items():
+        usable = list({each.query: each for each in examples if _usable(each)}.values())
+        random.Random(f"{seed} {name}").shuffle(usable)
+        chosen += usable[: config[name]]
+        log.info("%s: %d of %d", name, min(config[name], len(usable)), len(usable))
+    chosen += _cloze(chosen, config["cloze"], random.Random(f"{seed} cloze"))
+    _write(chosen, config["development"], out)
+
+
+def _squad(data: Path) -> Iterator[Example]:
+    for line in _lines(data / "en_squad_train.jsonl.gz"):
+        for question in line["qas"]:
+            yield Example("squad", line["title"], question["q"].strip(), line["context"])
+
+
+def _natural_questions(data: Path) -> Iterator[Example]:
+    for line in _lines(data / "en_nq_oracle.jsonl.gz"):
+        yield Example("natural_questions", line["title"], line["q"], line["pos"])
+
+
+def _medquad(data: Path) -> Iterator[Example]:
+    for line in _lines(data / "en_medquad.jsonl.gz"):
+        yield Example("medquad", line["q"], line["q"], line["pos"])
+
+
+def _code(wheel: Path) -> Iterator[Example]:
+    """Each documented function, with its docstring's first paragraph for a query.
+
+    Half of the functions keep what their docstring says beyond it.
+    """
+    for name, tree in _python_files(wheel):
+        for node in ast.walk(tree):
+            if not isinstance(node, ast.FunctionDef) or len(node.body) < 2:
+                continue
+            summary, _, rest = (ast.get_docstring(node) or "").partition("\n\n")
+            if not summary:
+                continue
+            body = node.body[1:]
+            if rest and len(summary) % 2:
+                node.body[0] = ast.Expr(ast.Constant(rest))
+                body = node.body
+            node.body = body
+            yield Example("code", name, " ".join(summary.split()), ast.unparse(node))
+
+
+def _documentation(wheel: Path) -> Iterator[Example]:
+    """Docstrings in prose under their first line, and the descriptions of services."""
+    for name, tree in _python_files(wheel):
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Module | ast.ClassDef):
+                summary, _, rest = (ast.get_docstring(node) or "").partition("\n\n")
+                yield Example("documentation", name, " ".join(summary.split()), rest)
+    with zipfile.ZipFile(wheel) as archive:
+        for name in sorted(archive.namelist()):
+            if name.endswith("service-2.json.gz"):
+                service = json.loads(gzip.decompress(archive.read(name)))
+                for operation, value in sorted(service["operations"].items()):
+                    query = f"{service['metadata']['serviceId']} {_CAMEL.sub(' ', operation)}"
+                    text = html.unescape(_TAG.sub(" ", value.get("documentation", "")))
+                    yield Example("documentation", name, query, " ".join(text.split()))
+
+
+def _cloze(examples: Sequence[Example], count: int, chance: random.Random) -> Iterator[Example]:
+    """Sentences of passages in prose, as queries for the rest of it."""
+    prose = [each for each in examples if each.source in ("squad", "medquad", "documentation")]
+    unique = list({each.passage: each for each in prose}.values())
+    chance.shuffle(unique)
+    for example in unique:
+        sentences = _SENTENCE.split(example.passage)
+        if len(sentences) < 3:
+            continue
+        place = chance.randrange(min(len(sentences), 8))
+        kept = chance.random() < _KEPT_SENTENCES
+        rest = sentences if kept else sentences[:place] + sentences[place + 1 :]
+        found = Example("cloze", example.group, sentences[place].strip(), " ".join(rest))
+        if _usable(found):
+            yield found
+            count -= 1
+        if not count:
+            return
+
+
+def _usable(example: Example) -> bool:
+    (low, high), (least, most) = _QUERY_CHARACTERS, _PASSAGE_CHARACTERS
+    return low <= len(example.query) <= high and least <= len(example.passage) <= most
+
+
+def _write(examples: Sequence[Example], development: float, out: Path) -> None:
+    out.mkdir(parents=True, exist_ok=True)
+    passages = list(dict.fromkeys((each.source, each.passage) for each in examples))
+    place = {passage: number for number, passage in enumerate(passages)}
+    # By name alone, so that a group is held out in every source that it is in.
+    groups = {each.group for each in examples}
+    held = {each for each in groups if random.Random(f"held out {each}").random() < development}
+    queries = [
+        {
+            "source": each.source,
+            "group": each.group,
+            "text": each.query,
+            "passage": place[each.source, each.passage],
+            "held_out": each.group in held,
+        }
+        for each in examples
+    ]
+    write_lines(out / "queries.jsonl", queries)
+    write_lines(out / "passages.jsonl", [{"source": s, "text": t} for s, t in passages])
+    log.info("%d queries, %d passages", len(queries), len(passages))
+
+
+def write_lines(path: Path, values: Sequence[dict[str, Any]]) -> None:
+    """JSON lines."""
+    with path.open("w", encoding="utf-8") as file:
+        for value in values:
+            file.write(json.dumps(value, ensure_ascii=False) + "\n")
+
+
+def read_lines(path: Path) -> list[dict[str, Any]]:
+    """What `write_lines` wrote."""
+    with path.open(encoding="utf-8") as file:
+        return [json.loads(line) for line in file]
+
+
+def _lines(path: Path) -> Iterator[dict[str, Any]]:
+    with gzip.open(path, "rt", encoding="utf-8") as file:
+        yield from map(json.loads, file)
+
+
+def _wheel(requirement: str, cache: Path) -> Path:
+    name, _, version = requirement.partition("==")
+    pattern = f"{name.replace('-', '_')}-{version}-*.whl"
+    if not list(cache.glob(pattern)):
+        cache.mkdir(parents=True, exist_ok=True)
+        command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps"]
+        subprocess.run([*command, "--dest", str(cache), requirement], check=True)
+    (wheel,) = cache.glob(pattern)
+    return wheel
+
+
+def _python_files(wheel: Path) -> Iterator[tuple[str, ast.Module]]:
+    with zipfile.ZipFile(wheel) as archive:
+        for name in sorted(archive.namelist()):
+            if name.endswith(".py") and "test" not in name:
+                source = archive.read(name).decode("utf-8", errors="replace")
+                try:
+                    yield name, ast.parse(source)
+                except SyntaxError:
+                    # Templates for code generators, and Python 2 kept as data.
+                    log.debug("%s of %s isn't Python", name, wheel.name)
