@@ -30,7 +30,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy, log_softmax
 
 from encode import Store
-from encoder import Texts, inner, relevance, tokenize
+from encoder import inner, relevance, tokenize
 from gather import read_lines
 from student import Scores, Student, save, small
 from teachers import fetch
@@ -41,7 +41,8 @@ log = logging.getLogger("distil")
 @dataclass(frozen=True)
 class Batch:
     """Queries, and passages of which `own[query]` lists the places: its own first, then those that
-    were mined for it."""
+    were mined for it.
+    """
 
     queries: list[int]
     passages: list[int]
@@ -124,7 +125,8 @@ def _batch(data: Data, queries: list[int], negatives: int, chance: random.Random
 @torch.no_grad()
 def teach(data: Data, batch: Batch, device: Any) -> tuple[Tensor, list[Tensor]]:
     """The teachers' mean z-score, `[queries, passages]`, and standardised cosines of tokens, one
-    tensor for each query (see `token_cosines`)."""
+    tensor for each query (see `token_cosines`).
+    """
     scores: list[Tensor] = []
     cosines: list[list[Tensor]] = []
     for queries, passages in data.teachers:
@@ -221,7 +223,8 @@ def total(parts: dict[str, Tensor], settings: dict[str, Any]) -> Tensor:
 def develop(student: Student, data: Data, settings: dict[str, Any]) -> dict[str, float]:
     """On the held-out queries, each with its mined candidates: mean reciprocal rank of its own
     passage, by the teachers and by each of the student's layers, and how well the student's order
-    is the teachers': the mean correlation of scores."""
+    is the teachers': the mean correlation of scores.
+    """
     student.eval()
     found: dict[str, list[float]] = {}
     held = [number for number, query in enumerate(data.queries) if query["held_out"]]

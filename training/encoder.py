@@ -23,7 +23,8 @@ CLS, SEP = 101, 102
 
 class Texts(NamedTuple):
     """Token vectors of several texts: unit vectors `[texts, length, hidden]`, zero where a text has
-    no token (bool `present`, `[texts, length]`), and the pooled unit vectors `[texts, hidden]`."""
+    no token (bool `present`, `[texts, length]`), and the pooled unit vectors `[texts, hidden]`.
+    """
 
     vectors: Tensor
     present: Tensor
@@ -32,7 +33,8 @@ class Texts(NamedTuple):
 
 def relevance(queries: Texts, documents: Texts) -> tuple[Tensor, Tensor]:
     """Of every query and document: `[queries, documents]`, and the cosines of their tokens,
-    `[queries, length, documents, length]`."""
+    `[queries, length, documents, length]`.
+    """
     cosines = torch.einsum("qih,djh->qidj", queries.vectors, documents.vectors)
     best = cosines.masked_fill(~documents.present, -1).amax(dim=3)
     asking = inner(queries.present)

@@ -55,7 +55,8 @@ _WORDS = "embeddings.word_embeddings"
 
 def narrow(words: Tensor, counts: Tensor, size: int) -> nn.Sequential:
     """A table `[words, size]` and the matrix that widens its rows again, nearest to `words` in the
-    sum of squares weighted by the roots of `counts`."""
+    sum of squares weighted by the roots of `counts`.
+    """
     # Words that the texts don't have still count.
     weight = (counts.float() + 1).sqrt().sqrt()[:, None]
     _, _, directions = torch.linalg.svd(words * weight, full_matrices=False)
@@ -85,7 +86,8 @@ def _sizes(state: dict[str, Tensor]) -> dict[str, Any]:
 @torch.no_grad()
 def _neuron_weights(bert: Any, ids: Sequence[Sequence[int]]) -> list[Tensor]:
     """For each layer, how much each inner neuron adds to the hidden state: the root mean square of
-    its output times the length of its column."""
+    its output times the length of its column.
+    """
     squares = [torch.zeros(bert.config.intermediate_size) for _ in bert.encoder.layer]
     hooks = [
         layer.intermediate.register_forward_hook(

@@ -13,7 +13,8 @@ from encoder import forward, load_bert, relevance, texts
 
 class Scores(NamedTuple):
     """Of every query and document: relevance `[queries, documents]`, and the cosines of their
-    tokens, `[queries, length, documents, length]`."""
+    tokens, `[queries, length, documents, length]`.
+    """
 
     relevance: Tensor
     cosines: Tensor
