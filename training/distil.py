@@ -25,15 +25,13 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from tokenizers import Tokenizer
 from torch import Tensor
 from torch.nn.functional import cross_entropy, log_softmax
 
-from encode import Store
+from encode import MODEL, Store, load_tokenizer
 from encoder import inner, relevance, tokenize
 from gather import read_lines
-from student import Scores, Student, save, small
-from teachers import fetch
+from student import Scores, Student, save
 
 log = logging.getLogger("distil")
 
@@ -60,11 +58,9 @@ class Data:
     teachers: list[tuple[Store, Store]]
 
 
-def read(config: dict[str, Any], limits: dict[str, int], cache: Path, out: Path) -> Data:
+def read(teachers: list[str], limits: dict[str, int], cache: Path, out: Path) -> Data:
     """Read it, and tokenize."""
-    tokenizer = Tokenizer.from_file(str(fetch("minilm", cache) / "tokenizer.json"))
-    tokenizer.no_truncation()
-    tokenizer.no_padding()
+    tokenizer = load_tokenizer(cache)
     lines = {kind: read_lines(out / f"{kind}.jsonl") for kind in ("queries", "passages")}
     ids = {
         kind: tokenize(
@@ -75,10 +71,7 @@ def read(config: dict[str, Any], limits: dict[str, int], cache: Path, out: Path)
         )
         for kind in lines
     }
-    stores = [
-        (Store(out / name / "queries"), Store(out / name / "passages"))
-        for name in config["encode"]["teachers"]
-    ]
+    stores = [(Store(out / name / "queries"), Store(out / name / "passages")) for name in teachers]
     for store in stores:
         for kind, each in zip(ids, store, strict=True):
             if not np.array_equal(np.diff(each.offsets), [len(row) for row in ids[kind]]):
@@ -254,17 +247,16 @@ def develop(student: Student, data: Data, settings: dict[str, Any]) -> dict[str,
 
 
 def train(
-    config: dict[str, Any], limits: dict[str, int], cache: Path, out: Path, steps: int | None
+    student: Student, data: Data, settings: dict[str, Any], seed: int, steps: int | None, out: Path
 ) -> None:
-    """Train, or go on from `checkpoint.pt`; ends after `steps`, or after as many as configured.
+    """Train, or go on from `checkpoint.pt`; ends after `steps`, or after as many as in `settings`.
 
     Writes `log.jsonl`, a line for each step, and `model.safetensors`.
     """
-    settings = config["train"]
-    torch.manual_seed(config["seed"])
+    out.mkdir(exist_ok=True)
+    torch.manual_seed(seed)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    data = read(config, limits, cache, out)
-    student = small(cache, settings["early_layers"], settings["sharpness"]).to(device).train()
+    student.to(device).train()
     # Dropout would make the scores of a small step noise.
     for module in student.modules():
         if isinstance(module, torch.nn.Dropout):
@@ -286,7 +278,7 @@ def train(
     else:
         _note(out, {"step": 0, **develop(student, data, settings)})
     end = min(settings["steps"], steps or settings["steps"])
-    for step, batch in enumerate(batches(data, settings, config["seed"]), start=1):
+    for step, batch in enumerate(batches(data, settings, seed), start=1):
         if step > end:
             break
         if step <= done:
@@ -307,7 +299,7 @@ def train(
             _note(out, {"step": step, **develop(student, data, settings)})
         if step % settings["checkpoint_every"] == 0 or step == end:
             _keep(checkpoint, student, optimiser, schedule, step)
-            save(student, out / "model.safetensors")
+            save(student, out / MODEL)
 
 
 def _keep(path: Path, student: Student, optimiser: Any, schedule: Any, step: int) -> None:

@@ -11,15 +11,18 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from safetensors.torch import load_file
 from tokenizers import Tokenizer
 from torch import Tensor
 
-from encoder import CLS, Texts, forward, load_bert, texts, tokenize
+from encoder import CLS, Texts, forward, load_state, load_teacher, texts, tokenize
 from gather import read_lines
-from teachers import TEACHERS, fetch
+from teachers import START, TEACHERS, Teacher, fetch
 
 log = logging.getLogger("encode")
 
+MODEL = "model.safetensors"
+# Texts that are encoded before any is written.
 _BLOCK = 512
 
 
@@ -44,14 +47,20 @@ class Store:
         return texts(padded, present, pooled)
 
 
-def encode(config: dict[str, Any], limits: dict[str, int], cache: Path, out: Path) -> None:
-    """Encode all texts with every teacher; a file that is there isn't made again."""
+def encode(
+    teachers: list[str], limits: dict[str, int], batch_tokens: int, cache: Path, out: Path
+) -> None:
+    """Encode all texts with every teacher, those of `TEACHERS` or models that were trained here.
+
+    A file that is there isn't made again.
+    """
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    for name in config["teachers"]:
-        tokenizer = Tokenizer.from_file(str(fetch(name, cache) / "tokenizer.json"))
-        tokenizer.no_truncation()
-        tokenizer.no_padding()
-        bert = load_bert(name, cache).to(device)
+    tokenizer = load_tokenizer(cache)
+    for name in teachers:
+        taught = name in TEACHERS
+        bert = load_teacher(name, cache) if taught else load_state(load_file(out / name / MODEL))
+        bert.to(device)
+        way = TEACHERS[name if taught else START]
         for kind in ("queries", "passages"):
             folder = out / name / kind
             if (folder / "vectors.npy").exists():
@@ -59,14 +68,21 @@ def encode(config: dict[str, Any], limits: dict[str, int], cache: Path, out: Pat
             strings = [line["text"] for line in read_lines(out / f"{kind}.jsonl")]
             query = kind == "queries"
             ids = tokenize(tokenizer, strings, query=query, limit=limits[kind])
-            _write(bert, name, ids, query, config["batch_tokens"], folder)
+            _write(bert, way, ids, query, batch_tokens, folder)
             log.info("%s: %d %s", name, len(strings), kind)
 
 
+def load_tokenizer(cache: Path) -> Tokenizer:
+    """That of all encoders, which cuts and pads nothing."""
+    tokenizer = Tokenizer.from_file(str(fetch(START, cache) / "tokenizer.json"))
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
+    return tokenizer
+
+
 def _write(
-    bert: Any, name: str, ids: list[list[int]], query: bool, batch_tokens: int, folder: Path
+    bert: Any, teacher: Teacher, ids: list[list[int]], query: bool, batch_tokens: int, folder: Path
 ) -> None:
-    teacher = TEACHERS[name]
     folder.mkdir(parents=True, exist_ok=True)
     offsets = np.concatenate([[0], np.cumsum([len(each) for each in ids])])
     hidden = bert.config.hidden_size
@@ -83,7 +99,6 @@ def _write(
         pooled[places] = whole
         for place, row in zip(places, vectors, strict=True):
             stored[offsets[place] : offsets[place + 1]] = row[len(front) :][: len(ids[place])]
-        log.debug("%s: %d of %d", name, start + len(places), len(ids))
     stored.flush()
     np.save(folder / "offsets.npy", offsets)
     np.save(folder / "pooled.npy", pooled)

@@ -6,7 +6,7 @@
 as in `late_interaction.py`. A query is `[CLS] query [SEP]`, a document `document [SEP]`.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,7 +16,7 @@ from tokenizers import Tokenizer
 from torch import Tensor
 from torch.nn.functional import normalize, pad
 
-from teachers import TEACHERS, fetch, read_config, read_state
+from teachers import TEACHERS, fetch, read_state
 
 CLS, SEP = 101, 102
 
@@ -57,20 +57,35 @@ def texts(vectors: Tensor, present: Tensor, pooled: Tensor | None = None) -> Tex
     return Texts(normalize(vectors, dim=-1), present, normalize(pooled.float(), dim=-1))
 
 
-def load_bert(name: str, cache: Path) -> Any:
+def load_teacher(name: str, cache: Path) -> Any:
     """A teacher's encoder, float32, in evaluation mode."""
-    folder = fetch(name, cache)
-    settings = read_config(folder)
-    config = transformers.BertConfig(
-        **{key: settings[key] for key in settings if key not in ("architectures", "model_type")}
+    state = read_state(fetch(name, cache), TEACHERS[name])
+    return load_state({key: torch.tensor(value) for key, value in state.items()})
+
+
+def load_state(state: Mapping[str, Tensor]) -> Any:
+    """The BERT that has the weights of `state`; what else is in there is left."""
+    bert = make_bert(
+        layers=len({name for name in state if name.endswith("intermediate.dense.bias")}),
+        intermediate_size=len(state["encoder.layer.0.intermediate.dense.bias"]),
     )
-    model = transformers.BertModel._from_config(
+    bert.load_state_dict({name: state[name] for name in bert.state_dict()})
+    return bert
+
+
+def make_bert(*, layers: int, intermediate_size: int) -> Any:
+    """An encoder of random weights, in evaluation mode; all here agree in the other sizes."""
+    config = transformers.BertConfig(
+        vocab_size=30522,
+        hidden_size=384,
+        num_attention_heads=12,
+        num_hidden_layers=layers,
+        intermediate_size=intermediate_size,
+    )
+    bert = transformers.BertModel._from_config(
         config, add_pooling_layer=False, attn_implementation="sdpa"
     )
-    state = read_state(folder, TEACHERS[name])
-    wanted = model.state_dict().keys()
-    model.load_state_dict({key: torch.tensor(state[key]) for key in wanted})
-    return model.eval()
+    return bert.eval()
 
 
 def tokenize(

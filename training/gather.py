@@ -1,10 +1,10 @@
 """Stage 1: queries, each with the passage that answers it, from varied English text.
 
-Writes `passages.jsonl` (`source`, `text`) and `queries.jsonl` (`source`, `group`, `text`, `held_out`
-and `passage`: the line of its own passage, from 0). Sources are the training files (see README.md)
-and the text that packages carry: a docstring's first paragraph with its function or with what
-follows it, operations of services with their descriptions, and sentences with the passage that they
-were taken from.
+Writes `passages.jsonl` (`source`, `text`) and `queries.jsonl` (`source`, `group`, `text`,
+`held_out` and `passage`: the line of its own passage, from 0). Sources are the training files (see
+README.md) and the text that packages carry: a docstring's first paragraph with its function or with
+what follows it, operations of services with their descriptions, and sentences with the passage that
+they were taken from.
 """
 
 import ast

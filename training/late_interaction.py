@@ -79,7 +79,13 @@ def build(state: State, scorer: Scorer) -> onnx.ModelProto:
 
 
 def _embed(graph: "_Graph", state: State, scorer: Scorer, input_ids: str, positions: str) -> str:
-    embedded = graph.gather(graph.const(state["embeddings.word_embeddings.weight"]), input_ids)
+    words = "embeddings.word_embeddings"
+    if f"{words}.weight" in state:
+        embedded = graph.gather(graph.const(state[f"{words}.weight"]), input_ids)
+    else:
+        # Narrow words, and the matrix that widens them.
+        embedded = graph.gather(graph.const(state[f"{words}.0.weight"]), input_ids)
+        embedded = graph.op("MatMul", embedded, graph.const(state[f"{words}.1.weight"].T))
     place = (
         state["embeddings.position_embeddings.weight"]
         + state["embeddings.token_type_embeddings.weight"][0]

@@ -1,7 +1,7 @@
 """Stage 3: candidates of each query within its source, found by BM25 and by the teachers.
 
-Writes `candidates.npy`, int32 `[queries, candidates]`: lines of `passages.jsonl` without the query's
-own, those of the two lists by turns, padded with -1.
+Writes `candidates.npy`, int32 `[queries, candidates]`: lines of `passages.jsonl` without the
+query's own, those of the two lists by turns, padded with -1.
 """
 
 import logging
@@ -21,11 +21,11 @@ log = logging.getLogger("mine")
 _ROWS = 1024
 
 
-def mine(config: dict[str, Any], teachers: list[str], out: Path) -> None:
+def mine(config: dict[str, Any], out: Path) -> None:
     """Find the candidates of all queries."""
     queries, passages = read_lines(out / "queries.jsonl"), read_lines(out / "passages.jsonl")
     pooled = {
-        kind: np.concatenate([_unit(out / name / kind) for name in teachers], axis=1)
+        kind: np.concatenate([_unit(out / name / kind) for name in config["teachers"]], axis=1)
         for kind in ("queries", "passages")
     }
     size = config["bm25"] + config["encoders"]

@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import transformers
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from encoder import load_state, make_bert
 from student import Student
 
 
@@ -24,18 +24,17 @@ def nano(
     """
     state = load_file(str(trained))
     layers, inner, size = (settings[key] for key in ("layers", "intermediate_size", "word_size"))
-    config = transformers.BertConfig(num_hidden_layers=layers, **_sizes(state))
-    whole = _bert(config)
-    wanted = whole.state_dict().keys()
-    whole.load_state_dict({name: state[name] for name in wanted})
+    kept = {name: state[name] for name in state if _layer(name) < layers}
+    whole = load_state(kept)
+    words = state[f"{_WORDS}.weight"]
     weights = _neuron_weights(whole, ids)
     counts = torch.bincount(
-        torch.tensor([token for row in ids for token in row]), minlength=config.vocab_size
+        torch.tensor([token for row in ids for token in row]),
+        minlength=len(words),
     )
 
-    config.intermediate_size = inner
-    bert = _bert(config)
-    bert.embeddings.word_embeddings = narrow(state[f"{_WORDS}.weight"], counts, size)
+    bert = make_bert(layers=layers, intermediate_size=inner)
+    bert.embeddings.word_embeddings = narrow(words, counts, size)
     cut = {name: value for name, value in whole.state_dict().items() if not name.startswith(_WORDS)}
     for number, weight in enumerate(weights):
         kept = weight.argsort(descending=True)[:inner].sort().values
@@ -66,21 +65,9 @@ def narrow(words: Tensor, counts: Tensor, size: int) -> nn.Sequential:
     return nn.Sequential(table, widen)
 
 
-def _bert(config: Any) -> Any:
-    return transformers.BertModel._from_config(
-        config, add_pooling_layer=False, attn_implementation="sdpa"
-    )
-
-
-def _sizes(state: dict[str, Tensor]) -> dict[str, Any]:
-    """What a configuration has to say of a trained model."""
-    return {
-        "vocab_size": state[f"{_WORDS}.weight"].shape[0],
-        "hidden_size": state[f"{_WORDS}.weight"].shape[1],
-        "intermediate_size": state["encoder.layer.0.intermediate.dense.bias"].shape[0],
-        "max_position_embeddings": state["embeddings.position_embeddings.weight"].shape[0],
-        "num_attention_heads": 12,
-    }
+def _layer(name: str) -> int:
+    """The number of the layer that a weight belongs to, from 0; -1 for what is before them."""
+    return int(name.split(".")[2]) if name.startswith("encoder.layer.") else -1
 
 
 @torch.no_grad()

@@ -1,8 +1,9 @@
-"""Makes the weights of `resift-small`, stage by stage.
+"""Makes the weights of a bundled model, stage by stage.
 
-    python recipe.py --data <folder of the training files> --out <folder> [--stages gather train]
+    python recipe.py small --data <folder of the training files> --out <folder>
+    python recipe.py nano --data <the same> --out <the same>
 
-What a stage has finished isn't done again unless it is named in `--stages`; training goes on from
+`nano` learns from `small`. Every file of `--out` that is there is kept, and training goes on from
 its last checkpoint.
 """
 
@@ -11,44 +12,50 @@ import logging
 import tomllib
 from pathlib import Path
 
+from distil import read, train
+from encode import MODEL, encode
 from gather import gather
+from mine import mine
+from nano import nano
+from student import small
 
 HERE = Path(__file__).parent
 STAGES = ("gather", "encode", "mine", "train")
-log = logging.getLogger("recipe")
+MODELS = ("small", "nano")
+# For `nano`: texts whose tokens decide what is left of words and neurons.
+_SAMPLE = 512
 
 
 def main() -> None:
     """Run the stages."""
     arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    arguments.add_argument("model", choices=MODELS)
     arguments.add_argument("--data", type=Path, required=True)
     arguments.add_argument("--out", type=Path, required=True)
-    arguments.add_argument("--config", type=Path, default=HERE / "small.toml")
+    arguments.add_argument("--config", type=Path, default=HERE / "recipe.toml")
     arguments.add_argument("--cache", type=Path, default=HERE / ".cache")
     arguments.add_argument("--stages", nargs="+", choices=STAGES, default=STAGES)
     arguments.add_argument("--steps", type=int, help="end training after this many")
     options = arguments.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
 
+    out, cache = options.out, options.cache
     config = tomllib.loads(options.config.read_text(encoding="utf-8"))
-    limits = {
-        "queries": config["gather"]["query_tokens"],
-        "passages": config["gather"]["document_tokens"],
-    }
-    if "gather" in options.stages:
-        gather(config["gather"], config["seed"], options.data, options.cache, options.out)
+    settings = config[options.model]
+    limits = config["limits"]
+    if "gather" in options.stages and not (out / "passages.jsonl").exists():
+        gather(config["gather"], config["seed"], options.data, cache, out)
     if "encode" in options.stages:
-        from encode import encode
-
-        encode(config["encode"], limits, options.cache, options.out)
-    if "mine" in options.stages:
-        from mine import mine
-
-        mine(config["mine"], config["encode"]["teachers"], options.out)
+        encode(settings["teachers"], limits, config["encode"]["batch_tokens"], cache, out)
+    if "mine" in options.stages and not (out / "candidates.npy").exists():
+        mine(config["mine"], out)
     if "train" in options.stages:
-        from distil import train
-
-        train(config, limits, options.cache, options.out, options.steps)
+        data = read(settings["teachers"], limits, cache, out)
+        if options.model == "small":
+            student = small(cache, settings)
+        else:
+            student = nano(out / "small" / MODEL, settings, data.passage_ids[:_SAMPLE])
+        train(student, data, settings, config["seed"], options.steps, out / options.model)
 
 
 if __name__ == "__main__":

@@ -5,10 +5,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from encoder import forward, load_bert, relevance, texts
+from encoder import forward, load_teacher, relevance, texts
+from teachers import START
 
 
 class Scores(NamedTuple):
@@ -65,20 +66,15 @@ class Student(nn.Module):
         }
 
 
-def small(cache: Path, layers: Sequence[int], sharpness: float) -> Student:
+def small(cache: Path, settings: dict[str, Any]) -> Student:
     """Today's bundled scorer; words and positions stay what they are."""
-    bert = load_bert("minilm", cache)
+    bert = load_teacher(START, cache)
     for table in (bert.embeddings.word_embeddings, bert.embeddings.position_embeddings):
         table.weight.requires_grad_(False)
-    return Student(bert, layers, sharpness)
+    return Student(bert, settings["early_layers"], settings["sharpness"])
 
 
 def save(student: Student, path: Path) -> None:
     """The encoder's weights alone, under their Hugging Face names."""
     state = {name: value.contiguous() for name, value in student.bert.state_dict().items()}
     save_file(state, str(path))
-
-
-def restore(student: Student, path: Path) -> None:
-    """What `save` wrote."""
-    student.bert.load_state_dict(load_file(str(path)))

