@@ -3,7 +3,7 @@
 Each step takes some queries of one source, their own passages and mined candidates, and scores
 every query with every passage. The loss is
 
-    squared difference of z-scores, over a query's own passage and candidates
+    margins_weight * squared difference of z-scores, over a query's own passage and candidates
     + batch_weight * KL(teachers || student) over all passages, both softmax of sharpened scores
     + tokens_weight * squared difference of the cosines of tokens with the query's own passages,
       standardised for each query token
@@ -181,7 +181,8 @@ def losses(
     }
     if early:
         both = [
-            margins[each] + settings["batch_weight"] * _divergence(target, logits[each])
+            settings["margins_weight"] * margins[each]
+            + settings["batch_weight"] * _divergence(target, logits[each])
             for each in early
         ]
         parts["early"] = torch.stack(both).mean()
@@ -205,11 +206,7 @@ def _present(ids: Sequence[Sequence[int]], device: Any) -> Tensor:
 
 def total(parts: dict[str, Tensor], settings: dict[str, Any]) -> Tensor:
     """The weighted sum."""
-    found = parts["margins"]
-    for name in ("batch", "tokens", "gold", "early"):
-        if name in parts:
-            found = found + settings[f"{name}_weight"] * parts[name]
-    return found
+    return torch.stack([settings[f"{name}_weight"] * part for name, part in parts.items()]).sum()
 
 
 @torch.no_grad()
