@@ -43,7 +43,7 @@ from resift.tokenization import Batch
 
 _REASON = "compares with torch and transformers: python dev.py test --parity"
 torch: Any = pytest.importorskip("torch", reason=_REASON)
-transformers: Any = pytest.importorskip("transformers", reason=_REASON)
+transformers: Any = pytest.importorskip("transformers", "5.0", reason=_REASON)
 import resift.backends.torch as torch_backend  # noqa: E402
 from resift.backends.torch import checkpoint, packing  # noqa: E402
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
@@ -158,7 +159,8 @@ def _wrong_versions(name: str) -> str:
     wrong = []
     for each, (first, above) in BACKENDS[name].versions.items():
         found = _version(each)
-        if not (_numbers(first) <= _numbers(found) and (not above or _numbers(found) < _numbers(above))):
+        is_below = above is None or _numbers(found) < _numbers(above)
+        if not (is_below and _numbers(found) >= _numbers(first)):
             expected = f">={first}" + (f",<{above}" if above else "")
             wrong.append(f"{each}{expected}, but {found or 'none'} is installed")
     return " and ".join(wrong)
@@ -174,7 +176,7 @@ def _version(distribution: str) -> str:
 
 def _numbers(text: str) -> tuple[int, ...]:
     """The first two alone; none for none."""
-    return tuple(int(part) for part in text.split(".")[:2] if part)
+    return tuple(map(int, re.findall(r"\d+", text)[:2]))
 
 
 def having_code(

@@ -57,9 +57,7 @@ class TorchBackend:
         self.max_batch_tokens = batch_tokens(self._network.config, found, DTYPES[precision])
         self._on_cpu = on_cpu
 
-    def _read(
-        self, path: Path, device: Any, dtype: Any, vocabulary_ids: Sequence[int]
-    ) -> Network:
+    def _read(self, path: Path, device: Any, dtype: Any, vocabulary_ids: Sequence[int]) -> Network:
         """The model at ``path``, still on the CPU, for ``device``."""
         # Imported here: FlagEmbedding's backend, which inherits the rest, runs with a transformers
         # that is too old for these.
