@@ -353,7 +353,7 @@ def test_faults_name_the_file(tmp_path: Path) -> None:
         open_backend(tmp_path)
 
 
-def test_threads_and_processes(reference: Reference) -> None:
+def test_threads_share_a_backend_and_keep_their_number(reference: Reference) -> None:
     documents = PAIRS[:40]
     before = torch.get_num_threads()
     reranker = Reranker(reference.folder, threads=3)
@@ -364,8 +364,9 @@ def test_threads_and_processes(reference: Reference) -> None:
     assert torch.get_num_threads() == before
 
 
-def test_two_devices(reference: Reference) -> None:
-    reranker = Reranker(reference.folder, devices=["cpu", "cpu"], max_batch_tokens=500)
+def test_two_devices(tmp_path: Path) -> None:
+    reference = make("gemma2", tmp_path)
+    reranker = Reranker(tmp_path, devices=["cpu", "cpu"], max_batch_tokens=500)
     agree(reranker.rank(QUERY, PAIRS[:40]), reference.scores(QUERY, PAIRS[:40]))
 
 

@@ -117,10 +117,9 @@ def _read_layers(path: Path, dtype: Any) -> LayerNetwork:
             f"{content.get('architectures')}; expected one of {list(_KINDS)}"
         )
     kind = _KINDS[names[0]]
-    # Whether it was given or not, the classes' own default is another.
     given = {name: content.get(name, default) for name, default in kind.defaults.items()}
     config_class = getattr(import_module(kind.config_module), kind.config_class)
-    config = config_class.from_pretrained(path.parent, **given)
+    config = config_class.from_pretrained(path.parent, local_files_only=True)
     _check(path, config, given)
     (layer,) = given["cutoff_layers"]
     # It warns that it sets use_cache, which is never on here.
