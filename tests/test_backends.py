@@ -193,6 +193,10 @@ def test_a_model_whose_code_one_backend_has(
     message = rf"{architecture}.*FlagEmbedding.*pip install resift\[flag-embedding\]"
     with pytest.raises(BackendUnavailableError, match=message):
         Reranker(model).warm_up()
+    # Listed ones, before anything is fetched.
+    for name in ("bge-reranker-v2-minicpm-layerwise", "bge-reranker-v2.5-gemma2-lightweight"):
+        with pytest.raises(BackendUnavailableError, match=r"install resift\[flag-embedding\]"):
+            Reranker(name, cache_dir=tmp_path, offline=True).warm_up()
     own = having_code(["onnx", "torch", "flag_embedding"], config, "m")
     assert own == ["flag_embedding"]
     others = having_code(["onnx", "torch", "flag_embedding"], {"architectures": ["T5Model"]}, "m")

@@ -229,10 +229,12 @@ def find_files(
     """``find_model`` for ``backends``; what none of them runs is refused before it is fetched."""
 
     def check(config: Mapping[str, Any], family: str | None, name: str) -> None:
-        find_family(config, family, name)
-        # Of a model in the catalogue, the family is known before its configuration.
-        if config:
-            having_code(backends, config, name)
+        found = find_family(config, family, name)
+        if not config:
+            # Of a model in the catalogue, the family is known before its configuration.
+            architecture = getattr(found, "architecture", None)
+            config = {"architectures": [architecture] if architecture else []}
+        having_code(backends, config, name)
 
     return find_model(
         model,

@@ -197,7 +197,7 @@ def having_code(
     if not owners:
         expected = sorted(each for name in backends for each in BACKENDS[name].architectures)
         raise BackendUnavailableError(
-            f"{model}: its config.json has architectures {sorted(architectures)}, and backend "
+            f"{model}: its architectures are {sorted(architectures)}, and backend "
             f"{' or '.join(map(repr, backends))} runs {expected} alone; leave backend out"
         )
     try:
@@ -206,7 +206,7 @@ def having_code(
     except BackendUnavailableError as error:
         reason = str(error)
     raise BackendUnavailableError(
-        f"{model}: its config.json has architectures {sorted(architectures)}, which only backend "
+        f"{model}: its architectures are {sorted(architectures)}, which only backend "
         f"{owners[0]!r} runs; {reason}"
     )
 
