@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from concurrent.futures import ThreadPoolExecutor
+from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +17,14 @@ from hypothesis import strategies as st
 from tiny_models import logit
 
 from resift import BackendUnavailableError, NonFiniteScoreError, Reranker, UnsupportedModelError
-from resift.backends import BACKENDS, Backend, backend_class, installed_backends, stored_weights
+from resift.backends import (
+    BACKENDS,
+    Backend,
+    backend_class,
+    having_code,
+    installed_backends,
+    stored_weights,
+)
 from resift.testing import QUERY, TEXTS
 from resift.tokenization import Batch
 
@@ -24,6 +34,10 @@ def name(request: pytest.FixtureRequest) -> str:
     backend: str = request.param
     for module in BACKENDS[backend].requires:
         pytest.importorskip(module)
+    try:
+        installed_backends(backend)
+    except BackendUnavailableError as error:
+        pytest.skip(str(error))
     return backend
 
 
@@ -106,6 +120,8 @@ def test_an_impossible_device_is_refused(name: str, tiny: Path) -> None:
 
 
 def test_backends_agree_on_the_bundled_model(name: str) -> None:
+    if BACKENDS[name].architectures:
+        pytest.skip("it runs other architectures alone")
     reference = Reranker(backend="onnx", precision="fp32").score(QUERY, TEXTS, normalization="none")
     scores = Reranker(backend=name, precision="fp32").score(QUERY, TEXTS, normalization="none")
     assert scores == pytest.approx(reference, abs=1e-4)
@@ -121,9 +137,14 @@ def test_a_backend_that_is_not_installed_says_so(monkeypatch: pytest.MonkeyPatch
 
 def test_auto_takes_what_runs_on_the_device(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("resift.backends.find_spec", lambda name: name)
-    assert installed_backends("auto") == list(BACKENDS)
-    assert installed_backends("auto", "cpu") == list(BACKENDS)
+    monkeypatch.setattr("resift.backends.version", lambda _: "5.23.0")
+    with_torch = ["onnx", "openvino", "torch"]
+    assert installed_backends("auto") == with_torch
+    assert installed_backends("auto", "cpu") == with_torch
     assert installed_backends("auto", "cuda:1") == ["torch"]
+    monkeypatch.setattr("resift.backends.version", lambda _: "4.47.1")
+    assert installed_backends("auto") == ["onnx", "openvino", "flag_embedding"]
+    assert installed_backends("auto", "cuda") == ["flag_embedding"]
     with pytest.raises(BackendUnavailableError, match=r"'abacus'.*cuda"):
         Reranker(device="abacus")
     monkeypatch.setattr(
@@ -131,6 +152,55 @@ def test_auto_takes_what_runs_on_the_device(monkeypatch: pytest.MonkeyPatch) -> 
     )
     with pytest.raises(BackendUnavailableError, match=r"cuda.*pip install resift\[torch\]"):
         Reranker(device="cuda")
+
+
+@pytest.mark.parametrize("found", ["5.23.0", "4.48.0rc1", "4.46.3", "4.5", ""])
+def test_a_backend_says_which_versions_it_needs(
+    monkeypatch: pytest.MonkeyPatch, found: str
+) -> None:
+    def version(_: str) -> str:
+        if not found:
+            raise PackageNotFoundError
+        return found
+
+    monkeypatch.setattr("resift.backends.find_spec", lambda name: name)
+    monkeypatch.setattr("resift.backends.version", version)
+    message = (
+        rf"transformers>=4\.47,<4\.48, but {found or 'none'} is installed; .*"
+        r"pip install resift\[flag-embedding\]"
+    )
+    with pytest.raises(BackendUnavailableError, match=message):
+        Reranker(backend="flag_embedding")
+    monkeypatch.setattr("resift.backends.version", lambda _: "4.47.1")
+    assert installed_backends("flag_embedding") == ["flag_embedding"]
+    with pytest.raises(BackendUnavailableError, match=r"transformers>=5\.0, but 4\.47\.1"):
+        Reranker(backend="torch")
+    # What it needs is installed nowhere.
+    monkeypatch.setattr("resift.backends.find_spec", lambda _: None)
+    with pytest.raises(BackendUnavailableError, match=r"FlagEmbedding.*\[flag-embedding\]"):
+        Reranker(backend="flag_embedding")
+
+
+@pytest.mark.parametrize("architecture", BACKENDS["flag_embedding"].architectures)
+def test_a_model_whose_code_one_backend_has(
+    monkeypatch: pytest.MonkeyPatch, tiny: Path, tmp_path: Path, architecture: str
+) -> None:
+    model = Path(shutil.copytree(tiny, tmp_path / "model"))
+    (model / "model.onnx").rename(model / "model.safetensors")
+    config = {"architectures": [architecture], "max_position_embeddings": 64}
+    (model / "config.json").write_text(json.dumps(config))
+    monkeypatch.setattr("resift.backends.find_spec", lambda name: name == "onnxruntime")
+    message = rf"{architecture}.*FlagEmbedding.*pip install resift\[flag-embedding\]"
+    with pytest.raises(BackendUnavailableError, match=message):
+        Reranker(model).warm_up()
+    # Listed ones, before anything is fetched.
+    for name in ("bge-reranker-v2-minicpm-layerwise", "bge-reranker-v2.5-gemma2-lightweight"):
+        with pytest.raises(BackendUnavailableError, match=r"install resift\[flag-embedding\]"):
+            Reranker(name, cache_dir=tmp_path, offline=True).warm_up()
+    own = having_code(["onnx", "torch", "flag_embedding"], config, "m")
+    assert own == ["flag_embedding"]
+    others = having_code(["onnx", "torch", "flag_embedding"], {"architectures": ["T5Model"]}, "m")
+    assert others == ["onnx", "torch"]
 
 
 def test_a_language_model_needs_a_backend_for_it(graph_backend: str, tiny: Path) -> None:

@@ -306,6 +306,10 @@ def test_code_from_repositories_is_never_run(tiny: Path, tmp_path: Path) -> None
         find(model, tmp_path)
     # A graph is data: it needs none.
     find(model, tmp_path, wanted=[("onnx", None)])
+    # Nor does a model whose code a backend has.
+    find(model, tmp_path, known_code=config["architectures"])
+    with pytest.raises(UnsupportedModelError, match="only code from its repository"):
+        find(model, tmp_path, known_code=["CostWiseGemmaForCausalLM"])
 
     commit = "0" * 40
     assert Reranker(model, trust_remote_code=True, revision=commit).options["trust_remote_code"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,10 +19,21 @@ from resift.families.sequence_classification import SequenceClassification
 from resift.integration import Integration
 from resift.normalization import normalize
 from resift.options import RankOptions
+from resift.prompt import Prompt
 from resift.request import encodable
-from resift.tokenization import WINDOW_OVERLAP, window_starts
+from resift.tokenization import WINDOW_OVERLAP, Pair, PairTokenizer, window_starts
 
 floats = st.floats(-50, 50, width=32)
+
+
+def test_a_prompt_says_where_the_document_is(tiny: Path) -> None:
+    pieces = {"before": ("a",), "between": ("b",), "label": ("good",), "after": ("bad",)}
+    prompt = Prompt(query="a {}", document="{}", answers=(), **pieces)
+    tokenizer = PairTokenizer(tiny / "tokenizer.json", pad_token_id=0, prompt=prompt)
+    request = tokenizer.tokenize("a", ["a a", ""], max_length=20, long_documents="truncate")
+    pairs = [Pair(request.query, document.windows[0]) for document in request.documents]
+    types = tokenizer.collate(pairs).token_type_ids
+    assert types.tolist() == [[0, 0, 0, 1, 1, 1, 0], [0, 0, 0, 1, 0, 0, 0]]
 
 
 @given(lengths=st.lists(st.integers(1, 600)), budget=st.integers(1, 4096))

@@ -34,6 +34,7 @@ def top(name: str) -> str:
 # Which packages beyond the standard library and numpy a module of the engine may import.
 ALLOWED = {
     "tokenization.py": {"tokenizers"},
+    "backends/flag_embedding.py": {"transformers"},
     "backends/openvino.py": {"openvino"},
     "models/cache.py": {"filelock"},
     "models/downloads.py": {"huggingface_hub"},

@@ -9,11 +9,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from resift.backends import installed_backends, stored_weights
+from resift.backends import installed_backends
 from resift.errors import ModelError, ModelNotFoundError
-from resift.families import find_family
-from resift.loading import ways
-from resift.models import BUNDLED, ModelFiles, find_model
+from resift.loading import find_files, ways
+from resift.models import BUNDLED, ModelFiles
 from resift.models.cache import Cache
 from resift.models.catalogue import find_listing, listings
 from resift.models.library import bundle, keys_of, remove, verify, verify_bundle
@@ -76,14 +75,14 @@ def _pull(parsed: argparse.Namespace) -> None:
 
 def _find(parsed: argparse.Namespace) -> ModelFiles:
     backends = installed_backends(parsed.backend)
-    files = find_model(
+    files = find_files(
         parsed.model,
+        backends,
         revision=parsed.revision,
         cache_dir=parsed.cache_dir,
         offline=parsed.offline,
-        wanted=stored_weights(backends, parsed.precision),
+        precision=parsed.precision,
         trust_remote_code=False,
-        check_family=find_family,
     )
     # Whether the weights are there and are what they must be.
     for way in ways(files, backends, parsed.precision):

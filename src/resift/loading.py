@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from resift.backends import BACKENDS, Backend, backend_class, installed_backends, stored_weights
+from resift.backends import (
+    BACKENDS,
+    Backend,
+    backend_class,
+    having_code,
+    installed_backends,
+    stored_weights,
+)
 from resift.backends.processes import ProcessesBackend
 from resift.backends.threads import available_threads
 from resift.errors import (
@@ -67,15 +75,16 @@ class LoadedModel:
         Raises ``ModelError`` or ``BackendUnavailableError``, each naming the file or the option.
         """
         backends = installed_backends(options.backend, options.first_device)
-        files = find_model(
+        files = find_files(
             options.model,
+            backends,
             revision=options.revision,
             cache_dir=options.cache_dir,
             offline=options.offline,
-            wanted=stored_weights(backends, options.precision),
+            precision=options.precision,
             trust_remote_code=options.trust_remote_code,
-            check_family=find_family,
         )
+        backends = having_code(backends, files.config, files.name, options.first_device)
         card = files.card
         family = find_family(files.config, files.family, files.name)
         window = card.window if card else family.window(files.config)
@@ -205,6 +214,38 @@ class LoadedModel:
                 _logger.warning("%s gave NaN or infinity; computing again in fp32", self.files.name)
                 logits = self.family.logits(wider.forward(batch))
         return logits
+
+
+def find_files(
+    model: str | os.PathLike[str],
+    backends: Sequence[str],
+    *,
+    revision: str | None,
+    cache_dir: str | os.PathLike[str] | None,
+    offline: bool | None,
+    precision: str | None,
+    trust_remote_code: bool,
+) -> ModelFiles:
+    """``find_model`` for ``backends``; what none of them runs is refused before it is fetched."""
+
+    def check(config: Mapping[str, Any], family: str | None, name: str) -> None:
+        found = find_family(config, family, name)
+        if not config:
+            # Of a model in the catalogue, the family is known before its configuration.
+            architecture = getattr(found, "architecture", None)
+            config = {"architectures": [architecture] if architecture else []}
+        having_code(backends, config, name)
+
+    return find_model(
+        model,
+        revision=revision,
+        cache_dir=cache_dir,
+        offline=offline,
+        wanted=stored_weights(backends, precision),
+        trust_remote_code=trust_remote_code,
+        check_family=check,
+        known_code=[each for name in backends for each in BACKENDS[name].architectures],
+    )
 
 
 class _Way(NamedTuple):

@@ -12,8 +12,11 @@ class Prompt(NamedTuple):
     query: str
     """With ``{}`` for the query."""
     between: tuple[str, ...]
+    label: tuple[str, ...]
+    """Right before the document, and part of it to models that treat documents apart."""
     document: str
     """With ``{}`` for the document."""
     after: tuple[str, ...]
     answers: tuple[str, ...]
-    """Tokens: [irrelevant, relevant], or [relevant] alone."""
+    """Tokens: [irrelevant, relevant], or [relevant] alone; none where a head of the model's own
+    gives the relevance."""

@@ -111,18 +111,23 @@ class PairTemplate:
 
     @classmethod
     def of_prompt(cls, tokenizer: Tokenizer, prompt: Prompt) -> PairTemplate:
-        """Each piece of the prompt tokenized by itself; all types are 0."""
+        """Each piece of the prompt tokenized by itself; the document's types are 1, with its label.
+
+        A language model has no types: they tell a backend where the document is.
+        """
 
         def tokenize(pieces: Sequence[str]) -> Ids:
             encodings = [tokenizer.encode(piece, add_special_tokens=False) for piece in pieces]
             return _ids([each for encoding in encodings for each in encoding.ids])
 
-        before, between, after = map(tokenize, (prompt.before, prompt.between, prompt.after))
+        pieces = (prompt.before, prompt.between, prompt.label, prompt.after)
+        before, between, label, after = map(tokenize, pieces)
+        types = np.concatenate([np.zeros_like(between), np.ones_like(label)])
         return cls(
-            input_ids=(before, between, after),
-            token_type_ids=(np.zeros_like(before), np.zeros_like(between), np.zeros_like(after)),
+            input_ids=(before, np.concatenate([between, label]), after),
+            token_type_ids=(np.zeros_like(before), types, np.zeros_like(after)),
             query_type=0,
-            document_type=0,
+            document_type=1,
         )
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from importlib import import_module
+from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -65,6 +67,10 @@ class BackendEntry(NamedTuple):
     """The kinds of file that it reads."""
     runs: Mapping[str, Sequence[str]]
     """For each precision, the stored ones that it is computed from, the preferred one first."""
+    versions: Mapping[str, tuple[str, str | None]] = {}
+    """Distributions that have to be of a version from the first to below the second."""
+    architectures: Sequence[str] = ()
+    """Those that only this backend has the code of, and all that it runs; none: all others."""
 
 
 # "auto" tries them in this order: the faster first, for weights and a precision that both run
@@ -96,6 +102,19 @@ BACKENDS: dict[str, BackendEntry] = {
         devices=["cpu", "cuda", "mps"],
         formats=["safetensors", "late_interaction"],
         runs={"fp32": ["fp32"], "bf16": ["fp32"], "fp16": ["fp32"]},
+        versions={"transformers": ("5.0", None)},
+    ),
+    "flag_embedding": BackendEntry(
+        "resift.backends.flag_embedding",
+        "FlagEmbeddingBackend",
+        requires=["FlagEmbedding", "torch", "transformers"],
+        install="resift[flag-embedding]",
+        devices=["cpu", "cuda", "mps"],
+        formats=["safetensors"],
+        runs={"fp32": ["fp32"], "bf16": ["fp32"], "fp16": ["fp32"]},
+        # FlagEmbedding's model classes call parts of transformers that 4.48 changed.
+        versions={"transformers": ("4.47", "4.48")},
+        architectures=["LayerWiseMiniCPMForCausalLM", "CostWiseGemmaForCausalLM"],
     ),
 }
 
@@ -105,7 +124,7 @@ def installed_backends(name: str, device: str | None = None) -> list[str]:
 
     ``"auto"`` stands for those that run on the kind of ``device``, or on any for ``None``. Raises
     ``InvalidRequestError`` for a name that doesn't exist, ``BackendUnavailableError`` for one that
-    isn't installed, or a device that no backend has.
+    isn't installed or needs another version of a package, or a device that no backend has.
     """
     if name != "auto" and name not in BACKENDS:
         raise InvalidRequestError(f"backend must be one of {['auto', *BACKENDS]}, not {name!r}")
@@ -119,13 +138,76 @@ def installed_backends(name: str, device: str | None = None) -> list[str]:
             f"no backend has a device {device!r}; expected one of {known}, or None"
         )
     installed = [each for each in wanted if all(map(find_spec, BACKENDS[each].requires))]
-    if installed:
-        return installed
-    needed = [" and ".join(BACKENDS[each].requires) for each in wanted]
+    usable = [each for each in installed if not _wrong_versions(each)]
+    if usable:
+        return usable
     for_device = "" if device is None else f" for device {device!r}"
+    if installed:
+        raise BackendUnavailableError(
+            f"backend {name!r} needs {' or '.join(map(_wrong_versions, installed))}{for_device}; "
+            f"in an environment for it, pip install {BACKENDS[installed[0]].install}"
+        )
+    needed = [" and ".join(BACKENDS[each].requires) for each in wanted]
     raise BackendUnavailableError(
         f"backend {name!r} needs {' or '.join(needed)}{for_device}, which is not installed; "
         f"pip install {BACKENDS[wanted[0]].install}"
+    )
+
+
+def _wrong_versions(name: str) -> str:
+    """What versions an importable backend expects, and what was found; empty where it fits."""
+    wrong = []
+    for each, (first, above) in BACKENDS[name].versions.items():
+        found = _version(each)
+        is_below = above is None or _numbers(found) < _numbers(above)
+        if not (is_below and _numbers(found) >= _numbers(first)):
+            expected = f">={first}" + (f",<{above}" if above else "")
+            wrong.append(f"{each}{expected}, but {found or 'none'} is installed")
+    return " and ".join(wrong)
+
+
+def _version(distribution: str) -> str:
+    try:
+        return version(distribution)
+    # A folder of the same name can be imported too.
+    except PackageNotFoundError:
+        return ""
+
+
+def _numbers(text: str) -> tuple[int, ...]:
+    """The first two alone; none for none."""
+    return tuple(map(int, re.findall(r"\d+", text)[:2]))
+
+
+def having_code(
+    backends: Sequence[str], config: Mapping[str, Any], model: str, device: str | None = None
+) -> list[str]:
+    """Those of ``backends`` that have the code for a ``config.json``, at least one.
+
+    Raises ``BackendUnavailableError`` where there is none, with what would have it.
+    """
+    architectures = set(config.get("architectures") or ())
+    owners = [name for name in BACKENDS if architectures.intersection(BACKENDS[name].architectures)]
+    if owners:
+        found = [name for name in backends if name in owners]
+    else:
+        found = [name for name in backends if not BACKENDS[name].architectures]
+    if found:
+        return found
+    if not owners:
+        expected = sorted(each for name in backends for each in BACKENDS[name].architectures)
+        raise BackendUnavailableError(
+            f"{model}: its architectures are {sorted(architectures)}, and backend "
+            f"{' or '.join(map(repr, backends))} runs {expected} alone; leave backend out"
+        )
+    try:
+        installed_backends(owners[0], device)
+        reason = "leave backend out"
+    except BackendUnavailableError as error:
+        reason = str(error)
+    raise BackendUnavailableError(
+        f"{model}: its architectures are {sorted(architectures)}, which only backend "
+        f"{owners[0]!r} runs; {reason}"
     )
 
 

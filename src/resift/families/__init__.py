@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from resift.errors import UnsupportedModelError
 from resift.families.language_models import (
     BgeRerankerGemma,
+    BgeRerankerGemma2,
+    BgeRerankerMiniCpm,
     MonoT5,
     MxbaiRerankV2,
     Qwen3Reranker,
@@ -46,6 +48,8 @@ FAMILIES: dict[str, type[Family]] = {
     "qwen3_reranker": Qwen3Reranker,
     "mxbai_rerank_v2": MxbaiRerankV2,
     "bge_reranker_gemma": BgeRerankerGemma,
+    "bge_reranker_minicpm": BgeRerankerMiniCpm,
+    "bge_reranker_gemma2": BgeRerankerGemma2,
     "mono_t5": MonoT5,
     "rank_t5": RankT5,
 }

@@ -1,4 +1,4 @@
-"""Rerankers with a language-modelling head: the answer's logits at the place where it would be."""
+"""Rerankers made of language models: the logits at the place where the answer would be."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from typing import Any, ClassVar
 from resift.errors import UnsupportedModelError
 from resift.families.prompts import (
     BGE_RERANKER_GEMMA,
+    BGE_RERANKER_GEMMA2,
+    BGE_RERANKER_MINICPM,
     MONO_T5,
     MXBAI_RERANK_V2,
     QWEN3_RERANKER,
@@ -18,7 +20,7 @@ from resift.prompt import Prompt
 
 
 class _LanguageModel(SequenceClassification):
-    """One or two answers are read as one or two labels are; ``max_length`` counts the prompt."""
+    """One or two outputs are read as one or two labels are; ``max_length`` counts the prompt."""
 
     data: ClassVar[Prompt]
     architecture: ClassVar[str]
@@ -69,6 +71,20 @@ class BgeRerankerGemma(_LanguageModel):
 
     data = BGE_RERANKER_GEMMA
     architecture = "GemmaForCausalLM"
+
+
+class BgeRerankerMiniCpm(_LanguageModel):
+    """bge-reranker-v2-minicpm-layerwise: each layer has a head of one label."""
+
+    data = BGE_RERANKER_MINICPM
+    architecture = "LayerWiseMiniCPMForCausalLM"
+
+
+class BgeRerankerGemma2(_LanguageModel):
+    """bge-reranker-v2.5-gemma2-lightweight: heads of one label, and documents made shorter."""
+
+    data = BGE_RERANKER_GEMMA2
+    architecture = "CostWiseGemmaForCausalLM"
 
 
 class MonoT5(_LanguageModel):

@@ -18,7 +18,8 @@ QWEN3_RERANKER = Prompt(
         "<Query>:",
     ),
     query=" {}\n",
-    between=("<Document>:",),
+    between=(),
+    label=("<Document>:",),
     document=" {}",
     after=("<|im_end|>\n<|im_start|>assistant\n<think>\n\n</think>\n\n",),
     answers=("no", "yes"),
@@ -32,7 +33,8 @@ MXBAI_RERANK_V2 = Prompt(
         "query:",
     ),
     query=" {}",
-    between=("\n", "document:"),
+    between=("\n",),
+    label=("document:",),
     document=" {}",
     after=(
         "\n",
@@ -49,7 +51,8 @@ MXBAI_RERANK_V2 = Prompt(
 BGE_RERANKER_GEMMA = Prompt(
     before=("<bos>", "A:"),
     query=" {}",
-    between=("\n", "B:"),
+    between=("\n",),
+    label=("B:",),
     document=" {}",
     after=(
         "\n",
@@ -59,12 +62,31 @@ BGE_RERANKER_GEMMA = Prompt(
     answers=("Yes",),
 )
 
+# As above, layerwise.py. Words that begin a text and words within one differ in this model's
+# tokenizer, so each text is tokenized with its label, as FlagEmbedding does.
+BGE_RERANKER_MINICPM = Prompt(
+    before=("<s>",),
+    query="A: {}",
+    between=("\n",),
+    label=(),
+    document="B: {}",
+    after=BGE_RERANKER_GEMMA.after,
+    answers=(),
+)
+
+# As above, lightweight.py.
+BGE_RERANKER_GEMMA2 = BGE_RERANKER_GEMMA._replace(
+    after=("\n", "Predict whether passage B contains an answer to query A."),
+    answers=(),
+)
+
 # Nogueira et al. 2020, https://arxiv.org/abs/2003.06713; https://github.com/castorini/pygaggle,
 # pygaggle/rerank/transformer.py.
 MONO_T5 = Prompt(
     before=("Query:",),
     query="{}",
-    between=("Document:",),
+    between=(),
+    label=("Document:",),
     document="{}",
     after=("Relevant:", "</s>"),
     answers=("▁false", "▁true"),
@@ -74,7 +96,8 @@ MONO_T5 = Prompt(
 RANK_T5 = Prompt(
     before=("Query:",),
     query="{}",
-    between=("Document:",),
+    between=(),
+    label=("Document:",),
     document="{}",
     after=("</s>",),
     answers=("<extra_id_10>",),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NoReturn
@@ -139,21 +139,24 @@ def find_model(
     wanted: Wanted,
     trust_remote_code: bool,
     check_family: Callable[[Mapping[str, Any], str | None, str], object],
+    known_code: Collection[str] = (),
 ) -> ModelFiles:
     """A bundled name, a folder, a zip archive, an address, or a name on the hub, in this order.
 
     A name on the hub is a repository's, or one of the catalogue, some of which are FlashRank's
     archives. ``wanted`` says which weights to fetch. ``check_family`` gets a
     model's ``config.json``, the family that its card or the catalogue names, and the model's name;
-    what it raises is raised before anything, or before any weights, are fetched.
+    what it raises is raised before anything, or before any weights, are fetched. Of the
+    architectures ``known_code``, the code in a repository isn't needed.
 
     Raises ``ModelNotFoundError``, or ``OfflineError`` where it would have to be downloaded and
     mustn't; ``UnsupportedModelError`` for files that aren't what was recorded, or not safe.
     """
 
     def check(config: Mapping[str, Any], family: str | None) -> None:
+        known = set(known_code).intersection(config.get("architectures") or ())
         # An ONNX graph needs no code.
-        if config.get("auto_map") and "onnx" not in formats:
+        if config.get("auto_map") and "onnx" not in formats and not known:
             _refuse_code(name, trust_remote_code)
         check_family(config, family, name)
 

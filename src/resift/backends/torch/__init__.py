@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from resift.backends.torch.checkpoint import read_checkpoint
 from resift.backends.torch.device import (
     DTYPES,
     batch_tokens,
@@ -18,7 +18,6 @@ from resift.backends.torch.device import (
     one_thread,
     placed,
 )
-from resift.backends.torch.late_interaction import read_late_interaction
 from resift.backends.torch.network import Network
 from resift.tokenization import Batch
 
@@ -50,18 +49,24 @@ class TorchBackend:
 
         def load() -> Network:
             one_thread()
-            network: Network
-            if path.suffix == ".onnx":
-                network = read_late_interaction(path, found, DTYPES[precision])
-            else:
-                network = read_checkpoint(path, found, DTYPES[precision], vocabulary_ids)
-            return placed(network, found)
+            return placed(self._read(path, found, DTYPES[precision], vocabulary_ids), found)
 
         # In a thread of its own, so that the caller's keeps its number of threads.
         with ThreadPoolExecutor(1) as pool:
             self._network = pool.submit(load).result()
         self.max_batch_tokens = batch_tokens(self._network.config, found, DTYPES[precision])
         self._on_cpu = on_cpu
+
+    def _read(self, path: Path, device: Any, dtype: Any, vocabulary_ids: Sequence[int]) -> Network:
+        """The model at ``path``, still on the CPU, for ``device``."""
+        # Imported here: FlagEmbedding's backend, which inherits the rest, runs with a transformers
+        # that is too old for these.
+        from resift.backends.torch.checkpoint import read_checkpoint
+        from resift.backends.torch.late_interaction import read_late_interaction
+
+        if path.suffix == ".onnx":
+            return read_late_interaction(path, device, dtype)
+        return read_checkpoint(path, device, dtype, vocabulary_ids)
 
     def forward(self, batch: Batch) -> NDArray[np.float32]:
         """``[batch, length]`` token ids to the model's outputs, ``float32 [batch, labels]``.

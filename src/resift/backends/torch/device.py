@@ -33,7 +33,7 @@ def find_device(name: str | None, precision: str) -> Any:
         name = "cuda" if "cuda" in available else "cpu"
     if name not in available:
         raise BackendUnavailableError(
-            f"backend 'torch' has no device {name!r} here; expected one of {available}, or None "
+            f"torch has no device {name!r} here; expected one of {available}, or None "
             "for a GPU with CUDA where there is one, else the CPU. A torch without CUDA sees no "
             "GPU: check torch.cuda.is_available()"
         )
