@@ -142,10 +142,10 @@ def _state(graph: Any, constants: Arrays, layers: int) -> Iterator[tuple[str, ND
         if node.op_type == "Gather" and node.input[1] == "input_ids"
     ]
     # In int8, the rows and their scales.
-    yield (
-        "embeddings.word_embeddings.weight",
-        np.prod(np.broadcast_arrays(*(each.astype(np.float32) for each in by_word)), axis=0),
-    )
+    words = np.prod(np.broadcast_arrays(*(each.astype(np.float32) for each in by_word)), axis=0)
+    for widening in _unbiased(graph, constants):
+        words = words @ widening
+    yield "embeddings.word_embeddings.weight", words
     (positions,) = (
         constants[node.input[0]]
         for node in graph.node
@@ -179,11 +179,23 @@ def _state(graph: Any, constants: Arrays, layers: int) -> Iterator[tuple[str, ND
 
 def _products(graph: Any, constants: Arrays) -> Iterator[tuple[NDArray[Any], NDArray[Any]]]:
     """Each product of the hidden state with a constant matrix, and the constant added to it."""
+    for matrix, biases in _constant_products(graph, constants):
+        if biases:
+            yield matrix, biases[0]
+
+
+def _unbiased(graph: Any, constants: Arrays) -> list[NDArray[Any]]:
+    """The matrix that widens narrow words, where there is one."""
+    return [matrix for matrix, biases in _constant_products(graph, constants) if not biases]
+
+
+def _constant_products(
+    graph: Any, constants: Arrays
+) -> Iterator[tuple[NDArray[Any], list[NDArray[Any]]]]:
     for node in graph.node:
         if node.op_type == "MatMul" and node.input[1] in constants and node.output[0]:
             (added,) = (each for each in graph.node if node.output[0] in each.input)
-            (bias,) = (constants[name] for name in added.input if name in constants)
-            yield constants[node.input[1]], bias
+            yield constants[node.input[1]], [constants[x] for x in added.input if x in constants]
 
 
 def _calibration(graph: Any, constants: Arrays) -> tuple[float, float]:
