@@ -3,9 +3,11 @@
 The graph takes the usual pair inputs, `[CLS] query [SEP] document [SEP]` with token types 0 and 1,
 int64 `[batch, length]`, padded at the right, and returns logits float32 `[batch, 1]`:
 
-    relevance = cosine(mean of the query's vectors, mean of the document's vectors)
+    relevance = share * cosine(mean of the query's vectors, mean of the document's vectors)
               + mean over the query's inner tokens of the largest cosine to any document token
     logit = slope * relevance + intercept
+
+The second mean is weighted by what each word of the vocabulary is worth (`WORTH` in the state).
 
 The two texts don't see each other: the attention mask is built from the token types, positions
 restart at 0 with the document, and both carry token type 0. Both means include the special tokens,
@@ -27,6 +29,9 @@ from onnx import TensorProto, helper, numpy_helper
 
 OPSET = 23
 IR_VERSION = 11
+# Float32 `[vocabulary]`, `LEAST_WORTH` or more: what a query's token counts.
+WORTH = "late_interaction.worth"
+LEAST_WORTH = np.float32(0.05)
 INPUTS = ("input_ids", "attention_mask", "token_type_ids")
 # Large enough that exp() is exactly 0, finite so that a row with nothing to see is not NaN.
 MASKED = np.float32(-1e9)
@@ -38,12 +43,13 @@ State = Mapping[str, NDArray[np.float32]]
 class Scorer:
     """What the graph needs besides the encoder's weights.
 
-    slope, intercept: of the logit (see the module's formula).
+    share, slope, intercept: see the module's formula.
     """
 
     heads: int
     layers: int
     epsilon: float
+    share: float = 1.0
     slope: float = 1.0
     intercept: float = 0.0
 
@@ -71,7 +77,9 @@ def build(state: State, scorer: Scorer) -> onnx.ModelProto:
         graph.axes(2),
         keepdims=0,
     )
-    best = _best_matches(graph, hidden, index, query, query_length, document)
+    worth = graph.gather(graph.const(state[WORTH]), input_ids)
+    best = _best_matches(graph, hidden, index, query, query_length, document, worth)
+    cosine = graph.op("Mul", cosine, graph.const(np.float32(scorer.share)))
     relevance = graph.op("Add", cosine, best)
     scaled = graph.op("Mul", relevance, graph.const(np.float32(scorer.slope)))
     graph.op("Add", scaled, graph.const(np.float32(scorer.intercept)), output="logits")
@@ -170,7 +178,13 @@ def _unit(graph: "_Graph", vectors: str) -> str:
 
 
 def _best_matches(
-    graph: "_Graph", hidden: str, index: str, query: str, query_length: str, document: str
+    graph: "_Graph",
+    hidden: str,
+    index: str,
+    query: str,
+    query_length: str,
+    document: str,
+    worth: str,
 ) -> str:
     """Float32 `[batch, 1]`: the mean largest cosine of the inner query tokens, 0 without any."""
     unit = _unit(graph, hidden)
@@ -187,10 +201,12 @@ def _best_matches(
     after_first = graph.op("Greater", index, graph.const(np.int64(0)))
     between = graph.op("And", after_first, graph.op("Less", index, last))
     inner = graph.float(graph.op("And", between, graph.bool(query)))
+    inner = graph.op("Mul", inner, worth)
     inner = graph.op("Slice", inner, graph.axes(0), longest, graph.axes(1))
     count = graph.op("ReduceSum", inner, graph.axes(1))
     total = graph.op("ReduceSum", graph.op("Mul", best, inner), graph.axes(1))
-    return graph.op("Div", total, graph.op("Max", count, graph.const(np.float32(1))))
+    # Only without any inner token is the sum less.
+    return graph.op("Div", total, graph.op("Max", count, graph.const(LEAST_WORTH)))
 
 
 class _Graph:

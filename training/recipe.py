@@ -12,15 +12,20 @@ import logging
 import tomllib
 from pathlib import Path
 
+from safetensors.numpy import load_file, save_file
+
 from distil import read, train
-from encode import MODEL, encode
-from gather import gather
+from encode import MODEL, encode, load_tokenizer
+from encoder import tokenize
+from gather import gather, read_lines
+from late_interaction import WORTH
 from mine import mine
 from nano import nano
 from student import small
+from worth import worth
 
 HERE = Path(__file__).parent
-STAGES = ("gather", "encode", "mine", "train")
+STAGES = ("gather", "encode", "mine", "train", "finish")
 MODELS = ("small", "nano")
 # For `nano`: texts whose tokens decide what is left of words and neurons.
 _SAMPLE = 512
@@ -56,6 +61,16 @@ def main() -> None:
         else:
             student = nano(out / "small" / MODEL, settings, data.passage_ids[:_SAMPLE])
         train(student, data, settings, config["seed"], options.steps, out / options.model)
+    if "finish" in options.stages:
+        ids = tokenize(
+            load_tokenizer(cache),
+            [line["text"] for line in read_lines(out / "passages.jsonl")],
+            query=False,
+            limit=limits["passages"],
+        )
+        state = load_file(out / options.model / MODEL)
+        state[WORTH] = worth(ids, config["formula"]["power"])
+        save_file(state, out / options.model / "finished.safetensors")
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -25,12 +25,23 @@ from resift.tokenization import Batch
 Arrays = Mapping[str, NDArray[Any]]
 
 
+class Formula(NamedTuple):
+    """What is in the formula besides the encoder."""
+
+    worth: Any
+    """``float32 [vocabulary]``, positive: the weights of a query's tokens."""
+    share: float
+    """What the cosine of the means counts; the best matches count 1."""
+    slope: float
+    intercept: float
+
+
 class LateInteraction:
     """Each text encoded by itself; relevance from the means of both and from the best matches."""
 
-    def __init__(self, encoder: Any, slope: float, intercept: float) -> None:
+    def __init__(self, encoder: Any, formula: Formula) -> None:
         self.model, self.config = encoder, encoder.config
-        self._slope, self._intercept = slope, intercept
+        self._formula = formula
 
     def __call__(self, batch: Batch) -> Any:
         """See ``Network``; one label."""
@@ -46,8 +57,11 @@ class LateInteraction:
         inner[:, 0] = inner[:, -1] = False
         matches = _unit(query) @ _unit(document).transpose(1, 2)
         best = matches.masked_fill(~in_document[:, None], -1).amax(dim=2)
-        best = (best * inner).sum(dim=1) / inner.sum(dim=1).clamp(min=1)
-        return (self._slope * (cosine + best) + self._intercept)[:, None]
+        worth = self._formula.worth.to(inner.device)
+        weight = worth[to_device(texts.input_ids[0::2], inner.device)] * inner
+        best = (best * weight).sum(dim=1) / weight.sum(dim=1).clamp(min=float(worth.min()))
+        relevance = self._formula.share * cosine + best
+        return (self._formula.slope * relevance + self._formula.intercept)[:, None]
 
     def _encode(self, texts: Batch, present: Any) -> Any:
         """``float32 [texts, length, hidden]``; what isn't ``present`` is anything finite."""
@@ -102,7 +116,7 @@ def read_late_interaction(path: Path, device: Any, dtype: Any) -> LateInteractio
         graph = onnx.load(str(path)).graph
         constants = _constants(onnx, graph)
         state = dict(_state(graph, constants, config.num_hidden_layers))
-        slope, intercept = _calibration(graph, constants)
+        formula = _formula(graph, constants)
         # Types are all 0, and in the graph their row is part of the positions.
         rows = (config.type_vocab_size, config.hidden_size)
         state["embeddings.token_type_embeddings.weight"] = np.zeros(rows, np.float32)
@@ -119,7 +133,7 @@ def read_late_interaction(path: Path, device: Any, dtype: Any) -> LateInteractio
             "training/late_interaction.py writes. Other models need model.safetensors, or the "
             "backend 'onnx'"
         ) from error
-    return LateInteraction(encoder.to(dtype).eval(), slope, intercept)
+    return LateInteraction(encoder.to(dtype).eval(), formula)
 
 
 def _constants(onnx: Any, graph: Any) -> dict[str, NDArray[Any]]:
@@ -136,12 +150,8 @@ def _constants(onnx: Any, graph: Any) -> dict[str, NDArray[Any]]:
 
 def _state(graph: Any, constants: Arrays, layers: int) -> Iterator[tuple[str, NDArray[np.float32]]]:
     """BERT's weights under their names in transformers."""
-    by_word = [
-        constants[node.input[0]]
-        for node in graph.node
-        if node.op_type == "Gather" and node.input[1] == "input_ids"
-    ]
     # In int8, the rows and their scales.
+    by_word = [table for table in _by_word(graph, constants) if table.ndim == 2]
     words = np.prod(np.broadcast_arrays(*(each.astype(np.float32) for each in by_word)), axis=0)
     for widening in _unbiased(graph, constants):
         words = words @ widening
@@ -177,6 +187,15 @@ def _state(graph: Any, constants: Arrays, layers: int) -> Iterator[tuple[str, ND
             yield f"{name}.bias", bias
 
 
+def _by_word(graph: Any, constants: Arrays) -> list[NDArray[Any]]:
+    """The tables that words have a row of."""
+    return [
+        constants[node.input[0]]
+        for node in graph.node
+        if node.op_type == "Gather" and node.input[1] == "input_ids"
+    ]
+
+
 def _products(graph: Any, constants: Arrays) -> Iterator[tuple[NDArray[Any], NDArray[Any]]]:
     """Each product of the hidden state with a constant matrix, and the constant added to it."""
     for matrix, biases in _constant_products(graph, constants):
@@ -198,11 +217,19 @@ def _constant_products(
             yield constants[node.input[1]], [constants[x] for x in added.input if x in constants]
 
 
-def _calibration(graph: Any, constants: Arrays) -> tuple[float, float]:
-    """Slope and intercept: the last product, and the last sum."""
-    by_output = {name: node for node in graph.node for name in node.output}
-    total = by_output["logits"]
-    (scaled,) = (name for name in total.input if name not in constants)
-    (intercept,) = (name for name in total.input if name in constants)
-    (slope,) = (name for name in by_output[scaled].input if name in constants)
-    return float(constants[slope]), float(constants[intercept])
+def _formula(graph: Any, constants: Arrays) -> Formula:
+    """Slope and intercept are in the last product and the last sum, and the share before them."""
+    (worth,) = (table for table in _by_word(graph, constants) if table.ndim == 1)
+    makers = {name: node for node in graph.node for name in node.output}
+
+    def split(name: str) -> tuple[float, list[str]]:
+        """The constant operand of what makes a value, and the names of the others."""
+        inputs = makers[name].input
+        (constant,) = (constants[each] for each in inputs if each in constants)
+        return float(constant), [each for each in inputs if each not in constants]
+
+    intercept, (scaled,) = split("logits")
+    slope, (relevance,) = split(scaled)
+    cosine, _ = makers[relevance].input
+    share, _ = split(cosine)
+    return Formula(torch.tensor(worth), share, slope, intercept)
