@@ -101,6 +101,8 @@ def read_late_interaction(path: Path, device: Any, dtype: Any) -> LateInteractio
         config = transformers.AutoConfig.from_pretrained(path.parent, trust_remote_code=False)
         graph = onnx.load(str(path)).graph
         constants = _constants(onnx, graph)
+        # An early graph has the first few of them.
+        config.num_hidden_layers = _layers(graph)
         state = dict(_state(graph, constants, config.num_hidden_layers))
         slope, intercept = _calibration(graph, constants)
         # Types are all 0, and in the graph their row is part of the positions.
@@ -132,6 +134,11 @@ def _constants(onnx: Any, graph: Any) -> dict[str, NDArray[Any]]:
             feeds = {name: known[name] for name in node.input if name}
             known.update(zip(node.output, ReferenceEvaluator(node).run(None, feeds), strict=True))
     return known
+
+
+def _layers(graph: Any) -> int:
+    """Two norms each, and one of the embeddings."""
+    return sum(node.op_type == "LayerNormalization" for node in graph.node) // 2
 
 
 def _state(graph: Any, constants: Arrays, layers: int) -> Iterator[tuple[str, NDArray[np.float32]]]:
