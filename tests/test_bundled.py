@@ -116,7 +116,7 @@ def test_golden_estimates_in_company(precision: str) -> None:
         early.model,
         [early.model.tokenize(request, RankOptions())],
         max_batch_tokens=None,
-        progress=lambda done, total: None,  # noqa: ARG005
+        progress=lambda done, total: None,
     )
     (artifact,) = (a for a in CARD["artifacts"][:2] if a["precision"] == precision)
     of_query = [p for p in GOLDEN["pairs"] if p["query"] == request.query]

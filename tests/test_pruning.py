@@ -234,15 +234,20 @@ def test_several_queries_are_pruned_each_by_itself(reranker: Reranker) -> None:
 
 
 def test_threads_agree_and_load_once(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    loads = []
+    loads: list[LoadedModel] = []
     load_early: Callable[[LoadedModel], Any] = LoadedModel.load_early
-    monkeypatch.setattr(LoadedModel, "load_early", lambda self: loads.append(1) or load_early(self))
+
+    def counted(self: LoadedModel) -> Any:
+        loads.append(self)
+        return load_early(self)
+
+    monkeypatch.setattr(LoadedModel, "load_early", counted)
     reranker = Reranker(model, backend="onnx", prune="auto")
     lists = [TEXTS[n % 5 :] for n in range(32)]
     with ThreadPoolExecutor(16) as pool:
         found = list(pool.map(lambda texts: facts(reranker.rank("a", texts, top_n=2)), lists))
     assert found == [facts(reranker.rank("a", texts, top_n=2)) for texts in lists]
-    assert loads == [1]
+    assert len(loads) == 1
 
 
 def test_progress_rises_to_all_pairs(reranker: Reranker) -> None:

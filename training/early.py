@@ -44,7 +44,7 @@ QUESTIONS = 20
 SEED = 1  # other questions than the calibration's
 
 BUNDLED = ALL_BUNDLED / "resift-small"
-# The preferred one, and twice as fast as float32. The margin is rounded, and hardly knows them apart.
+# The preferred one. The margin is rounded so far that float32 would hardly change it.
 GRAPH = "model_int8.onnx"
 
 log = logging.getLogger("early")

@@ -255,15 +255,18 @@ class Reranker:
 
         if not any(request.texts for request in checked):
             return self._finish([self._ranking(None, watch.timings()) for _ in checked])
-        model, early = self._load(
-            watch, early=any(may_prune(request, options) for request in checked)
-        )
+        model = self._load(watch, early=any(may_prune(request, options) for request in checked))
         with watch.phase("tokenize"):
             tokenized = [model.tokenize(request, options) for request in checked]
         with watch.phase("infer"):
             budget = self._load_options.max_batch_tokens
             kept = prune(
-                early, checked, tokenized, options, max_batch_tokens=budget, progress=progress
+                self._process.early,
+                checked,
+                tokenized,
+                options,
+                max_batch_tokens=budget,
+                progress=progress,
             )
             left = [tokens.only(texts) for tokens, texts in zip(tokenized, kept, strict=True)]
             pruned = sum(tokens.pairs for tokens in tokenized) - sum(each.pairs for each in left)
@@ -290,8 +293,8 @@ class Reranker:
             ]
         )
 
-    def _load(self, watch: Stopwatch, *, early: bool) -> tuple[LoadedModel, EarlyExit | None]:
-        """``early``: whether what prunes is needed too; otherwise it may be ``None``."""
+    def _load(self, watch: Stopwatch, *, early: bool = False) -> LoadedModel:
+        """``early``: whether what prunes is needed too."""
         state = self._process
         if state.pid != os.getpid():
             state = self._process = _ProcessState()
@@ -303,8 +306,8 @@ class Reranker:
                 if early and state.early is None:
                     state.early = state.model.load_early()
         if early and state.early is not None and state.early.fallback:
-            return replace(state.model, fallback=True), state.early
-        return state.model, state.early
+            return replace(state.model, fallback=True)
+        return state.model
 
     def _select(
         self,

@@ -138,7 +138,7 @@ def _constants(onnx: Any, graph: Any) -> dict[str, NDArray[Any]]:
 
 def _layers(graph: Any) -> int:
     """Two norms each, and one of the embeddings."""
-    return sum(node.op_type == "LayerNormalization" for node in graph.node) // 2
+    return len([node for node in graph.node if node.op_type == "LayerNormalization"]) // 2
 
 
 def _state(graph: Any, constants: Arrays, layers: int) -> Iterator[tuple[str, NDArray[np.float32]]]:
