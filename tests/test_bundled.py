@@ -16,6 +16,10 @@ from hypothesis import strategies as st
 from resift import Reranker, SelfTestError, UnsupportedModelError
 from resift.backends.onnx import _int8_products_are_exact
 from resift.models import BUNDLED
+from resift.models.graphs import read_graph
+from resift.options import RankOptions
+from resift.request import Request
+from resift.scoring import score_requests
 from resift.testing import TEXTS, texts_strategy
 from resift.tokenization import Batch
 
@@ -49,6 +53,8 @@ def test_the_card_has_the_digests() -> None:
         for file, digest in (("file", "sha256"), ("data_file", "data_sha256")):
             content = (FOLDER / artifact[file]).read_bytes()
             assert sha256(content).hexdigest() == artifact[digest]
+        early = artifact["early"]
+        assert sha256((FOLDER / early["file"]).read_bytes()).hexdigest() == early["sha256"]
     assert GOLDEN["model_sha256"] == artifacts["fp32"]["sha256"]
     tokenizer = sha256((FOLDER / "tokenizer.json").read_bytes()).hexdigest()
     assert tokenizer == CARD["tokenizer_sha256"]
@@ -96,6 +102,46 @@ def test_int8_gets_no_padding(forwarded: list[Batch]) -> None:
     assert all(batch.attention_mask.all() for batch in forwarded)
     assert max(len(batch.input_ids) for batch in forwarded) > 1
     assert ranking.counts.padded_tokens == ranking.counts.tokens
+
+
+def test_golden_estimates_in_company(precision: str) -> None:
+    state = Reranker(precision=precision, prune="auto")
+    state.warm_up()
+    early = state._process.early
+    assert early is not None
+    assert early.model is not None
+    assert early.margin > 0
+    request = Request.check("how do I descale a kettle", [p["document"] for p in GOLDEN["pairs"]])
+    (found,) = score_requests(
+        early.model,
+        [early.model.tokenize(request, RankOptions())],
+        max_batch_tokens=None,
+        progress=lambda done, total: None,
+    )
+    (artifact,) = (a for a in CARD["artifacts"][:2] if a["precision"] == precision)
+    of_query = [p for p in GOLDEN["pairs"] if p["query"] == request.query]
+    assert len(of_query) > 2
+    for pair in of_query:
+        estimate = found.logits[request.texts.index(pair["document"])]
+        assert estimate == pytest.approx(pair["early_logit"], abs=artifact["early"]["tolerance"])
+        assert abs(estimate - pair["logit"]) > artifact["early"]["tolerance"]
+
+
+def test_early_graphs_add_no_weights() -> None:
+    for path in FOLDER.glob("model_early*.onnx"):
+        assert read_graph(path).data_files == {"model.onnx.data"}
+        assert path.stat().st_size < 20_000
+
+
+def test_pruning_keeps_what_is_relevant(precision: str) -> None:
+    others = [f"{text} Number {n}." for n in range(12) for text in TEXTS[4:]]
+    texts = [*others, *TEXTS[:4]]
+    ranking = Reranker(precision=precision).rank(
+        "how do I sort a dictionary by value", texts, top_n=2, prune="auto"
+    )
+    assert {result.index for result in ranking} == {len(others), len(others) + 2}
+    assert ranking.counts.pruned_documents > len(others) / 3
+    assert ranking.status == "complete"
 
 
 @pytest.mark.parametrize("query", ["\x00", "\u200b", "\ufeff?", "[SEP]", "[CLS] [SEP] [PAD]"])

@@ -19,12 +19,14 @@ import numpy as np
 from safetensors.numpy import load
 
 import calibration
+import early
 from golden import PAIRS
 from late_interaction import Scorer, build
 from resift.export.verify import round_up
+from resift.models.manifest import sha256
 from resift.tokenization import PairTokenizer
 from scoring import WINDOW, OnnxScorer, load_tokenizer
-from shipped import CalibrationPairs, in_float32, in_int8, write
+from shipped import CalibrationPairs, in_float32, in_int8, write, write_json
 
 HERE = Path(__file__).parent
 BUNDLED = HERE.parent / "src/resift/bundled/resift-small"
@@ -91,6 +93,8 @@ def main() -> None:
             ],
         },
     )
+    for path in early.add(options.out, options.data):
+        verify(OnnxScorer(path, tokenizer))
     for path in sorted(options.out.iterdir()):
         log.info("%s  %9d  %s", sha256(path), path.stat().st_size, path.name)
 
@@ -218,16 +222,6 @@ def _artifact(kind: str, precision: str, path: Path, weights: Path) -> dict[str,
         "data_file": weights.name,
         "data_sha256": sha256(weights),
     }
-
-
-def write_json(path: Path, value: dict[str, Any]) -> None:
-    """Indented, with a newline at the end."""
-    path.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-
-
-def sha256(path: Path) -> str:
-    """Hexadecimal digest of a file's bytes."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 if __name__ == "__main__":

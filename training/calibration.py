@@ -84,7 +84,7 @@ def sample(folder: Path) -> Pairs:
         for query, passage in known:
             answers[query].add(passage)
         chosen = rng.sample(known, QUESTIONS)
-        ranked = _bm25(passages, [query for query, _ in chosen])
+        ranked = bm25(passages, [query for query, _ in chosen], DEPTH)
         for (query, passage), candidates in zip(chosen, ranked, strict=True):
             hard = [text for text in candidates if text not in answers[query]]
             other = [text for text in rng.sample(passages, 20) if text not in answers[query]]
@@ -98,11 +98,12 @@ def sample(folder: Path) -> Pairs:
     return Pairs(texts, np.array(relevant), np.array(question), np.array(data_set))
 
 
-def _bm25(passages: Sequence[str], queries: Sequence[str]) -> list[list[str]]:
+def bm25(passages: Sequence[str], queries: Sequence[str], depth: int) -> list[list[str]]:
+    """The `depth` of the passages that BM25 ranks highest for each query."""
     index = bm25s.BM25()
     index.index(bm25s.tokenize(list(passages), show_progress=False), show_progress=False)
     tokens = bm25s.tokenize(list(queries), show_progress=False)
-    rows, _ = index.retrieve(tokens, k=DEPTH, show_progress=False)
+    rows, _ = index.retrieve(tokens, k=depth, show_progress=False)
     return [[passages[row] for row in ranked] for ranked in rows]
 
 

@@ -21,6 +21,7 @@ from resift.options import (
     DEFAULT_MODEL,
     DEFAULT_NORMALIZATION,
     LongDocuments,
+    Prune,
 )
 
 EXIT_OK, EXIT_NOTHING_KEPT, EXIT_USAGE, EXIT_FAILED = 0, 1, 2, 3
@@ -81,6 +82,7 @@ def _rank(parsed: argparse.Namespace) -> int:
         threads=parsed.threads,
         normalization=parsed.normalization,
         long_documents=parsed.long_documents,
+        prune=parsed.prune,
         revision=parsed.revision,
         cache_dir=parsed.cache_dir,
         offline=parsed.offline or (True if parsed.bundle else None),
@@ -144,6 +146,11 @@ def _parser() -> argparse.ArgumentParser:
         choices=get_args(LongDocuments),
         default=DEFAULT_LONG_DOCUMENTS,
         help="cut their tails, or score overlapping windows (default: %(default)s)",
+    )
+    rank.add_argument(
+        "--prune",
+        choices=get_args(Prune),
+        help="the whole model only for documents that can reach --top-n",
     )
     rank.add_argument("--revision", help="of a model from the hub")
     rank.add_argument("--cache-dir", help="where downloaded models are kept")

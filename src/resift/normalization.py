@@ -121,6 +121,11 @@ def check_normalization(given: object) -> Normalization:
     )
 
 
+def over_all_documents(normalization: Normalization) -> bool:
+    """Whether a document's score depends on the logits of the others."""
+    return normalization in ("minmax", "softmax")
+
+
 def normalize(logits: NDArray[np.float32], normalization: Normalization) -> list[float]:
     """Scores for all logits of one request (``float32 [documents]``), in the same order."""
     if not len(logits):

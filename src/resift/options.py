@@ -11,10 +11,11 @@ from typing import Any, Literal, TypedDict, get_args
 
 from resift.errors import InvalidRequestError
 from resift.models.hub import COMMIT
-from resift.normalization import Normalization, check_normalization
+from resift.normalization import Normalization, check_normalization, over_all_documents
 from resift.telemetry import Observer, TimingEvent
 
 LongDocuments = Literal["truncate", "windows"]
+Prune = Literal["auto"]
 
 DEFAULT_MODEL = "resift-small"
 DEFAULT_BACKEND = "auto"
@@ -35,6 +36,7 @@ class RerankerOptions(TypedDict, total=False):
     threads: int | None
     normalization: Normalization
     long_documents: LongDocuments
+    prune: Prune | None
     revision: str | None
     cache_dir: str | os.PathLike[str] | None
     offline: bool | None
@@ -56,6 +58,7 @@ class CallOptions(ScoreOptions, total=False):
 
     top_n: int | None
     score_threshold: float | None
+    prune: Prune | None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -67,12 +70,15 @@ class RankOptions:
     normalization: Normalization = DEFAULT_NORMALIZATION
     max_length: int | None = None
     long_documents: LongDocuments = DEFAULT_LONG_DOCUMENTS
+    prune: Prune | None = None
 
     def __post_init__(self) -> None:
         check_positive_int("top_n", self.top_n, "None for all documents")
         check_score_threshold(self.score_threshold)
         check_positive_int("max_length", self.max_length, "None for the model's default")
         check_choice("long_documents", self.long_documents, get_args(LongDocuments))
+        if self.prune is not None:
+            check_choice("prune", self.prune, get_args(Prune))
         # numpy's numbers pass these checks, but JSON has no place for them.
         as_python = {
             "top_n": self.top_n and int(self.top_n),
@@ -84,6 +90,12 @@ class RankOptions:
         }
         for name, value in as_python.items():
             object.__setattr__(self, name, value)
+        if self.prune is not None and over_all_documents(self.normalization):
+            raise InvalidRequestError(
+                f"normalization={self.normalization!r} needs the logits of all documents, and "
+                f"prune={self.prune!r} leaves some uncomputed; expected 'sigmoid', 'none' or a "
+                "Calibration, or no prune"
+            )
 
     def override(self, **given: object) -> RankOptions:
         """These options, with every one that was given at call time, which is: is not ``None``."""
@@ -91,7 +103,7 @@ class RankOptions:
 
     def keep_all(self) -> RankOptions:
         """These options, with no document left out."""
-        return replace(self, top_n=None, score_threshold=None)
+        return replace(self, top_n=None, score_threshold=None, prune=None)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -48,6 +48,9 @@ class Counts:
     """``tokens`` plus the padding up to the longest pair of each batch."""
     truncated_documents: int = 0
     """Documents with ``truncated_tokens`` above 0."""
+    pruned_documents: int = 0
+    """Documents that weren't scored to the end: see ``prune``. The counts of pairs and tokens are
+    without them."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -6,7 +6,7 @@ import asyncio
 import os
 import threading
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from typing import Any, Unpack
 
@@ -14,7 +14,7 @@ import numpy as np
 
 from resift.backends import installed_backends
 from resift.errors import NonFiniteScoreError
-from resift.loading import LoadedModel
+from resift.loading import EarlyExit, LoadedModel
 from resift.models.downloads import shown
 from resift.normalization import Calibration, Normalization
 from resift.options import (
@@ -25,10 +25,12 @@ from resift.options import (
     CallOptions,
     LoadOptions,
     LongDocuments,
+    Prune,
     RankOptions,
     ScoreOptions,
     check_names,
 )
+from resift.pruning import Kept, may_prune, prune
 from resift.ranking import Counts, RankedDocument, Ranking, Timings
 from resift.request import Request
 from resift.scoring import ScoredRequest, score_requests
@@ -60,9 +62,9 @@ class Reranker:
     use, is how many forward passes run at a time. ``max_batch_tokens`` bounds the padded tokens of
     one, and so memory; the default is the backend's.
 
-    ``normalization``, ``score_threshold``, ``max_length`` and ``long_documents`` are defaults for
-    ``rank``, where they are described. ``on_timing`` gets one ``TimingEvent`` after each call that
-    succeeds, in the thread that did the work; what it raises, the call raises.
+    ``normalization``, ``score_threshold``, ``max_length``, ``long_documents`` and ``prune`` are
+    defaults for ``rank``, where they are described. ``on_timing`` gets one ``TimingEvent`` after
+    each call that succeeds, in the thread that did the work; what it raises, the call raises.
 
     Raises ``InvalidRequestError`` for an option that can't be, ``BackendUnavailableError`` for a
     backend that isn't installed; the first ranking raises ``ModelError`` for a model that isn't
@@ -83,6 +85,7 @@ class Reranker:
         normalization: Normalization = DEFAULT_NORMALIZATION,
         score_threshold: float | None = None,
         long_documents: LongDocuments = DEFAULT_LONG_DOCUMENTS,
+        prune: Prune | None = None,
         revision: str | None = None,
         cache_dir: str | os.PathLike[str] | None = None,
         offline: bool | None = None,
@@ -108,6 +111,7 @@ class Reranker:
             normalization=normalization,
             max_length=max_length,
             long_documents=long_documents,
+            prune=prune,
         )
         self._backend = installed_backends(backend, self._load_options.first_device)[0]
         self._process = _ProcessState()
@@ -142,6 +146,7 @@ class Reranker:
         normalization: Normalization | None = None,
         max_length: int | None = None,
         long_documents: LongDocuments | None = None,
+        prune: Prune | None = None,
         observer: Observer | None = None,
     ) -> Ranking:
         """Order documents by relevance to a query.
@@ -152,6 +157,8 @@ class Reranker:
         ``"softmax"`` over all documents of the request, or a ``Calibration``. ``max_length``:
         tokens of a query and a document together. ``long_documents``: ``"truncate"`` cuts a
         document's tail, ``"windows"`` scores overlapping parts and takes the largest logit.
+        ``prune``: ``"auto"`` gives the whole model only to documents that can still reach
+        ``top_n``, by estimates from its first layers, where the model has them.
         What is ``None`` is as given at construction.
 
         A document that is ``None`` is scored as ``""``. Raises ``InvalidRequestError``,
@@ -164,6 +171,7 @@ class Reranker:
             normalization=normalization,
             max_length=max_length,
             long_documents=long_documents,
+            prune=prune,
             observer=observer,
         )
         return ranking
@@ -218,7 +226,7 @@ class Reranker:
 
     def warm_up(self) -> None:
         """Load the model now, unless it is loaded. Raises as the first ranking would."""
-        self._load(Stopwatch(Observer()))
+        self._load(Stopwatch(Observer()), early=self._rank_options.prune is not None)
 
     async def awarm_up(self) -> None:
         """``warm_up`` in a worker thread."""
@@ -235,8 +243,8 @@ class Reranker:
         """The whole flow, for all public methods."""
         given = check_names(call_options, ScoreOptions if keep_all else CallOptions)
         observer: Observer = given.pop("observer", None) or Observer()
-        options = self._rank_options.override(**given)
-        options = options.keep_all() if keep_all else options
+        options = self._rank_options.keep_all() if keep_all else self._rank_options
+        options = options.override(**given)
         checked = [Request.check(query, documents) for query, documents in requests]
         watch = Stopwatch(observer)
 
@@ -247,18 +255,29 @@ class Reranker:
 
         if not any(request.texts for request in checked):
             return self._finish([self._ranking(None, watch.timings()) for _ in checked])
-        model = self._load(watch)
+        model = self._load(watch, early=any(may_prune(request, options) for request in checked))
         with watch.phase("tokenize"):
             tokenized = [model.tokenize(request, options) for request in checked]
         with watch.phase("infer"):
-            scored = score_requests(
-                model,
+            budget = self._load_options.max_batch_tokens
+            kept = prune(
+                self._process.early,
+                checked,
                 tokenized,
-                max_batch_tokens=self._load_options.max_batch_tokens,
+                options,
+                max_batch_tokens=budget,
                 progress=progress,
             )
+            left = [tokens.only(texts) for tokens, texts in zip(tokenized, kept, strict=True)]
+            pruned = sum(tokens.pairs for tokens in tokenized) - sum(each.pairs for each in left)
+            scored = score_requests(
+                model,
+                left,
+                max_batch_tokens=budget,
+                progress=lambda done, total: progress(pruned + done, pruned + total),
+            )
         with watch.phase("rank"):
-            work = list(zip(checked, tokenized, scored, strict=True))
+            work = list(zip(checked, tokenized, kept, scored, strict=True))
             results = [self._select(model, *each, options) for each in work]
         timings = watch.timings()
         return self._finish(
@@ -268,21 +287,26 @@ class Reranker:
                     timings,
                     results=result,
                     query_truncated=tokens.query_truncated,
-                    counts=_count(request, tokens, scores),
+                    counts=_count(request, tokens, texts, scores),
                 )
-                for (request, tokens, scores), result in zip(work, results, strict=True)
+                for (request, tokens, texts, scores), result in zip(work, results, strict=True)
             ]
         )
 
-    def _load(self, watch: Stopwatch) -> LoadedModel:
+    def _load(self, watch: Stopwatch, *, early: bool = False) -> LoadedModel:
+        """``early``: whether what prunes is needed too."""
         state = self._process
         if state.pid != os.getpid():
             state = self._process = _ProcessState()
-        if state.model is None:
+        if state.model is None or (early and state.early is None):
             with watch.phase("load"), state.lock:
                 # Another thread may have loaded it while this one waited.
                 if state.model is None:
                     state.model = LoadedModel.load(self._load_options)
+                if early and state.early is None:
+                    state.early = state.model.load_early()
+        if early and state.early is not None and state.early.fallback:
+            return replace(state.model, fallback=True)
         return state.model
 
     def _select(
@@ -290,16 +314,21 @@ class Reranker:
         model: LoadedModel,
         request: Request,
         tokenized: TokenizedRequest,
+        kept: Kept,
         scored: ScoredRequest,
         options: RankOptions,
     ) -> tuple[RankedDocument, ...]:
-        logits = scored.logits[list(request.slots)]
-        wrong = np.flatnonzero(~np.isfinite(logits)).tolist()
+        slots = np.array(request.slots, dtype=np.intp)
+        indices = np.flatnonzero(kept[slots])
+        # Where each text that was kept is among them.
+        logits = scored.logits[np.cumsum(kept)[slots[indices]] - 1]
+        wrong = indices[~np.isfinite(logits)].tolist()
         if wrong:
             raise NonFiniteScoreError(
                 model=self._name, backend=model.backend_name, query=request.query, indices=wrong
             )
-        return select_documents(logits, _truncated_tokens(request, tokenized), options)
+        truncated = _truncated_tokens(request, tokenized)
+        return select_documents(logits, indices.tolist(), truncated, options)
 
     def _ranking(
         self,
@@ -368,13 +397,16 @@ class _ProcessState:
         self.pid = os.getpid()
         self.lock = threading.Lock()
         self.model: LoadedModel | None = None
+        self.early: EarlyExit | None = None
 
 
 def _truncated_tokens(request: Request, tokenized: TokenizedRequest) -> list[int]:
     return [tokenized.documents[slot].truncated_tokens for slot in request.slots]
 
 
-def _count(request: Request, tokenized: TokenizedRequest, scored: ScoredRequest) -> Counts:
+def _count(
+    request: Request, tokenized: TokenizedRequest, kept: Kept, scored: ScoredRequest
+) -> Counts:
     truncated = _truncated_tokens(request, tokenized)
     return Counts(
         documents=len(truncated),
@@ -382,6 +414,7 @@ def _count(request: Request, tokenized: TokenizedRequest, scored: ScoredRequest)
         tokens=scored.tokens,
         padded_tokens=scored.padded_tokens,
         truncated_documents=sum(tokens > 0 for tokens in truncated),
+        pruned_documents=sum(not kept[slot] for slot in request.slots),
     )
 
 

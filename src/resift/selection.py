@@ -14,22 +14,26 @@ from resift.ranking import RankedDocument
 
 
 def select_documents(
-    logits: NDArray[np.float32], truncated_tokens: Sequence[int], options: RankOptions
+    logits: NDArray[np.float32],
+    indices: Sequence[int],
+    truncated_tokens: Sequence[int],
+    options: RankOptions,
 ) -> tuple[RankedDocument, ...]:
     """The documents to return, best first.
 
-    ``logits`` (``float32 [documents]``, finite) and ``truncated_tokens`` are in input order.
+    ``logits`` (``float32 [scored]``, finite) are those of the documents at ``indices``, which rise;
+    ``truncated_tokens`` are all documents'.
     """
     scores = normalize(logits, options.normalization)
     # By logit, because scores saturate; a stable sort keeps the input's order among equals.
     ranked = (
         RankedDocument(
-            index=index,
-            score=scores[index],
-            logit=float(logits[index]),
-            truncated_tokens=truncated_tokens[index],
+            index=indices[at],
+            score=scores[at],
+            logit=float(logits[at]),
+            truncated_tokens=truncated_tokens[indices[at]],
         )
-        for index in np.argsort(-logits, kind="stable").tolist()
-        if options.score_threshold is None or scores[index] >= options.score_threshold
+        for at in np.argsort(-logits, kind="stable").tolist()
+        if options.score_threshold is None or scores[at] >= options.score_threshold
     )
     return tuple(islice(ranked, options.top_n))

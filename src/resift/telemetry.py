@@ -49,6 +49,7 @@ class TimingEvent:
     tokens: int
     padded_tokens: int
     truncated_documents: int
+    pruned_documents: int
 
     @classmethod
     def of(cls, *rankings: Ranking) -> TimingEvent:

@@ -192,6 +192,8 @@ class RankingContract:
             {"normalization": "tanh"},
             {"normalization": ""},
             {"long_documents": "drop"},
+            {"prune": "always"},
+            {"prune": "auto", "normalization": "softmax"},
             {"score_threshold": "high"},
             {"score_threshold": float("nan")},
             {"score_threshold": True},
@@ -251,6 +253,17 @@ class RankingContract:
         kept = self.rank(QUERY, TEXTS, normalization=steep, top_n=None)
         assert {result.score for result in kept} == {1.0}
         assert [r.index for r in kept] == [r.index for r in _shared.rank(QUERY, TEXTS)]
+
+    def test_pruning_leaves_scores_as_they_are(self) -> None:
+        texts = [f"{text} {n}" for n in range(3) for text in TEXTS]
+        events: list[TimingEvent] = []
+        expected = {r.index: r.score for r in _shared.rank(QUERY, texts)}
+        kept = self.rank(QUERY, texts, top_n=2, prune="auto", on_timing=events.append)
+        assert [result.score for result in kept] == pytest.approx(
+            [expected[result.index] for result in kept], abs=1e-5
+        )
+        assert len(kept) == 2
+        assert events[0].pairs == len(texts) - events[0].pruned_documents
 
     def test_threshold_is_on_the_returned_scale_and_before_top_n(self) -> None:
         scores = sorted(_shared.score(QUERY, TEXTS, normalization="minmax"), reverse=True)

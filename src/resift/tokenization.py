@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import compress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -52,6 +53,15 @@ class TokenizedRequest:
     query: Ids
     query_truncated: bool
     documents: tuple[Document, ...]
+
+    @property
+    def pairs(self) -> int:
+        """How many pairs the model scores: one for each window."""
+        return sum(len(document.windows) for document in self.documents)
+
+    def only(self, kept: NDArray[np.bool_]) -> TokenizedRequest:
+        """The same query, with the texts that are ``kept`` (``[texts]``)."""
+        return replace(self, documents=tuple(compress(self.documents, kept)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -428,6 +428,16 @@ def test_the_bundled_model() -> None:
         assert found == pytest.approx(expected, abs=1e-4)
 
 
+def test_the_bundled_model_prunes() -> None:
+    texts = [f"{text} {n}" for n in range(4) for text in TEXTS]
+    options: dict[str, Any] = {"top_n": 2, "prune": "auto"}
+    expected = Reranker(backend="onnx", precision="fp32").rank(BUNDLED_QUERY, texts, **options)
+    found = Reranker(backend="torch").rank(BUNDLED_QUERY, texts, **options)
+    assert found.counts.pruned_documents == expected.counts.pruned_documents > 0
+    assert [each.index for each in found] == [each.index for each in expected]
+    assert found.status == "complete"
+
+
 def test_the_bundled_model_without_the_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("resift.backends.torch.late_interaction.has_kernel", lambda *_: False)
     exact = Reranker(backend="onnx", precision="fp32")

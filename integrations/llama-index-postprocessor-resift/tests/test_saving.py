@@ -29,6 +29,7 @@ EVERYTHING: dict[str, Any] = {
     "threads": 1,
     "normalization": Calibration(slope=2.0, intercept=-1.0),
     "long_documents": "windows",
+    "prune": "auto",
     "offline": True,
 }
 

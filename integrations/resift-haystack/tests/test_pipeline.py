@@ -37,6 +37,7 @@ COUNTS = {
     "resift.tokens",
     "resift.padded_tokens",
     "resift.truncated_documents",
+    "resift.pruned_documents",
 }
 
 Run = Callable[[Pipeline, dict[str, Any]], dict[str, Any]]

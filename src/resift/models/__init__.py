@@ -111,6 +111,18 @@ class ModelFiles:
             "card's; install the model again"
         )
 
+    def early_golden(self, artifact: Artifact) -> Golden | None:
+        """The golden estimates of the artifact's early graph, where the model has them."""
+        golden = self.golden(artifact)
+        if golden is None or artifact.early is None:
+            return None
+        pairs = tuple(
+            replace(pair, logit=pair.early_logit)
+            for pair in golden.pairs
+            if pair.early_logit is not None
+        )
+        return replace(golden, pairs=pairs, tolerance=artifact.early.tolerance)
+
     def path(self, artifact: Artifact) -> Path:
         """The file of the weights.
 

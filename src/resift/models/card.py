@@ -11,6 +11,19 @@ from resift.errors import UnsupportedModelError
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Early:
+    """A graph of an artifact's first layers, which estimates the artifact's logits."""
+
+    file: str
+    """Path inside the model's folder; its weights are in the artifact's ``data_file``."""
+    sha256: str
+    margin: float
+    """In logits: what is estimated further than this below the ``top_n``-th best is given up."""
+    tolerance: float
+    """How far an estimate may be from the golden one."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Artifact:
     """One file of weights."""
 
@@ -26,6 +39,7 @@ class Artifact:
     data_sha256: str | None = None
     cpu: str | None = None
     """The processor's feature that it was made for, in numpy's names; ``None``: for any."""
+    early: Early | None = None
 
 
 DESCRIPTIONS = frozenset(
@@ -94,12 +108,24 @@ class Card:
                         sha256=artifact.get("sha256"),
                         data_file=artifact.get("data_file"),
                         data_sha256=artifact.get("data_sha256"),
+                        early=_early(artifact.get("early")),
                     )
                     for artifact in content["artifacts"]
                 ),
             )
         except KeyError as error:
             raise UnsupportedModelError(f"{path} is not a model card: it lacks {error}") from error
+
+
+def _early(content: Mapping[str, Any] | None) -> Early | None:
+    if content is None:
+        return None
+    return Early(
+        file=content["file"],
+        sha256=content["sha256"],
+        margin=content["margin"],
+        tolerance=content["tolerance"],
+    )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -109,6 +135,8 @@ class GoldenPair:
     query: str
     document: str
     logit: float
+    early_logit: float | None = None
+    """The estimate that the first layers give, where the model has such a graph."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -131,6 +159,7 @@ class Golden:
                         query=str(pair["query"]),
                         document=str(pair["document"]),
                         logit=float(pair["logit"]),
+                        early_logit=pair.get("early_logit"),
                     )
                     for pair in content["pairs"]
                 ),

@@ -29,6 +29,7 @@ class RerankTimingEvent(BaseEvent):
     tokens: int
     padded_tokens: int
     truncated_documents: int
+    pruned_documents: int
 
     @classmethod
     def class_name(cls) -> str:

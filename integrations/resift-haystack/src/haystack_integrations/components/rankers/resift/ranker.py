@@ -71,7 +71,7 @@ class ResiftRanker:
         :param options:
             Instead of `reranker`, the keywords of `resift.Reranker`: `model`, `backend`, `device`,
             `devices`, `precision`, `max_length`, `max_batch_tokens`, `threads`, `normalization`,
-            `long_documents`, `revision`, `cache_dir`, `offline`, `trust_remote_code` and
+            `long_documents`, `prune`, `revision`, `cache_dir`, `offline`, `trust_remote_code` and
             `on_timing`.
 
         :raises resift.InvalidRequestError:

@@ -1,0 +1,394 @@
+"""Early exit: what ``prune="auto"`` may change, and what it may not."""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+import pickle
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+import tiny_models
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from resift import (
+    InvalidRequestError,
+    ModelNotFoundError,
+    Observer,
+    Ranking,
+    Reranker,
+    TimingEvent,
+    UnsupportedModelError,
+)
+from resift.loading import LoadedModel
+from resift.models import find_model
+from resift.models.library import bundle
+from resift.pruning import survivors
+from resift.tokenization import Batch
+
+WORDS = [f"w{n}" for n in range(10)]
+TEXTS = [f"{word} {word}" for word in WORDS]
+MARGIN = 0.11
+# Of these texts, at top_n=2: the estimates of w6 to w9 are the same.
+SURVIVORS, PRUNED = 4, 6
+
+
+def estimate(text: str) -> float:
+    """What the early graph below gives: words in whole numbers, so that many are alike."""
+    words = text.split()
+    return float(sum(np.round(tiny_models.WEIGHTS[word]) for word in words) / (len(words) + 1))
+
+
+def build(
+    folder: Path, *, margin: float = MARGIN, weights: Mapping[str, float] | None = None
+) -> Path:
+    """The tiny model, with an early graph whose words weigh whole numbers, or ``weights``."""
+    tiny_models.build(folder)
+    graph = onnx.load(folder / "model.onnx")
+    (table,) = (each for each in graph.graph.initializer if each.name == "table")
+    values = {name: np.round(value) for name, value in tiny_models.WEIGHTS.items()}
+    rows = np.array(list({**values, **(weights or {})}.values()), dtype=np.float32)[:, None]
+    table.CopyFrom(onnx.numpy_helper.from_array(rows, "table"))
+    onnx.save(graph, folder / "model_early.onnx")
+    digests = {path.name: sha256(path.read_bytes()).hexdigest() for path in folder.glob("*.onnx")}
+    card = {
+        "max_length": 32,
+        "window": 32,
+        "tolerance": 1e-4,
+        "artifacts": [
+            {
+                "format": "onnx",
+                "precision": "fp32",
+                "file": "model.onnx",
+                "sha256": digests["model.onnx"],
+                "early": {
+                    "file": "model_early.onnx",
+                    "sha256": digests["model_early.onnx"],
+                    "margin": margin,
+                    "tolerance": 1e-3,
+                },
+            }
+        ],
+    }
+    pair = {"query": "a", "document": "good", "logit": 1.0, "early_logit": 1.0}
+    golden = {"model_sha256": digests["model.onnx"], "tolerance": 1e-4, "pairs": [pair]}
+    (folder / "card.json").write_text(json.dumps(card))
+    (folder / "golden.json").write_text(json.dumps(golden))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return build(tmp_path_factory.mktemp("early"))
+
+
+@pytest.fixture(scope="module")
+def reranker(model: Path) -> Reranker:
+    # A pair in each pass: company would move the last digit.
+    return Reranker(model, backend="onnx", normalization="none", max_batch_tokens=1)
+
+
+def facts(ranking: Ranking) -> list[tuple[int, float, float, int]]:
+    return [(r.index, r.score, r.logit, r.truncated_tokens) for r in ranking]
+
+
+# Which stay
+
+numbers = st.one_of(
+    st.floats(-9, 9, width=32), st.sampled_from([math.nan, math.inf, -math.inf, 0.0])
+)
+
+
+@settings(deadline=None)
+@given(
+    estimates=st.lists(numbers, min_size=1, max_size=12),
+    data=st.data(),
+    top_n=st.integers(1, 14),
+    margin=st.one_of(st.floats(0, 5), st.just(math.inf)),
+)
+def test_who_survives(
+    estimates: list[float], data: st.DataObject, top_n: int, margin: float
+) -> None:
+    texts = range(len(estimates))
+    more = data.draw(st.lists(st.sampled_from(texts), max_size=6))
+    slots = [*texts, *more]
+    kept = survivors(np.array(estimates, np.float32), slots, top_n, margin)
+    finite = sorted((estimates[s] for s in slots if math.isfinite(estimates[s])), reverse=True)
+    for text in texts:
+        if len(finite) < top_n or not math.isfinite(estimates[text]):
+            assert kept[text]
+        else:
+            assert kept[text] == (estimates[text] >= finite[top_n - 1] - margin)
+
+
+def test_a_nan_raises_no_bar() -> None:
+    estimates = np.array([math.nan, math.inf, 1.0, 0.5, -3.0], np.float32)
+    assert survivors(estimates, range(5), 2, 1.0).tolist() == [True, True, True, True, False]
+
+
+def test_duplicates_count_as_often_as_they_come() -> None:
+    estimates = np.array([3.0, 2.0, 0.0], np.float32)
+    assert survivors(estimates, [0, 1, 2], 2, 0.5).tolist() == [True, True, False]
+    assert survivors(estimates, [0, 0, 1, 2], 2, 0.5).tolist() == [True, False, False]
+
+
+# What comes back
+
+texts_strategy = st.lists(
+    st.lists(st.sampled_from([*WORDS, "a", "b", "good", "bad"]), max_size=6).map(" ".join),
+    min_size=1,
+    max_size=20,
+)
+
+
+@settings(deadline=None, max_examples=60)
+@given(texts=texts_strategy, top_n=st.integers(1, 8))
+def test_what_comes_back_is_as_without(reranker: Reranker, texts: list[str], top_n: int) -> None:
+    before = list(texts)
+    everything = reranker.rank("a", texts)
+    ranking = reranker.rank("a", texts, top_n=top_n, prune="auto")
+    bar = sorted((estimate(text) for text in texts), reverse=True)[min(top_n, len(texts)) - 1]
+    stays = [len(texts) < 2 * top_n or estimate(text) >= bar - MARGIN for text in texts]
+    assert facts(ranking) == [each for each in facts(everything) if stays[each[0]]][:top_n]
+    assert ranking.counts.pruned_documents == stays.count(False)
+    assert ranking.counts.documents == len(texts)
+    kept_texts = {text for text, stay in zip(texts, stays, strict=True) if stay}
+    assert ranking.counts.pairs == len(kept_texts)
+    assert texts == before
+
+
+@settings(deadline=None, max_examples=20)
+@given(texts=texts_strategy, top_n=st.integers(1, 8))
+def test_a_margin_that_holds_all_changes_nothing(
+    tmp_path_factory: pytest.TempPathFactory, texts: list[str], top_n: int
+) -> None:
+    wide = _wide(tmp_path_factory)
+    ranking = wide.rank("a", texts, top_n=top_n)
+    assert facts(ranking) == facts(Reranker.rank(wide, "a", texts))[:top_n]
+    assert ranking.counts.pruned_documents == 0
+
+
+_made: list[Reranker] = []
+
+
+def _wide(factory: pytest.TempPathFactory) -> Reranker:
+    if not _made:
+        folder = build(factory.mktemp("wide"), margin=1e9)
+        _made.append(Reranker(folder, backend="onnx", prune="auto", max_batch_tokens=1))
+    return _made[0]
+
+
+def test_only_survivors_get_the_whole_model(reranker: Reranker, forwarded: list[Batch]) -> None:
+    reranker.rank("a", TEXTS, top_n=2, prune="auto")
+    assert sum(len(batch.input_ids) for batch in forwarded) == len(TEXTS) + SURVIVORS
+    forwarded.clear()
+    ranking = reranker.rank("a", TEXTS, top_n=2)
+    assert sum(len(batch.input_ids) for batch in forwarded) == len(TEXTS)
+    assert ranking.counts.pruned_documents == 0
+
+
+def test_a_threshold_comes_after(reranker: Reranker) -> None:
+    options: dict[str, Any] = {"top_n": 3, "score_threshold": 0.5}
+    expected = reranker.rank("a", TEXTS, **options)
+    ranking = reranker.rank("a", TEXTS, **options, prune="auto")
+    assert facts(ranking) == facts(expected)
+    assert len(ranking) == 2
+
+
+def test_windows_are_estimated_by_their_best(model: Path) -> None:
+    late = "bad " * 30 + "good " * 8
+    options: dict[str, Any] = {"max_length": 12, "top_n": 1, "prune": "auto"}
+    reranker = Reranker(model, backend="onnx")
+    cut = reranker.rank("a", ["w9", late, "bad"], **options)
+    assert [each.index for each in cut] == [0]
+    whole = reranker.rank("a", ["w9", late, "bad"], **options, long_documents="windows")
+    assert [each.index for each in whole] == [1]
+    assert whole.counts.pruned_documents == 2
+    assert whole.counts.pairs > 1
+
+
+def test_an_estimate_that_is_not_finite_prunes_nothing(tmp_path: Path) -> None:
+    folder = build(tmp_path / "model", weights={"w9": math.nan, "w1": math.inf})
+    reranker = Reranker(folder, backend="onnx", normalization="none", prune="auto")
+    ranking = reranker.rank("a", TEXTS, top_n=2)
+    assert [each.index for each in ranking] == [9, 8]
+    # w6 to w8 by their estimates, w9 and w1 without.
+    assert ranking.counts.pruned_documents == 5
+
+
+def test_several_queries_are_pruned_each_by_itself(reranker: Reranker) -> None:
+    requests = [("a", TEXTS), ("b", TEXTS[:2]), ("a", []), ("b", TEXTS[::-1])]
+    together = reranker.rank_many(requests, top_n=2, prune="auto")
+    apart = [reranker.rank(*request, top_n=2, prune="auto") for request in requests]
+    assert [facts(each) for each in together] == [facts(each) for each in apart]
+    assert [each.counts.pruned_documents for each in together] == [PRUNED, 0, 0, PRUNED]
+
+
+def test_threads_agree_and_load_once(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    loads: list[LoadedModel] = []
+    load_early: Callable[[LoadedModel], Any] = LoadedModel.load_early
+
+    def counted(self: LoadedModel) -> Any:
+        loads.append(self)
+        return load_early(self)
+
+    monkeypatch.setattr(LoadedModel, "load_early", counted)
+    reranker = Reranker(model, backend="onnx", prune="auto")
+    lists = [TEXTS[n % 5 :] for n in range(32)]
+    with ThreadPoolExecutor(16) as pool:
+        found = list(pool.map(lambda texts: facts(reranker.rank("a", texts, top_n=2)), lists))
+    assert found == [facts(reranker.rank("a", texts, top_n=2)) for texts in lists]
+    assert len(loads) == 1
+
+
+def test_progress_rises_to_all_pairs(reranker: Reranker) -> None:
+    seen: list[tuple[int, int]] = []
+
+    class Watcher(Observer):
+        def progress(self, done: int, total: int) -> None:
+            seen.append((done, total))
+
+    reranker.rank("a", TEXTS, top_n=2, prune="auto", observer=Watcher())
+    assert {total for _, total in seen} == {len(TEXTS)}
+    done = [each for each, _ in seen]
+    assert done == sorted(done)
+    assert (done[0], done[-1]) == (0, len(TEXTS))
+    # Those that were pruned are done when the estimates are.
+    assert PRUNED in done
+
+
+def test_it_is_on_the_event(model: Path) -> None:
+    events: list[TimingEvent] = []
+    reranker = Reranker(model, backend="onnx", on_timing=events.append, prune="auto")
+    reranker.rank("a", TEXTS, top_n=2)
+    assert events[0].pruned_documents == PRUNED
+    assert json.loads(json.dumps(events[0].to_dict()))["pruned_documents"] == PRUNED
+
+
+# When nothing is pruned
+
+
+def test_a_model_without_an_early_graph_is_ranked_in_full(tiny: Path) -> None:
+    ranking = Reranker(tiny, backend="onnx").rank("a", TEXTS, top_n=2, prune="auto")
+    assert [each.index for each in ranking] == [9, 8]
+    assert (ranking.counts.pruned_documents, ranking.status) == (0, "complete")
+
+
+@pytest.mark.parametrize("top_n", [None, 6, len(TEXTS), 100])
+def test_where_most_stay_the_graph_is_not_even_read(tmp_path: Path, top_n: int | None) -> None:
+    folder = build(tmp_path / "model")
+    (folder / "model_early.onnx").unlink()
+    reranker = Reranker(folder, backend="onnx")
+    ranking = reranker.rank("a", TEXTS, top_n=top_n, prune="auto")
+    assert len(ranking) == min(top_n or 100, len(TEXTS))
+    assert ranking.counts.pruned_documents == 0
+    assert len(reranker.rank("a", TEXTS, top_n=2)) == 2
+
+
+def test_score_gives_all_scores(model: Path) -> None:
+    reranker = Reranker(model, backend="onnx", prune="auto")
+    assert reranker.score("a", TEXTS) == Reranker(model, backend="onnx").score("a", TEXTS)
+    assert sum(reranker.score("a", TEXTS, normalization="softmax")) == pytest.approx(1)
+    with pytest.raises(TypeError, match="prune"):
+        reranker.score("a", TEXTS, prune="auto")  # type: ignore[call-arg]
+
+
+# What is refused
+
+
+@pytest.mark.parametrize("given", ["always", "", True, 3])
+def test_impossible_values(model: Path, given: Any) -> None:
+    with pytest.raises(InvalidRequestError, match="prune"):
+        Reranker(model, prune=given)
+    with pytest.raises(InvalidRequestError, match="prune"):
+        Reranker(model).rank("a", TEXTS, prune=given)
+
+
+@pytest.mark.parametrize("normalization", ["softmax", "minmax"])
+def test_scores_over_all_documents_need_all(model: Path, normalization: Any) -> None:
+    message = f"normalization='{normalization}' needs the logits of all documents"
+    with pytest.raises(InvalidRequestError, match=message):
+        Reranker(model, prune="auto", normalization=normalization)
+    with pytest.raises(InvalidRequestError, match=message):
+        Reranker(model, prune="auto").rank("a", TEXTS, normalization=normalization)
+    with pytest.raises(InvalidRequestError, match=message):
+        Reranker(model, normalization=normalization).rank("a", TEXTS, prune="auto")
+
+
+def test_a_missing_graph_is_named(tmp_path: Path) -> None:
+    folder = build(tmp_path / "model")
+    (folder / "model_early.onnx").unlink()
+    with pytest.raises(ModelNotFoundError, match=r"model_early\.onnx is missing"):
+        Reranker(folder, backend="onnx").rank("a", TEXTS, top_n=2, prune="auto")
+    with pytest.raises(ModelNotFoundError, match=r"model_early\.onnx is missing"):
+        Reranker(folder, backend="onnx", prune="auto").warm_up()
+    Reranker(folder, backend="onnx").warm_up()
+
+
+def test_an_altered_graph_is_refused(tmp_path: Path) -> None:
+    folder = build(tmp_path / "model")
+    with (folder / "model_early.onnx").open("ab") as file:
+        file.write(b"\0")
+    with pytest.raises(UnsupportedModelError, match=r"model_early\.onnx is damaged"):
+        Reranker(folder, backend="onnx").rank("a", TEXTS, top_n=2, prune="auto")
+
+
+def test_wrong_estimates_prune_nothing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    folder = build(tmp_path / "model")
+    golden = json.loads((folder / "golden.json").read_text())
+    golden["pairs"][0]["early_logit"] += 0.01
+    (folder / "golden.json").write_text(json.dumps(golden))
+    reranker = Reranker(folder, backend="onnx")
+    with caplog.at_level(logging.WARNING, "resift"):
+        ranking = reranker.rank("a", TEXTS, top_n=2, prune="auto")
+    assert [each.index for each in ranking] == [9, 8]
+    assert (ranking.counts.pruned_documents, ranking.status) == (0, "fallback")
+    assert "No document is pruned" in caplog.text
+    assert reranker.rank("a", TEXTS, top_n=2).status == "complete"
+
+
+# Ways through
+
+
+def test_every_backend_prunes(graph_backend: str, model: Path) -> None:
+    ranking = Reranker(model, backend=graph_backend).rank("a", TEXTS, top_n=2, prune="auto")
+    assert [each.index for each in ranking] == [9, 8]
+    assert ranking.counts.pruned_documents == PRUNED
+
+
+def test_several_devices_prune(model: Path) -> None:
+    reranker = Reranker(model, backend="onnx", devices=["cpu", "cpu"], prune="auto")
+    ranking = reranker.rank("a", TEXTS, top_n=2)
+    assert [each.index for each in ranking] == [9, 8]
+    assert ranking.counts.pruned_documents == PRUNED
+
+
+def test_it_is_one_of_the_options(model: Path) -> None:
+    reranker = Reranker(model, prune="auto")
+    assert reranker.options["prune"] == "auto"
+    assert pickle.loads(pickle.dumps(reranker)).options == reranker.options
+    assert "prune" not in Reranker(model).options
+
+
+def test_a_bundle_takes_the_graph_along(model: Path, tmp_path: Path) -> None:
+    files = find_model(
+        model,
+        revision=None,
+        cache_dir=None,
+        offline=None,
+        wanted=[("onnx", None)],
+        trust_remote_code=False,
+        check_family=lambda *_: None,
+    )
+    bundle(replace(files, name="early"), tmp_path / "bundle")
+    ranking = Reranker(tmp_path / "bundle").rank("a", TEXTS, top_n=2, prune="auto")
+    assert ranking.counts.pruned_documents == PRUNED
