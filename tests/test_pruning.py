@@ -302,6 +302,13 @@ def test_score_gives_all_scores(model: Path) -> None:
         reranker.score("a", TEXTS, prune="auto")  # type: ignore[call-arg]
 
 
+def test_a_call_may_do_without(model: Path) -> None:
+    reranker = Reranker(model, backend="onnx", prune="auto")
+    assert reranker.rank("a", TEXTS, top_n=2, prune="off").counts.pruned_documents == 0
+    whole = Reranker(model, prune="off").rank("a", TEXTS, top_n=2, normalization="softmax")
+    assert whole.counts.pruned_documents == 0
+
+
 # What is refused
 
 

@@ -12,7 +12,6 @@ import argparse
 import json
 import logging
 import math
-import random
 import shutil
 import tempfile
 import time
@@ -27,9 +26,9 @@ import onnx
 from ir_measures import nDCG
 from numpy.typing import NDArray
 
-from build_small import BUNDLED, GRAPHS, WEIGHTS
+from build import BUNDLED, GRAPHS, WEIGHTS
+from collection import Collection, read
 from early import Fit
-from evaluate import SEED, Collection, read
 from resift import Reranker
 from resift.pruning import survivors
 from resift.tokenization import PairTokenizer
@@ -75,8 +74,8 @@ def score(collection: Collection, queries: list[str], models: dict[int, Reranker
     tokenizer = PairTokenizer(BUNDLED / "tokenizer.json", pad_token_id=0)
     scored = []
     for query in queries:
-        text, documents = collection.queries[query], list(collection.run.get(query, {}))
-        texts = [collection.documents[document] for document in documents]
+        text, documents = collection.queries[query], collection.candidates(query)
+        texts = collection.texts(query)
         cut = tokenizer.tokenize(text, texts, max_length=512, long_documents="truncate").documents
         logits, seconds = {}, {}
         for number, model in models.items():
@@ -99,7 +98,11 @@ def report(collection: Collection, scored: list[Scored], fits: list[Fit]) -> lis
     """One row for each `top_n` and each fit, the first without any."""
     rows = []
     chosen = {each.query for each in scored}
-    qrels = [qrel for qrel in collection.relevance if qrel.query_id in chosen]
+    qrels = [
+        ir_measures.Qrel(query, document, grade)
+        for query in chosen
+        for document, grade in collection.grades[query].items()
+    ]
     whole = sum(each.seconds[0] for each in scored)
     for top_n in TOP_NS:
         for fit in [WHOLE, *fits]:
@@ -144,9 +147,7 @@ def main() -> None:
         models = scorers(sorted({fit.layers for fit in fits}), Path(folder))
         for archive in options.archives:
             collection = read(archive)
-            judged = {qrel.query_id for qrel in collection.relevance}
-            queries = [query for query in collection.queries if query in judged]
-            queries = random.Random(SEED).sample(queries, min(options.queries, len(queries)))
+            queries = collection.sample(options.queries)
             scored = score(collection, queries, models)
             name = archive.name.removesuffix(".tar.gz")
             results[name] = report(collection, scored, fits)

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from build_small import CACHE
+from build import CACHE
 from collection import Collection, read
 from comparison import MEASURES, interval, measure
 from rankers import PUBLISHED, Systems

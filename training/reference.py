@@ -1,41 +1,40 @@
 """The same scorer in `transformers`, unfused and in float32: what the graph is compared with.
 
-    python reference.py
+    python reference.py <finished.safetensors>
 
-prints the largest differences on the golden pairs. Needs `torch` and `transformers`, which nothing
-else here does.
+prints the largest difference on the golden pairs.
 """
 
+import argparse
 import logging
-import tempfile
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors.numpy import load
+from safetensors.torch import load_file
 from tokenizers import Tokenizer
 from torch.nn.functional import normalize
-from transformers import BertModel
 
-from build_small import BUNDLED, CACHE, fetch, unfitted
+from build import BUNDLED, unfitted
+from encoder import load_state
 from golden import PAIRS
-from late_interaction import build
+from late_interaction import WORTH, build
 from scoring import Inputs, OnnxScorer, PairScorer, load_tokenizer
+
+WORDS = "embeddings.word_embeddings"
 
 
 class ReferenceScorer(PairScorer):
-    """Relevance, before slope and intercept, from the published encoder's `files`."""
+    """Relevance, before slope and intercept, from finished weights."""
 
-    def __init__(self, files: dict[str, bytes], tokenizer: Tokenizer) -> None:
+    def __init__(self, state: dict[str, torch.Tensor], share: float, tokenizer: Tokenizer) -> None:
         super().__init__(tokenizer)
-        with tempfile.TemporaryDirectory() as folder:
-            for name in ("config.json", "model.safetensors"):
-                (Path(folder) / name).write_bytes(files[name])
-            self.encoder: BertModel = BertModel.from_pretrained(
-                folder, add_pooling_layer=False, attn_implementation="eager"
-            )
-        self.encoder.train(False)
+        self.share, self.worth = share, state[WORTH]
+        if f"{WORDS}.0.weight" in state:
+            wide = state[f"{WORDS}.0.weight"] @ state[f"{WORDS}.1.weight"].T
+            state = state | {f"{WORDS}.weight": wide}
+        self.encoder = load_state(state)
 
     @torch.no_grad()
     def forward(self, inputs: Inputs) -> NDArray[np.float32]:
@@ -53,27 +52,36 @@ class ReferenceScorer(PairScorer):
             token_type_ids=torch.zeros_like(types),
             position_ids=torch.arange(ids.shape[1]) - types * query.sum(dim=1, keepdim=True),
         ).last_hidden_state
-        rows = zip(hidden, query, document, strict=True)
+        rows = zip(hidden, self.worth[ids], query, document, strict=True)
         return np.array(
-            [_relevance(row[left], row[right]) for row, left, right in rows], np.float32
+            [
+                self._relevance(vectors[left], vectors[right], worth[left][1:-1])
+                for vectors, worth, left, right in rows
+            ],
+            np.float32,
         )
 
-
-def _relevance(query: torch.Tensor, document: torch.Tensor) -> float:
-    """From the token vectors (float32 `[tokens, hidden]`) of both texts."""
-    cosine = normalize(query.mean(0), dim=0) @ normalize(document.mean(0), dim=0)
-    inner = normalize(query[1:-1], dim=1) @ normalize(document, dim=1).T
-    return float(cosine + inner.max(dim=1).values.mean()) if len(inner) else float(cosine)
+    def _relevance(self, query: torch.Tensor, document: torch.Tensor, worth: torch.Tensor) -> float:
+        """From the token vectors (float32 `[tokens, hidden]`) of both texts."""
+        cosine = self.share * normalize(query.mean(0), dim=0) @ normalize(document.mean(0), dim=0)
+        inner = normalize(query[1:-1], dim=1) @ normalize(document, dim=1).T
+        if not len(inner):
+            return float(cosine)
+        return float(cosine + (worth * inner.max(dim=1).values).sum() / worth.sum())
 
 
 def main() -> None:
     """Compare reference and graph on the golden pairs."""
+    arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    arguments.add_argument("weights", type=Path)
+    options = arguments.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    files = fetch(CACHE)
+    state = load_file(options.weights)
+    arrays = {name: value.numpy() for name, value in state.items()}
+    scorer = unfitted(arrays)
     tokenizer = load_tokenizer(BUNDLED / "tokenizer.json")
-    model = build(load(files["model.safetensors"]), unfitted(files))
-    relevance = OnnxScorer(model.SerializeToString(), tokenizer)(PAIRS)
-    reference = ReferenceScorer(files, tokenizer)(PAIRS)
+    relevance = OnnxScorer(build(arrays, scorer).SerializeToString(), tokenizer)(PAIRS)
+    reference = ReferenceScorer(state, scorer.share, tokenizer)(PAIRS)
     logging.info("float32 graph from reference: %.1e", np.abs(relevance - reference).max())
 
 

@@ -15,7 +15,7 @@ from resift.normalization import Normalization, check_normalization, over_all_do
 from resift.telemetry import Observer, TimingEvent
 
 LongDocuments = Literal["truncate", "windows"]
-Prune = Literal["auto"]
+Prune = Literal["auto", "off"]
 
 DEFAULT_MODEL = "resift-small"
 DEFAULT_BACKEND = "auto"
@@ -90,11 +90,11 @@ class RankOptions:
         }
         for name, value in as_python.items():
             object.__setattr__(self, name, value)
-        if self.prune is not None and over_all_documents(self.normalization):
+        if self.prune == "auto" and over_all_documents(self.normalization):
             raise InvalidRequestError(
                 f"normalization={self.normalization!r} needs the logits of all documents, and "
                 f"prune={self.prune!r} leaves some uncomputed; expected 'sigmoid', 'none' or a "
-                "Calibration, or no prune"
+                "Calibration, or prune='off'"
             )
 
     def override(self, **given: object) -> RankOptions:

@@ -22,7 +22,7 @@ def may_prune(request: Request, options: RankOptions) -> bool:
 
     The estimates take up to half of the whole model's time: they don't pay where half stay.
     """
-    if options.prune is None or options.top_n is None:
+    if options.prune != "auto" or options.top_n is None:
         return False
     return 2 * options.top_n <= len(request.slots)
 

