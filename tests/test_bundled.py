@@ -1,4 +1,4 @@
-"""The bundled model: golden scores, and what the contract promises for float32."""
+"""The bundled models: golden scores, and what the contract promises for their precisions."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import shutil
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -27,18 +27,36 @@ FOLDER = BUNDLED / "resift-small"
 GOLDEN: dict[str, Any] = json.loads((FOLDER / "golden.json").read_text())
 CARD: dict[str, Any] = json.loads((FOLDER / "card.json").read_text())
 
-PRECISIONS = [artifact["precision"] for artifact in CARD["artifacts"]]
-TOLERANCES = {"int8": CARD["tolerance"], "fp32": GOLDEN["tolerance"]}
-
 reranker = Reranker(precision="fp32", normalization="none")
 
 
+class Bundled(NamedTuple):
+    """What is beside a bundled model's graphs."""
+
+    name: str
+    card: dict[str, Any]
+    golden: dict[str, Any]
+
+    @property
+    def tolerances(self) -> dict[str, float]:
+        return {"int8": self.card["tolerance"], "fp32": self.golden["tolerance"]}
+
+
+@pytest.fixture(params=["resift-nano", "resift-small"])
+def bundled(request: pytest.FixtureRequest) -> Bundled:
+    card, golden = (
+        json.loads((BUNDLED / request.param / f"{name}.json").read_text())
+        for name in ("card", "golden")
+    )
+    return Bundled(request.param, card, golden)
+
+
 @cache
-def one_by_one(precision: str) -> Reranker:
-    return Reranker(precision=precision, max_batch_tokens=1, normalization="none")
+def one_by_one(model: str, precision: str) -> Reranker:
+    return Reranker(model, precision=precision, max_batch_tokens=1, normalization="none")
 
 
-@pytest.fixture(params=PRECISIONS)
+@pytest.fixture(params=["int8", "fp32"])
 def precision(request: pytest.FixtureRequest) -> str:
     name: str = request.param
     if name == "int8" and not _int8_products_are_exact():
@@ -46,18 +64,30 @@ def precision(request: pytest.FixtureRequest) -> str:
     return name
 
 
-def test_the_card_has_the_digests() -> None:
-    artifacts = {artifact["precision"]: artifact for artifact in CARD["artifacts"]}
+def test_the_card_has_the_digests(bundled: Bundled) -> None:
+    folder = BUNDLED / bundled.name
+    artifacts = {artifact["precision"]: artifact for artifact in bundled.card["artifacts"]}
     assert list(artifacts) == ["int8", "fp32"]
     for artifact in artifacts.values():
         for file, digest in (("file", "sha256"), ("data_file", "data_sha256")):
-            content = (FOLDER / artifact[file]).read_bytes()
+            content = (folder / artifact[file]).read_bytes()
             assert sha256(content).hexdigest() == artifact[digest]
-        early = artifact["early"]
-        assert sha256((FOLDER / early["file"]).read_bytes()).hexdigest() == early["sha256"]
-    assert GOLDEN["model_sha256"] == artifacts["fp32"]["sha256"]
-    tokenizer = sha256((FOLDER / "tokenizer.json").read_bytes()).hexdigest()
-    assert tokenizer == CARD["tokenizer_sha256"]
+        if early := artifact.get("early"):
+            assert sha256((folder / early["file"]).read_bytes()).hexdigest() == early["sha256"]
+    assert bundled.golden["model_sha256"] == artifacts["fp32"]["sha256"]
+    tokenizer = sha256((folder / "tokenizer.json").read_bytes()).hexdigest()
+    assert tokenizer == bundled.card["tokenizer_sha256"]
+
+
+def test_sizes() -> None:
+    sizes = {
+        path.name: sum(file.stat().st_size for file in path.iterdir()) / 1e6
+        for path in BUNDLED.iterdir()
+        if path.is_dir()
+    }
+    assert sizes["resift-nano"] < 8
+    assert sizes["resift-small"] < 25
+    assert sum(sizes.values()) < 40
 
 
 def test_the_default_is_what_this_processor_runs() -> None:
@@ -66,19 +96,21 @@ def test_the_default_is_what_this_processor_runs() -> None:
     assert ranking.status == "complete"
 
 
-def test_golden_logits(precision: str) -> None:
-    chosen = Reranker(precision=precision, normalization="none")
-    requests = [(pair["query"], [pair["document"]]) for pair in GOLDEN["pairs"]]
+def test_golden_logits(bundled: Bundled, precision: str) -> None:
+    chosen = Reranker(bundled.name, precision=precision, normalization="none")
+    requests = [(pair["query"], [pair["document"]]) for pair in bundled.golden["pairs"]]
     found = [scores[0] for scores in chosen.score_many(requests)]
-    wanted = [pair["logit"] for pair in GOLDEN["pairs"]]
-    assert found == pytest.approx(wanted, abs=TOLERANCES[precision])
+    wanted = [pair["logit"] for pair in bundled.golden["pairs"]]
+    assert found == pytest.approx(wanted, abs=bundled.tolerances[precision])
 
 
-def test_golden_logits_in_company() -> None:
-    requests = [(pair["query"], [pair["document"], *TEXTS]) for pair in GOLDEN["pairs"]]
-    for pair, ranking in zip(GOLDEN["pairs"], reranker.rank_many(requests), strict=True):
+def test_golden_logits_in_company(bundled: Bundled) -> None:
+    pairs = bundled.golden["pairs"]
+    requests = [(pair["query"], [pair["document"], *TEXTS]) for pair in pairs]
+    chosen = Reranker(bundled.name, precision="fp32", normalization="none")
+    for pair, ranking in zip(pairs, chosen.rank_many(requests), strict=True):
         (logit,) = (result.logit for result in ranking if result.index == 0)
-        assert logit == pytest.approx(pair["logit"], abs=GOLDEN["tolerance"])
+        assert logit == pytest.approx(pair["logit"], abs=bundled.golden["tolerance"])
 
 
 @settings(
@@ -86,12 +118,14 @@ def test_golden_logits_in_company() -> None:
 )
 @given(texts=texts_strategy, budget=st.integers(1, 2048))
 def test_neighbours_batches_and_padding_change_nothing(
-    precision: str, texts: list[str], budget: int
+    bundled: Bundled, precision: str, texts: list[str], budget: int
 ) -> None:
-    alone = one_by_one(precision).score("sort a dictionary", texts)
-    batched = Reranker(precision=precision, max_batch_tokens=budget, normalization="none")
+    alone = one_by_one(bundled.name, precision).score("sort a dictionary", texts)
+    batched = Reranker(
+        bundled.name, precision=precision, max_batch_tokens=budget, normalization="none"
+    )
     together = batched.score("sort a dictionary", [*texts, "bread " * 300])[:-1]
-    assert together == pytest.approx(alone, abs=CARD["neighbour_tolerance"])
+    assert together == pytest.approx(alone, abs=bundled.card["neighbour_tolerance"])
 
 
 def test_int8_gets_no_padding(forwarded: list[Batch]) -> None:
@@ -192,7 +226,7 @@ def test_golden_pairs_of_other_weights_are_refused(copied: Path) -> None:
         Reranker(copied).warm_up()
 
 
-def test_relevance_comes_first() -> None:
-    ranking = reranker.rank("how do I sort a dictionary by value", TEXTS)
+def test_relevance_comes_first(bundled: Bundled) -> None:
+    ranking = Reranker(bundled.name).rank("how do I sort a dictionary by value", TEXTS)
     assert {result.index for result in ranking[:2]} == {0, 2}
     assert ranking[0].logit > 0 > ranking[-1].logit

