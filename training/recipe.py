@@ -12,16 +12,19 @@ import logging
 import tomllib
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
 
 from distil import read, train
 from encode import MODEL, encode, load_tokenizer
 from encoder import tokenize
 from gather import gather, read_lines
-from late_interaction import WORTH
+from late_interaction import WORTH, State
 from mine import mine
 from nano import nano
 from student import small
+from teachers import START, TEACHERS, fetch, read_state
 from worth import worth
 
 HERE = Path(__file__).parent
@@ -69,8 +72,23 @@ def main() -> None:
             limit=limits["passages"],
         )
         state = load_file(out / options.model / MODEL)
+        if "blend" in settings:
+            start = read_state(fetch(START, cache), TEACHERS[START])
+            state = blended(start, state, settings["blend"])
         state[WORTH] = worth(ids, config["formula"]["power"])
         save_file(state, out / options.model / "finished.safetensors")
+
+
+def blended(start: State, trained: State, share: float) -> dict[str, NDArray[np.float32]]:
+    """The weights that are a `share` of the way from those at the start to the trained ones.
+
+    What training took away from texts unlike its own comes back: M. Wortsman and others, "Robust
+    fine-tuning of zero-shot models", CVPR 2022.
+    """
+    return {
+        name: np.asarray(start[name] + share * (value - start[name]), np.float32)
+        for name, value in trained.items()
+    }
 
 
 if __name__ == "__main__":
