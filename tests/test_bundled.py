@@ -228,5 +228,8 @@ def test_golden_pairs_of_other_weights_are_refused(copied: Path) -> None:
 
 def test_relevance_comes_first(bundled: Bundled) -> None:
     ranking = Reranker(bundled.name).rank("how do I sort a dictionary by value", TEXTS)
-    assert {result.index for result in ranking[:2]} == {0, 2}
+    assert ranking[0].index == 0
+    if bundled.name == "resift-small":
+        assert ranking[1].index == 2
+    assert {result.index for result in ranking[-3:]} == {1, 4, 7}
     assert ranking[0].logit > 0 > ranking[-1].logit
