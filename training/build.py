@@ -1,6 +1,7 @@
 """Makes a bundled model's files from the weights that `recipe.py` finished.
 
 python build.py small --weights <finished.safetensors> --data <folder with the training files>
+python build.py small --measured    # puts measured.json into the card of what was built
 """
 
 import argparse
@@ -72,13 +73,21 @@ def main() -> None:
     """Fit, build, verify and write."""
     arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     arguments.add_argument("model", choices=tuple(REVISIONS))
-    arguments.add_argument("--weights", type=Path, required=True)
-    arguments.add_argument("--data", type=Path, required=True, help="folder of the training files")
+    arguments.add_argument("--weights", type=Path)
+    arguments.add_argument("--data", type=Path, help="folder of the training files")
+    arguments.add_argument("--measured", action="store_true")
     arguments.add_argument("--out", type=Path, help="the bundled folder unless given")
     arguments.add_argument("--cache", type=Path, default=CACHE, help="of downloads")
     options = arguments.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     out = options.out or ALL_BUNDLED / f"resift-{options.model}"
+    if options.measured:
+        path = out / "card.json"
+        found = json.loads(path.read_text(encoding="utf-8"))
+        write_json(path, found | {"metrics": metrics(options.model)})
+        return
+    if options.weights is None or options.data is None:
+        arguments.error("expected --weights and --data, or --measured")
     out.mkdir(parents=True, exist_ok=True)
 
     tokenizer_path = out / "tokenizer.json"
