@@ -90,6 +90,7 @@ class Formula:
             [document],
             truncation="only_second",
             max_length=self.window,
+            return_token_type_ids=True,
             return_tensors="pt",
         )
         ids, types = pair["input_ids"][0], pair["token_type_ids"][0]
