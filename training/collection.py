@@ -1,12 +1,13 @@
 """Test collections in the BEIR layout, one archive each, with a first stage's run."""
 
-import hashlib
 import json
 import random
 import tarfile
 from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
+
+from resift.models.manifest import sha256
 
 SEED = 0
 
@@ -71,5 +72,5 @@ def read(archive: Path) -> Collection:
         {line["_id"]: line["text"] for line in queries if line["_id"] in grades},
         dict(grades),
         dict(run),
-        hashlib.sha256(archive.read_bytes()).hexdigest(),
+        sha256(archive),
     )

@@ -17,7 +17,7 @@ import json
 import logging
 import math
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,7 +29,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy, log_softmax
 
 from encode import MODEL, Store, load_tokenizer
-from encoder import inner, relevance, tokenize
+from encoder import inner, relevance, tokenize, where_present
 from gather import read_lines
 from student import Scores, Student, save
 
@@ -161,7 +161,9 @@ def losses(
     scores = student(query_ids, passage_ids)
     logits = student.sharpened(scores)
     *early, last = student.layers
-    asked, held = (_present(ids, device) for ids in (query_ids, passage_ids))
+    asked, held = (
+        where_present([len(each) for each in ids], device) for ids in (query_ids, passage_ids)
+    )
     mine = token_cosines(scores[last].cosines, batch, asked, held)
     squares = [
         (left - right).square().mean()
@@ -197,11 +199,6 @@ def _margins(scores: Tensor, taught: Tensor, own: list[list[int]]) -> Tensor:
 
 def _divergence(target: Tensor, logits: Tensor) -> Tensor:
     return (target.exp() * (target - log_softmax(logits, dim=1))).sum(dim=1).mean()
-
-
-def _present(ids: Sequence[Sequence[int]], device: Any) -> Tensor:
-    lengths = torch.tensor([len(each) for each in ids], device=device)
-    return torch.arange(int(lengths.max()), device=device) < lengths[:, None]
 
 
 def total(parts: dict[str, Tensor], settings: dict[str, Any]) -> Tensor:

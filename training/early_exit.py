@@ -32,6 +32,7 @@ from early import Fit
 from resift import Reranker
 from resift.pruning import survivors
 from resift.tokenization import PairTokenizer
+from scoring import WINDOW
 from shipped import first_layers
 
 TOP_NS = (5, 10)
@@ -76,7 +77,9 @@ def score(collection: Collection, queries: list[str], models: dict[int, Reranker
     for query in queries:
         text, documents = collection.queries[query], collection.candidates(query)
         texts = collection.texts(query)
-        cut = tokenizer.tokenize(text, texts, max_length=512, long_documents="truncate").documents
+        cut = tokenizer.tokenize(
+            text, texts, max_length=WINDOW, long_documents="truncate"
+        ).documents
         logits, seconds = {}, {}
         for number, model in models.items():
             start = time.process_time()

@@ -15,7 +15,7 @@ from safetensors.torch import load_file
 from tokenizers import Tokenizer
 from torch import Tensor
 
-from encoder import CLS, Texts, forward, load_state, load_teacher, texts, tokenize
+from encoder import CLS, Texts, forward, load_state, load_teacher, texts, tokenize, where_present
 from gather import read_lines
 from teachers import START, TEACHERS, Teacher, fetch
 
@@ -41,8 +41,7 @@ class Store:
             for place in places
         ]
         padded = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True).to(device)
-        lengths = torch.tensor([len(row) for row in rows], device=device)
-        present = torch.arange(padded.shape[1], device=device) < lengths[:, None]
+        present = where_present([len(row) for row in rows], device)
         pooled = torch.from_numpy(self.pooled[places]).to(device)
         return texts(padded, present, pooled)
 

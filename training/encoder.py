@@ -6,7 +6,7 @@
 as in `late_interaction.py`. A query is `[CLS] query [SEP]`, a document `document [SEP]`.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,6 +16,7 @@ from tokenizers import Tokenizer
 from torch import Tensor
 from torch.nn.functional import normalize, pad
 
+from scoring import groups
 from teachers import TEACHERS, fetch, read_state
 
 CLS, SEP = 101, 102
@@ -98,16 +99,10 @@ def tokenize(
     return [[*front, *encoding.ids[:room], SEP] for encoding in encodings]
 
 
-def groups(lengths: Sequence[int], batch_tokens: int) -> Iterator[list[int]]:
-    """Places of texts of similar length, `batch_tokens` padded tokens at most together."""
-    found: list[int] = []
-    for place in sorted(range(len(lengths)), key=lengths.__getitem__):
-        if found and lengths[place] * (len(found) + 1) > batch_tokens:
-            yield found
-            found = []
-        found.append(place)
-    if found:
-        yield found
+def where_present(lengths: Sequence[int], device: Any) -> Tensor:
+    """Bool `[texts, length]`: where texts of these lengths have a token."""
+    counts = torch.tensor(lengths, device=device)
+    return torch.arange(max(lengths), device=device) < counts[:, None]
 
 
 def forward(
@@ -122,13 +117,11 @@ def forward(
         width = max(len(ids[place]) for place in places)
         rows = [torch.tensor(ids[place]) for place in places]
         padded = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True).to(device)
-        lengths = torch.tensor([len(row) for row in rows], device=device)
-        mask = torch.arange(width, device=device) < lengths[:, None]
+        mask = where_present([len(row) for row in rows], device)
         found = bert(padded, attention_mask=mask.long(), output_hidden_states=True).hidden_states
         for layer in layers:
             states[layer].append(pad(found[layer], (0, 0, 0, longest - width)))
         order += places
     back = torch.tensor(order, device=device).argsort()
-    lengths = torch.tensor([len(each) for each in ids], device=device)
-    present = torch.arange(longest, device=device) < lengths[:, None]
+    present = where_present([len(each) for each in ids], device)
     return {layer: torch.cat(each)[back] for layer, each in states.items()}, present

@@ -14,6 +14,7 @@ from collection import Collection
 from comparison import z_sum
 from resift import Reranker
 from resift.models import BUNDLED
+from resift.models.manifest import sha256
 from resift.tokenization import PairTokenizer
 from teachers import TEACHERS, fetch
 
@@ -52,7 +53,7 @@ class Encoders:
         self._graph = fetch(name, cache) / TEACHERS[name].weights
         self._threads = threads
         self._tokenizer = PairTokenizer(TOKENIZER, pad_token_id=0)
-        self.digest = _digest("late interaction", TEACHERS[name].sha256, _sha256(TOKENIZER))
+        self.digest = _digest("late interaction", TEACHERS[name].sha256, sha256(TOKENIZER))
 
     def score(
         self, collection: Collection, queries: Sequence[str]
@@ -77,7 +78,7 @@ class Engine:
             model, precision=precision, backend="onnx", threads=threads, normalization="none"
         )
         files = sorted(path for path in model.iterdir() if path.name not in _REMARKS)
-        digests = [f"{path.name} {_sha256(path)}" for path in files]
+        digests = [f"{path.name} {sha256(path)}" for path in files]
         self.digest = _digest("engine", resift.__version__, precision, *digests)
 
     def score(
@@ -169,7 +170,3 @@ def _read(path: Path) -> dict[str, Columns]:
 
 def _digest(*parts: str) -> str:
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
-
-
-def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -33,7 +33,7 @@ class PairScorer(ABC):
         """Scores, float32 `[pairs]`, in the order given."""
         scores = np.empty(len(pairs), np.float32)
         encodings = self.tokenizer.encode_batch(list(pairs))
-        for batch in _batches([len(encoding) for encoding in encodings]):
+        for batch in groups([len(encoding) for encoding in encodings], BATCH_TOKENS):
             scores[batch] = self.forward(_collate([encodings[index] for index in batch]))
         return scores
 
@@ -75,11 +75,11 @@ def _collate(encodings: Sequence[Encoding]) -> Inputs:
     return inputs
 
 
-def _batches(lengths: Sequence[int]) -> list[list[int]]:
-    """Indices grouped by similar length, each group within `BATCH_TOKENS` padded tokens."""
-    groups: list[list[int]] = []
+def groups(lengths: Sequence[int], batch_tokens: int) -> list[list[int]]:
+    """Indices grouped by similar length, each group within `batch_tokens` padded tokens."""
+    found: list[list[int]] = []
     for index in sorted(range(len(lengths)), key=lengths.__getitem__):
-        if not groups or lengths[index] * (len(groups[-1]) + 1) > BATCH_TOKENS:
-            groups.append([])
-        groups[-1].append(index)
-    return groups
+        if not found or lengths[index] * (len(found[-1]) + 1) > batch_tokens:
+            found.append([])
+        found[-1].append(index)
+    return found

@@ -3,7 +3,6 @@
 All have the vocabulary of `bert-base-uncased`, so that a token of one is the same token of all.
 """
 
-import hashlib
 import shutil
 import subprocess
 import sys
@@ -18,6 +17,8 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 from onnx import numpy_helper
+
+from resift.models.manifest import sha256
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,8 +96,7 @@ def fetch(name: str, cache: Path) -> Path:
         for file, content in _members(_download(teacher, cache), teacher, wanted):
             (folder / file).parent.mkdir(parents=True, exist_ok=True)
             (folder / file).write_bytes(content)
-    with (folder / teacher.weights).open("rb") as weights:
-        found = hashlib.file_digest(weights, "sha256").hexdigest()
+    found = sha256(folder / teacher.weights)
     if found != teacher.sha256:
         shutil.rmtree(folder)
         raise ValueError(
