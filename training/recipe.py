@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
 
-from distil import read, train
+from data import read
+from distil import Distillation, train
 from encode import MODEL, encode, load_tokenizer
 from encoder import tokenize
 from gather import gather, read_lines
@@ -59,11 +60,14 @@ def main() -> None:
         mine(config["mine"], out)
     if "train" in options.stages:
         data = read(settings["teachers"], limits, cache, out)
+        share = config["formula"]["share"]
         if options.model == "small":
-            student = small(cache, settings)
+            student = small(cache, settings, share)
         else:
-            student = nano(out / "small" / MODEL, settings, data.passage_ids[:_SAMPLE])
-        train(student, data, settings, config["seed"], options.steps, out / options.model)
+            trained = out / "small" / MODEL
+            student = nano(trained, settings, data.passage_ids[:_SAMPLE], share)
+        distillation = Distillation(data, settings, config["formula"], config["seed"])
+        train(student, distillation, config["seed"], options.steps, out / options.model)
     if "finish" in options.stages:
         ids = tokenize(
             load_tokenizer(cache),

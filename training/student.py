@@ -1,4 +1,4 @@
-"""The model that is trained: an encoder whose inner layers give relevance as well."""
+"""The model that is trained."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,7 +8,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from encoder import forward, load_teacher, relevance, texts
+from encoder import Texts, forward, load_teacher, relevance, texts
 from teachers import START
 
 
@@ -22,56 +22,49 @@ class Scores(NamedTuple):
 
 
 class Student(nn.Module):
-    """`bert` as it is at the start; `layers` are those that give scores, the last one included.
+    """`bert` as it is at the start.
 
-    `sharpness` is what z-scores would be: it makes relevance, whose spread differs from layer to
-    layer, comparable with the teachers'.
+    `sharpness` is what z-scores would be: it makes relevance comparable with the teachers' scores.
     """
 
-    def __init__(self, bert: Any, layers: Sequence[int], sharpness: float) -> None:
+    def __init__(self, bert: Any, share: float, sharpness: float) -> None:
         super().__init__()
         self.bert = bert
-        self.layers = sorted({*layers, bert.config.num_hidden_layers})
+        self.share = share
         # Relevance has a standard deviation of about 0.15 within a batch.
-        start = torch.full((len(self.layers),), sharpness / 0.15).log()
-        self.log_sharpness = nn.Parameter(start)
+        self.log_sharpness = nn.Parameter(torch.tensor(sharpness / 0.15).log())
 
     def forward(
         self,
         queries: Sequence[Sequence[int]],
         documents: Sequence[Sequence[int]],
+        worth: Tensor,
         batch_tokens: int = 8192,
-    ) -> dict[int, Scores]:
-        """Scores by layer, float32, of every query (token ids) with every document.
+    ) -> tuple[Scores, Texts, Texts]:
+        """Scores, float32, of every query (token ids) with every document, and their vectors.
 
-        The encoder runs in bfloat16, whose three digits would be too few for cosines.
+        `worth` is `relevance`'s. The encoder runs in bfloat16, whose three digits would be too few
+        for cosines.
         """
         device = self.bert.device.type
         with torch.autocast(device, dtype=torch.bfloat16):
             sides = [
-                forward(self.bert, ids, batch_tokens=batch_tokens, layers=self.layers)
-                for ids in (queries, documents)
+                forward(self.bert, ids, batch_tokens=batch_tokens) for ids in (queries, documents)
             ]
-        return {
-            layer: Scores(*relevance(*(texts(states[layer], present) for states, present in sides)))
-            for layer in self.layers
-        }
+        asked, held = (texts(*side) for side in sides)
+        return Scores(*relevance(asked, held, worth, self.share)), asked, held
 
-    def sharpened(self, scores: dict[int, Scores]) -> dict[int, Tensor]:
-        """Logits of the softmax over a query's documents, by layer."""
-        factors = self.log_sharpness.exp()
-        return {
-            layer: scores[layer].relevance * factor
-            for layer, factor in zip(self.layers, factors, strict=True)
-        }
+    def sharpened(self, scores: Scores) -> Tensor:
+        """Logits of the softmax over a query's documents."""
+        return scores.relevance * self.log_sharpness.exp()
 
 
-def small(cache: Path, settings: dict[str, Any]) -> Student:
+def small(cache: Path, settings: dict[str, Any], share: float) -> Student:
     """Today's bundled scorer; words and positions stay what they are."""
     bert = load_teacher(START, cache)
     for table in (bert.embeddings.word_embeddings, bert.embeddings.position_embeddings):
         table.weight.requires_grad_(False)
-    return Student(bert, settings["early_layers"], settings["sharpness"])
+    return Student(bert, share, settings["sharpness"])
 
 
 def save(student: Student, path: Path) -> None:

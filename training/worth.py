@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from distil import Data, read
+from data import Data, read
 from encoder import inner
 from late_interaction import LEAST_WORTH
 
@@ -49,9 +49,8 @@ def ranks(data: Data, numbers: Sequence[int]) -> dict[tuple[float, float], float
     weights = {power: worth(data.passage_ids, power) for power in POWERS}
     found: dict[tuple[float, float], list[float]] = {}
     for number in numbers:
-        candidates = [int(each) for each in data.candidates[number] if each >= 0]
         query = asked.texts([number], "cpu")
-        passages = held.texts([data.queries[number]["passage"], *candidates], "cpu")
+        passages = held.texts([*data.own(number), *data.mined(number)], "cpu")
         cosine = (query.pooled @ passages.pooled.T)[0].numpy()
         matches = query.vectors[0] @ passages.vectors.transpose(1, 2)
         matches = matches.masked_fill(~passages.present[:, None], -1).amax(dim=2)
@@ -78,7 +77,11 @@ def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     config = tomllib.loads((HERE / "recipe.toml").read_text(encoding="utf-8"))
     data = read([options.encoder], config["limits"], options.cache, options.out)
-    numbers = [n for n, each in enumerate(data.queries) if each["held_out"] or not options.held_out]
+    numbers = [
+        n
+        for n, each in enumerate(data.queries)
+        if data.own(n) and (each["held_out"] or not options.held_out)
+    ]
     numbers = random.Random(config["seed"]).sample(numbers, min(_QUERIES, len(numbers)))
     table = ranks(data, numbers)
     log.info("power  " + "  ".join(f"share {share:4}" for share in SHARES))
