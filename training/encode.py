@@ -23,6 +23,7 @@ from teachers import START, TEACHERS, Teacher, fetch
 log = logging.getLogger("encode")
 
 MODEL = "model.safetensors"
+FINISHED = "finished.safetensors"
 # Texts that are encoded before any is written.
 _BLOCK = 512
 
@@ -58,7 +59,7 @@ def encode(
     tokenizer = load_tokenizer(cache)
     for name in teachers:
         taught = name in TEACHERS
-        bert = load_teacher(name, cache) if taught else load_state(load_file(out / name / MODEL))
+        bert = load_teacher(name, cache) if taught else load_state(load_file(out / name / FINISHED))
         bert.to(device)
         way = TEACHERS[name if taught else START]
         for kind in ("queries", "passages"):

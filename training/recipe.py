@@ -18,7 +18,7 @@ from safetensors.numpy import load_file, save_file
 
 from data import read
 from distil import Distillation, train
-from encode import MODEL, encode, load_tokenizer
+from encode import FINISHED, MODEL, encode, load_tokenizer
 from encoder import tokenize
 from gather import gather, read_lines
 from late_interaction import WORTH, State
@@ -50,7 +50,7 @@ def main() -> None:
 
     out, cache = options.out, options.cache
     config = tomllib.loads(options.config.read_text(encoding="utf-8"))
-    settings = config[options.model]
+    settings = config["train"] | config[options.model]
     limits = config["limits"]
     if "gather" in options.stages and not (out / "passages.jsonl").exists():
         gather(config["gather"], config["seed"], options.data, cache, out)
@@ -64,7 +64,7 @@ def main() -> None:
         if options.model == "small":
             student = small(cache, settings, share)
         else:
-            trained = out / "small" / MODEL
+            trained = out / "small" / FINISHED
             student = nano(trained, settings, data.passage_ids[:_SAMPLE], share)
         distillation = Distillation(data, settings, config["formula"], config["seed"])
         train(student, distillation, config["seed"], options.steps, out / options.model)
@@ -80,7 +80,7 @@ def main() -> None:
             start = read_state(fetch(START, cache), TEACHERS[START])
             state = blended(start, state, settings["blend"])
         state[WORTH] = worth(ids, config["formula"]["power"])
-        save_file(state, out / options.model / "finished.safetensors")
+        save_file(state, out / options.model / FINISHED)
 
 
 def blended(start: State, trained: State, share: float) -> dict[str, NDArray[np.float32]]:
