@@ -6,10 +6,14 @@ import json
 import logging
 import math
 import pickle
-from collections.abc import Callable, Mapping
+import re
+import shutil
+import time
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from hashlib import sha256
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -19,19 +23,16 @@ import pytest
 import tiny_models
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
-from resift import (
-    InvalidRequestError,
-    ModelNotFoundError,
-    Observer,
-    Ranking,
-    Reranker,
-    TimingEvent,
-    UnsupportedModelError,
-)
+from resift import InvalidRequestError, Observer, Ranking, Reranker, TimingEvent, models
+from resift.backends.onnx import OnnxBackend
+from resift.families import FAMILIES
+from resift.families.sequence_classification import SequenceClassification
 from resift.loading import LoadedModel
 from resift.models import find_model
 from resift.models.library import bundle
+from resift.options import LoadOptions
 from resift.pruning import survivors
 from resift.tokenization import Batch
 
@@ -42,53 +43,67 @@ MARGIN = 0.11
 SURVIVORS, PRUNED = 4, 6
 
 
+_names = (f"estimator-{n}" for n in count())
+
+
+@pytest.fixture(scope="module", autouse=True)
+def bundled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """In place of the models that come with the package: those that ``build`` makes."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(models, "BUNDLED", tmp_path_factory.mktemp("bundled"))
+        yield
+
+
 def estimate(text: str) -> float:
-    """What the early graph below gives: words in whole numbers, so that many are alike."""
+    """What the estimator below gives: words in whole numbers, so that many are alike."""
     words = text.split()
     return float(sum(np.round(tiny_models.WEIGHTS[word]) for word in words) / (len(words) + 1))
 
 
-def build(
-    folder: Path, *, margin: float = MARGIN, weights: Mapping[str, float] | None = None
-) -> Path:
-    """The tiny model, with an early graph whose words weigh whole numbers, or ``weights``."""
+def estimator(
+    folder: Path, *, weights: Mapping[str, float] | None = None, window: int = 32
+) -> dict[str, Any]:
+    """The tiny model, whose words weigh whole numbers, or ``weights``; what names it in a card."""
     tiny_models.build(folder)
     graph = onnx.load(folder / "model.onnx")
     (table,) = (each for each in graph.graph.initializer if each.name == "table")
     values = {name: np.round(value) for name, value in tiny_models.WEIGHTS.items()}
     rows = np.array(list({**values, **(weights or {})}.values()), dtype=np.float32)[:, None]
     table.CopyFrom(onnx.numpy_helper.from_array(rows, "table"))
-    onnx.save(graph, folder / "model_early.onnx")
-    digests = {path.name: sha256(path.read_bytes()).hexdigest() for path in folder.glob("*.onnx")}
-    card = {
-        "max_length": 32,
-        "window": 32,
-        "tolerance": 1e-4,
-        "artifacts": [
-            {
-                "format": "onnx",
-                "precision": "fp32",
-                "file": "model.onnx",
-                "sha256": digests["model.onnx"],
-                "early": {
-                    "file": "model_early.onnx",
-                    "sha256": digests["model_early.onnx"],
-                    "margin": margin,
-                    "tolerance": 1e-3,
-                },
-            }
-        ],
-    }
-    pair = {"query": "a", "document": "good", "logit": 1.0, "early_logit": 1.0}
-    golden = {"model_sha256": digests["model.onnx"], "tolerance": 1e-4, "pairs": [pair]}
+    onnx.save(graph, folder / "model.onnx")
+    return {"model": folder.name, "sha256": describe(folder, window=window, max_length=window)}
+
+
+def describe(folder: Path, **more: Any) -> str:
+    """Give a tiny model a card, with its digest, and a golden pair that its estimator has too."""
+    digest = sha256((folder / "model.onnx").read_bytes()).hexdigest()
+    artifact = {"format": "onnx", "precision": "fp32", "file": "model.onnx", "sha256": digest}
+    card = {"max_length": 32, "window": 32, "tolerance": 1e-4, "artifacts": [artifact], **more}
+    pair = {"query": "a", "document": "good", "logit": 1.0}
+    golden = {"model_sha256": digest, "tolerance": 1e-4, "pairs": [pair]}
     (folder / "card.json").write_text(json.dumps(card))
     (folder / "golden.json").write_text(json.dumps(golden))
+    return digest
+
+
+def build(
+    folder: Path, *, margin: float = MARGIN, weights: Mapping[str, float] | None = None
+) -> Path:
+    """The tiny model, with an estimator of its own among the bundled ones."""
+    tiny_models.build(folder)
+    named = estimator(models.BUNDLED / next(_names), weights=weights)
+    describe(folder, estimator={**named, "margin": margin})
     return folder
+
+
+def estimator_of(folder: Path) -> Path:
+    name = json.loads((folder / "card.json").read_text())["estimator"]["model"]
+    return models.BUNDLED / str(name)
 
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return build(tmp_path_factory.mktemp("early"))
+    return build(tmp_path_factory.mktemp("pruned"))
 
 
 @pytest.fixture(scope="module")
@@ -157,7 +172,7 @@ def test_what_comes_back_is_as_without(reranker: Reranker, texts: list[str], top
     everything = reranker.rank("a", texts)
     ranking = reranker.rank("a", texts, top_n=top_n, prune="auto")
     bar = sorted((estimate(text) for text in texts), reverse=True)[min(top_n, len(texts)) - 1]
-    stays = [len(texts) < 2 * top_n or estimate(text) >= bar - MARGIN for text in texts]
+    stays = [len(texts) < 3 * top_n or estimate(text) >= bar - MARGIN for text in texts]
     assert facts(ranking) == [each for each in facts(everything) if stays[each[0]]][:top_n]
     assert ranking.counts.pruned_documents == stays.count(False)
     assert ranking.counts.documents == len(texts)
@@ -216,10 +231,14 @@ def test_windows_are_estimated_by_their_best(model: Path) -> None:
     assert whole.counts.pairs > 1
 
 
-def test_an_estimate_that_is_not_finite_prunes_nothing(tmp_path: Path) -> None:
+def test_an_estimate_that_is_not_finite_prunes_nothing(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     folder = build(tmp_path / "model", weights={"w9": math.nan, "w1": math.inf})
     reranker = Reranker(folder, backend="onnx", normalization="none", prune="auto")
     ranking = reranker.rank("a", TEXTS, top_n=2)
+    # Nor is it computed again.
+    assert not caplog.messages
     assert [each.index for each in ranking] == [9, 8]
     # w6 to w8 by their estimates, w9 and w1 without.
     assert ranking.counts.pruned_documents == 5
@@ -234,20 +253,41 @@ def test_several_queries_are_pruned_each_by_itself(reranker: Reranker) -> None:
 
 
 def test_threads_agree_and_load_once(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    loads: list[LoadedModel] = []
-    load_early: Callable[[LoadedModel], Any] = LoadedModel.load_early
+    loads: list[str] = []
+    load: Callable[[LoadOptions], LoadedModel] = LoadedModel.load
 
-    def counted(self: LoadedModel) -> Any:
-        loads.append(self)
-        return load_early(self)
+    def counted(options: LoadOptions) -> LoadedModel:
+        loads.append(Path(options.model).name)
+        return load(options)
 
-    monkeypatch.setattr(LoadedModel, "load_early", counted)
+    monkeypatch.setattr(LoadedModel, "load", counted)
     reranker = Reranker(model, backend="onnx", prune="auto")
     lists = [TEXTS[n % 5 :] for n in range(32)]
     with ThreadPoolExecutor(16) as pool:
         found = list(pool.map(lambda texts: facts(reranker.rank("a", texts, top_n=2)), lists))
     assert found == [facts(reranker.rank("a", texts, top_n=2)) for texts in lists]
-    assert len(loads) == 1
+    assert loads == [model.name, estimator_of(model).name]
+
+
+def test_estimates_count_among_the_threads(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    at_a_time: list[int] = []
+    running = 0
+
+    def forward(self: OnnxBackend, batch: Batch) -> NDArray[np.float32]:
+        nonlocal running
+        running += 1
+        at_a_time.append(running)
+        time.sleep(0.001)
+        running -= 1
+        return np.arange(len(batch.input_ids), dtype=np.float32)[:, None]
+
+    reranker = Reranker(model, backend="onnx", prune="auto", threads=1, max_batch_tokens=1)
+    reranker.warm_up()
+    monkeypatch.setattr(OnnxBackend, "forward", forward)
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda _: reranker.rank("a", TEXTS, top_n=2), range(8)))
+    assert set(at_a_time) == {1}
+    assert len(at_a_time) > 8 * len(TEXTS)
 
 
 def test_progress_rises_to_all_pairs(reranker: Reranker) -> None:
@@ -277,21 +317,22 @@ def test_it_is_on_the_event(model: Path) -> None:
 # When nothing is pruned
 
 
-def test_a_model_without_an_early_graph_is_ranked_in_full(tiny: Path) -> None:
+def test_a_model_without_an_estimator_is_ranked_in_full(tiny: Path) -> None:
     ranking = Reranker(tiny, backend="onnx").rank("a", TEXTS, top_n=2, prune="auto")
     assert [each.index for each in ranking] == [9, 8]
     assert (ranking.counts.pruned_documents, ranking.status) == (0, "complete")
 
 
-@pytest.mark.parametrize("top_n", [None, 6, len(TEXTS), 100])
-def test_where_most_stay_the_graph_is_not_even_read(tmp_path: Path, top_n: int | None) -> None:
-    folder = build(tmp_path / "model")
-    (folder / "model_early.onnx").unlink()
-    reranker = Reranker(folder, backend="onnx")
+@pytest.mark.parametrize("top_n", [None, 4, len(TEXTS), 100])
+def test_where_most_stay_nothing_is_estimated(
+    model: Path, top_n: int | None, forwarded: list[Batch]
+) -> None:
+    reranker = Reranker(model, backend="onnx")
     ranking = reranker.rank("a", TEXTS, top_n=top_n, prune="auto")
     assert len(ranking) == min(top_n or 100, len(TEXTS))
     assert ranking.counts.pruned_documents == 0
-    assert len(reranker.rank("a", TEXTS, top_n=2)) == 2
+    # Beside the golden pair, as the estimator isn't even read.
+    assert sum(len(batch.input_ids) for batch in forwarded) == len(TEXTS) + 1
 
 
 def test_score_gives_all_scores(model: Path) -> None:
@@ -331,36 +372,125 @@ def test_scores_over_all_documents_need_all(model: Path, normalization: Any) -> 
         Reranker(model, normalization=normalization).rank("a", TEXTS, prune="auto")
 
 
-def test_a_missing_graph_is_named(tmp_path: Path) -> None:
-    folder = build(tmp_path / "model")
-    (folder / "model_early.onnx").unlink()
-    with pytest.raises(ModelNotFoundError, match=r"model_early\.onnx is missing"):
-        Reranker(folder, backend="onnx").rank("a", TEXTS, top_n=2, prune="auto")
-    with pytest.raises(ModelNotFoundError, match=r"model_early\.onnx is missing"):
-        Reranker(folder, backend="onnx", prune="auto").warm_up()
-    Reranker(folder, backend="onnx").warm_up()
+# What can't be relied on
 
 
-def test_an_altered_graph_is_refused(tmp_path: Path) -> None:
-    folder = build(tmp_path / "model")
-    with (folder / "model_early.onnx").open("ab") as file:
+def remove(model: Path) -> None:
+    shutil.rmtree(estimator_of(model))
+
+
+def damage(model: Path) -> None:
+    with (estimator_of(model) / "model.onnx").open("ab") as file:
         file.write(b"\0")
-    with pytest.raises(UnsupportedModelError, match=r"model_early\.onnx is damaged"):
-        Reranker(folder, backend="onnx").rank("a", TEXTS, top_n=2, prune="auto")
 
 
-def test_wrong_estimates_prune_nothing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    folder = build(tmp_path / "model")
-    golden = json.loads((folder / "golden.json").read_text())
-    golden["pairs"][0]["early_logit"] += 0.01
-    (folder / "golden.json").write_text(json.dumps(golden))
-    reranker = Reranker(folder, backend="onnx")
+def miscalculate(model: Path) -> None:
+    path = estimator_of(model) / "golden.json"
+    path.write_text(path.read_text().replace("1.0,", "1.01,").replace("1.0}", "1.01}"))
+
+
+def train_again(model: Path) -> None:
+    estimator(estimator_of(model), weights={"w3": 1.0})
+
+
+def name_other_data(model: Path) -> None:
+    path = model / "card.json"
+    card = json.loads(path.read_text())
+    card["estimator"]["data_sha256"] = "0" * 64
+    path.write_text(json.dumps(card))
+
+
+def cut(model: Path) -> None:
+    estimator(estimator_of(model), window=16)
+
+
+def read_otherwise(model: Path) -> None:
+    path = estimator_of(model) / "tokenizer.json"
+    path.write_text(path.read_text() + "\n")
+
+
+def be_of_another_family(model: Path) -> None:
+    path = estimator_of(model) / "card.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"family": "other"}))
+
+
+def have_no_such_weights(model: Path) -> None:
+    path = estimator_of(model) / "card.json"
+    path.write_text(path.read_text().replace('"fp32"', '"fp16"'))
+
+
+def name_a_folder(model: Path) -> None:
+    path = model / "card.json"
+    card = json.loads(path.read_text())
+    card["estimator"]["model"] = str(estimator_of(model))
+    path.write_text(json.dumps(card))
+
+
+def name_a_repository(model: Path) -> None:
+    path = model / "card.json"
+    path.write_text(path.read_text().replace(estimator_of(model).name, "owner/name"))
+
+
+class Other(SequenceClassification):
+    """Another way to read a model's outputs."""
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (remove, "doesn't come with"),
+        (damage, r"model\.onnx is damaged"),
+        (miscalculate, "golden pairs say"),
+        (train_again, "has other weights"),
+        (name_other_data, "has other weights"),
+        (cut, "reads other tokens"),
+        (read_otherwise, "reads other tokens"),
+        (be_of_another_family, "reads other tokens"),
+        (have_no_such_weights, "no weights"),
+        (name_a_folder, "doesn't come with"),
+        (name_a_repository, "doesn't come with"),
+    ],
+)
+def test_without_the_estimator_that_the_card_names_nothing_is_pruned(
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+    change: Callable[[Path], None],
+    message: str,
+) -> None:
+    monkeypatch.setitem(FAMILIES, "other", Other)
+    model = build(tmp_path / "model")
+    change(model)
+    reranker = Reranker(model, backend="onnx", precision="fp32", normalization="none")
+    expected = reranker.rank("a", TEXTS, top_n=2)
+    assert expected.status == "complete"
     with caplog.at_level(logging.WARNING, "resift"):
         ranking = reranker.rank("a", TEXTS, top_n=2, prune="auto")
-    assert [each.index for each in ranking] == [9, 8]
+        again = reranker.rank("a", TEXTS, top_n=2, prune="auto")
+    assert facts(ranking) == facts(again) == facts(expected)
     assert (ranking.counts.pruned_documents, ranking.status) == (0, "fallback")
-    assert "No document is pruned" in caplog.text
+    assert again.status == "fallback"
+    (warning,) = (each for each in caplog.messages if each.endswith("No document is pruned"))
+    assert re.search(message, warning)
     assert reranker.rank("a", TEXTS, top_n=2).status == "complete"
+
+
+def test_an_estimator_that_had_to_fall_back_prunes_and_says_so(tmp_path: Path) -> None:
+    model = build(tmp_path / "model")
+    folder = estimator_of(model)
+    shutil.copy(model / "model.onnx", folder / "wrong.onnx")
+    card = json.loads((folder / "card.json").read_text())
+    golden = json.loads((folder / "golden.json").read_text())
+    # Of words in tenths, these two models think otherwise.
+    golden["pairs"] = [{"query": "a", "document": "w9", "logit": 0.5}]
+    (folder / "golden.json").write_text(json.dumps(golden))
+    wrong = {**card["artifacts"][0], "file": "wrong.onnx"}
+    wrong["sha256"] = sha256((folder / "wrong.onnx").read_bytes()).hexdigest()
+    card["artifacts"].insert(0, wrong)
+    (folder / "card.json").write_text(json.dumps(card))
+    ranking = Reranker(model, backend="onnx").rank("a", TEXTS, top_n=2, prune="auto")
+    assert [each.index for each in ranking] == [9, 8]
+    assert (ranking.counts.pruned_documents, ranking.status) == (PRUNED, "fallback")
 
 
 # Ways through
@@ -386,7 +516,7 @@ def test_it_is_one_of_the_options(model: Path) -> None:
     assert "prune" not in Reranker(model).options
 
 
-def test_a_bundle_takes_the_graph_along(model: Path, tmp_path: Path) -> None:
+def test_a_bundle_prunes(model: Path, tmp_path: Path) -> None:
     files = find_model(
         model,
         revision=None,
@@ -396,6 +526,6 @@ def test_a_bundle_takes_the_graph_along(model: Path, tmp_path: Path) -> None:
         trust_remote_code=False,
         check_family=lambda *_: None,
     )
-    bundle(replace(files, name="early"), tmp_path / "bundle")
+    bundle(replace(files, name="pruned"), tmp_path / "bundle")
     ranking = Reranker(tmp_path / "bundle").rank("a", TEXTS, top_n=2, prune="auto")
     assert ranking.counts.pruned_documents == PRUNED

@@ -17,7 +17,6 @@ import numpy as np
 from safetensors.numpy import load_file
 
 import calibration
-import early
 from golden import PAIRS
 from late_interaction import WORTH, Scorer, State, build
 from resift.export.verify import round_up
@@ -120,9 +119,6 @@ def main() -> None:
             ],
         },
     )
-    if scorer.layers > early.LAYERS:
-        for path in early.add(out, options.data):
-            verify(OnnxScorer(path, tokenizer))
     for path in sorted(out.iterdir()):
         log.info("%s  %9d  %s", sha256(path), path.stat().st_size, path.name)
 

@@ -92,31 +92,6 @@ def in_float32(quantised: onnx.ModelProto) -> onnx.ModelProto:
     return model
 
 
-def first_layers(
-    path: Path, layers: int, slope: float = 1.0, intercept: float = 0.0
-) -> onnx.ModelProto:
-    """The graph at `path`, with its formula over the hidden state after some of the layers.
-
-    `slope` and `intercept` are those of the logit, in place of the model's. It belongs beside
-    `path`: its weights stay in that graph's file of weights.
-    """
-    model = onnx.load(path, load_external_data=False)
-    graph = model.graph
-    # One of the embeddings, and two of each layer.
-    norms = [each.output[0] for each in graph.node if each.op_type == "LayerNormalization"]
-    if not 0 < layers < len(norms) // 2:
-        raise ValueError(f"{layers} of {len(norms) // 2} layers: expected fewer, and some")
-    for node in graph.node:
-        inputs = [norms[2 * layers] if name == norms[-1] else name for name in node.input]
-        node.input[:] = inputs
-    scaled, total = graph.node[-2:]
-    for node, name, value in ((scaled, "slope", slope), (total, "intercept", intercept)):
-        graph.initializer.append(numpy_helper.from_array(np.array(value, np.float32), name))
-        node.input[1] = name
-    drop_unused(graph)
-    return model
-
-
 def write(models: dict[Path, onnx.ModelProto], weights: Path) -> None:
     """Write each graph to its path, and what they weigh to `weights` beside them, once."""
     offsets: dict[bytes, int] = {}

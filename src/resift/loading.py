@@ -56,8 +56,6 @@ class LoadedModel:
     precision: str
     golden: Golden | None
     """What the weights must give, if their maker said."""
-    open_graph: Callable[[Artifact], Backend | ProcessesBackend]
-    """Another graph of the same model, in the same precision on the same devices."""
     wider_backend: Callable[[], Backend | ProcessesBackend | None]
     """The same model in float32, maybe ``backend`` itself; ``None`` without such weights."""
     pool: ThreadPoolExecutor
@@ -139,7 +137,6 @@ class LoadedModel:
                 backend=backend,
                 precision=way.precision,
                 golden=files.golden(way.artifact),
-                open_graph=lambda artifact: open_backends(way._replace(artifact=artifact)),
                 wider_backend=wider_backend,
                 pool=ThreadPoolExecutor(backend.workers, thread_name_prefix="resift"),
                 window=window,
@@ -170,31 +167,6 @@ class LoadedModel:
                 return replace(model, fallback=bool(faults))
         message = "; ".join(str(error) for error in [*missing, *faults])
         raise SelfTestError(message) if faults else BackendUnavailableError(message)
-
-    def load_early(self) -> EarlyExit:
-        """Read what estimates the logits, if the model has it and it passes its self-test.
-
-        Raises ``ModelError`` for a file that isn't there or isn't the card's.
-        """
-        early = self.artifact.early
-        if early is None:
-            return EarlyExit(model=None)
-        artifact = replace(self.artifact, file=early.file, sha256=early.sha256, early=None)
-        model = replace(
-            self,
-            artifact=artifact,
-            backend=self.open_graph(artifact),
-            golden=self.files.early_golden(self.artifact),
-            # A document whose estimate isn't finite is kept, and no more is needed.
-            wider_backend=lambda: None,
-            one_by_one=self.files.mixes_rows(artifact),
-        )
-        try:
-            check_golden(model)
-        except SelfTestError as error:
-            _logger.warning("%s. No document is pruned", error)
-            return EarlyExit(model=None, fallback=True)
-        return EarlyExit(model=model, margin=early.margin)
 
     def padded_length(self, length: int) -> int:
         """What the backend wants a batch padded to whose longest pair has ``length`` tokens."""
@@ -276,18 +248,6 @@ def find_files(
         check_family=check,
         known_code=[each for name in backends for each in BACKENDS[name].architectures],
     )
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class EarlyExit:
-    """What estimates a model's logits from its first layers."""
-
-    model: LoadedModel | None
-    """``None`` where there is nothing that does."""
-    margin: float = 0.0
-    """As in ``models.card.Early``."""
-    fallback: bool = False
-    """Whether it gave wrong estimates on this machine."""
 
 
 class _Way(NamedTuple):

@@ -14,7 +14,7 @@ import numpy as np
 
 from resift.backends import installed_backends
 from resift.errors import NonFiniteScoreError
-from resift.loading import EarlyExit, LoadedModel
+from resift.loading import LoadedModel
 from resift.models.downloads import shown
 from resift.normalization import Calibration, Normalization
 from resift.options import (
@@ -30,7 +30,7 @@ from resift.options import (
     ScoreOptions,
     check_names,
 )
-from resift.pruning import Kept, may_prune, prune
+from resift.pruning import Kept, Pruner, may_prune, prune
 from resift.ranking import Counts, RankedDocument, Ranking, Timings
 from resift.request import Request
 from resift.scoring import ScoredRequest, score_requests
@@ -158,7 +158,7 @@ class Reranker:
         tokens of a query and a document together. ``long_documents``: ``"truncate"`` cuts a
         document's tail, ``"windows"`` scores overlapping parts and takes the largest logit.
         ``prune``: ``"auto"`` gives the whole model only to documents that can still reach
-        ``top_n``, by estimates from its first layers, where the model has them.
+        ``top_n``, by a faster model's estimates, where the model's card names one.
         What is ``None`` is as given at construction.
 
         A document that is ``None`` is scored as ``""``. Raises ``InvalidRequestError``,
@@ -226,7 +226,7 @@ class Reranker:
 
     def warm_up(self) -> None:
         """Load the model now, unless it is loaded. Raises as the first ranking would."""
-        self._load(Stopwatch(Observer()), early=self._rank_options.prune == "auto")
+        self._load(Stopwatch(Observer()), pruning=self._rank_options.prune == "auto")
 
     async def awarm_up(self) -> None:
         """``warm_up`` in a worker thread."""
@@ -255,13 +255,13 @@ class Reranker:
 
         if not any(request.texts for request in checked):
             return self._finish([self._ranking(None, watch.timings()) for _ in checked])
-        model = self._load(watch, early=any(may_prune(request, options) for request in checked))
+        model = self._load(watch, pruning=any(may_prune(each, options) for each in checked))
         with watch.phase("tokenize"):
             tokenized = [model.tokenize(request, options) for request in checked]
         with watch.phase("infer"):
             budget = self._load_options.max_batch_tokens
             kept = prune(
-                self._process.early,
+                self._process.pruner,
                 checked,
                 tokenized,
                 options,
@@ -293,19 +293,19 @@ class Reranker:
             ]
         )
 
-    def _load(self, watch: Stopwatch, *, early: bool = False) -> LoadedModel:
-        """``early``: whether what prunes is needed too."""
+    def _load(self, watch: Stopwatch, *, pruning: bool = False) -> LoadedModel:
+        """``pruning``: whether what prunes is needed too."""
         state = self._process
         if state.pid != os.getpid():
             state = self._process = _ProcessState()
-        if state.model is None or (early and state.early is None):
+        if state.model is None or (pruning and state.pruner is None):
             with watch.phase("load"), state.lock:
                 # Another thread may have loaded it while this one waited.
                 if state.model is None:
                     state.model = LoadedModel.load(self._load_options)
-                if early and state.early is None:
-                    state.early = state.model.load_early()
-        if early and state.early is not None and state.early.fallback:
+                if pruning and state.pruner is None:
+                    state.pruner = Pruner.load(state.model, self._load_options)
+        if pruning and state.pruner is not None and state.pruner.fallback:
             return replace(state.model, fallback=True)
         return state.model
 
@@ -397,7 +397,7 @@ class _ProcessState:
         self.pid = os.getpid()
         self.lock = threading.Lock()
         self.model: LoadedModel | None = None
-        self.early: EarlyExit | None = None
+        self.pruner: Pruner | None = None
 
 
 def _truncated_tokens(request: Request, tokenized: TokenizedRequest) -> list[int]:

@@ -111,18 +111,6 @@ class ModelFiles:
             "card's; install the model again"
         )
 
-    def early_golden(self, artifact: Artifact) -> Golden | None:
-        """The golden estimates of the artifact's early graph, where the model has them."""
-        golden = self.golden(artifact)
-        if golden is None or artifact.early is None:
-            return None
-        pairs = tuple(
-            replace(pair, logit=pair.early_logit)
-            for pair in golden.pairs
-            if pair.early_logit is not None
-        )
-        return replace(golden, pairs=pairs, tolerance=artifact.early.tolerance)
-
     def path(self, artifact: Artifact) -> Path:
         """The file of the weights.
 
@@ -140,6 +128,11 @@ class ModelFiles:
                     data, artifact.data_sha256 if relative == artifact.data_file else None
                 )
         return path
+
+
+def is_bundled(name: str) -> bool:
+    """Whether it is the name of a model that comes with the package."""
+    return "/" not in name and (BUNDLED / name / "card.json").is_file()
 
 
 def find_model(
@@ -177,7 +170,7 @@ def find_model(
     formats = list(dict.fromkeys(each[0] for each in wanted))
     is_offline = hub.is_offline(offline)
     listing = find_listing(name) if isinstance(model, str) else None
-    if isinstance(model, str) and "/" not in name and (BUNDLED / name / "card.json").is_file():
+    if isinstance(model, str) and is_bundled(name):
         files = _read(name, BUNDLED / name)
     elif path.is_dir():
         files = _read_folder(name, path)

@@ -47,15 +47,14 @@ def lone_graph(folder: Path) -> tuple[Artifact, ...]:
 
 
 def companions(artifact: Artifact, present: Iterable[str]) -> list[str]:
-    """What belongs to an artifact's file: an ONNX graph's data, the parts of weights, ``early``."""
+    """What belongs to an artifact's file: an ONNX graph's data, or the parts of weights."""
     if artifact.format == "onnx":
         # As optimum and as torch name it.
         part = re.compile(rf"{re.escape(artifact.file)}(_data.*|\.data)")
     else:
         start = artifact.file.removesuffix(".safetensors.index.json")
         part = re.compile(rf"{re.escape(start)}-\d+-of-\d+\.safetensors")
-    early = artifact.early and artifact.early.file
-    return [name for name in present if name == early or part.fullmatch(name)]
+    return [name for name in present if part.fullmatch(name)]
 
 
 def is_whole(path: Path) -> bool:

@@ -11,19 +11,6 @@ from resift.errors import UnsupportedModelError
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Early:
-    """A graph of an artifact's first layers, which estimates the artifact's logits."""
-
-    file: str
-    """Path inside the model's folder; its weights are in the artifact's ``data_file``."""
-    sha256: str
-    margin: float
-    """In logits: what is estimated further than this below the ``top_n``-th best is given up."""
-    tolerance: float
-    """How far an estimate may be from the golden one."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
 class Artifact:
     """One file of weights."""
 
@@ -39,7 +26,6 @@ class Artifact:
     data_sha256: str | None = None
     cpu: str | None = None
     """The processor's feature that it was made for, in numpy's names; ``None``: for any."""
-    early: Early | None = None
 
 
 DESCRIPTIONS = frozenset(
@@ -77,6 +63,19 @@ USUAL_ARTIFACTS = (
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Estimator:
+    """Another model, faster by far, whose logits say which documents ``prune`` may leave out."""
+
+    model: str
+    """A bundled one's name."""
+    sha256: str
+    """With ``data_sha256``, those of the artifact that the margin was fitted with."""
+    data_sha256: str | None
+    margin: float
+    """In its logits: who is further than this below the ``top_n``-th best is given up."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Card:
     """The part of a card that the engine acts on."""
 
@@ -89,6 +88,7 @@ class Card:
     tolerance: float
     """How far a logit may differ between machines and backends."""
     artifacts: tuple[Artifact, ...]
+    estimator: Estimator | None
 
     @classmethod
     def parse(cls, content: Mapping[str, Any], path: Path) -> Card:
@@ -108,23 +108,23 @@ class Card:
                         sha256=artifact.get("sha256"),
                         data_file=artifact.get("data_file"),
                         data_sha256=artifact.get("data_sha256"),
-                        early=_early(artifact.get("early")),
                     )
                     for artifact in content["artifacts"]
                 ),
+                estimator=_estimator(content.get("estimator")),
             )
         except KeyError as error:
             raise UnsupportedModelError(f"{path} is not a model card: it lacks {error}") from error
 
 
-def _early(content: Mapping[str, Any] | None) -> Early | None:
+def _estimator(content: Mapping[str, Any] | None) -> Estimator | None:
     if content is None:
         return None
-    return Early(
-        file=content["file"],
+    return Estimator(
+        model=content["model"],
         sha256=content["sha256"],
+        data_sha256=content.get("data_sha256"),
         margin=content["margin"],
-        tolerance=content["tolerance"],
     )
 
 
@@ -135,8 +135,6 @@ class GoldenPair:
     query: str
     document: str
     logit: float
-    early_logit: float | None = None
-    """The estimate that the first layers give, where the model has such a graph."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -159,7 +157,6 @@ class Golden:
                         query=str(pair["query"]),
                         document=str(pair["document"]),
                         logit=float(pair["logit"]),
-                        early_logit=pair.get("early_logit"),
                     )
                     for pair in content["pairs"]
                 ),

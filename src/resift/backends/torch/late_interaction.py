@@ -115,8 +115,6 @@ def read_late_interaction(path: Path, device: Any, dtype: Any) -> LateInteractio
         config = transformers.AutoConfig.from_pretrained(path.parent, trust_remote_code=False)
         graph = onnx.load(str(path)).graph
         constants = _constants(onnx, graph)
-        # An early graph has the first few of them.
-        config.num_hidden_layers = _layers(graph)
         state = dict(_state(graph, constants, config.num_hidden_layers))
         formula = _formula(graph, constants)
         # Types are all 0, and in the graph their row is part of the positions.
@@ -148,11 +146,6 @@ def _constants(onnx: Any, graph: Any) -> dict[str, NDArray[Any]]:
             feeds = {name: known[name] for name in node.input if name}
             known.update(zip(node.output, ReferenceEvaluator(node).run(None, feeds), strict=True))
     return known
-
-
-def _layers(graph: Any) -> int:
-    """Two norms each, and one of the embeddings."""
-    return len([node for node in graph.node if node.op_type == "LayerNormalization"]) // 2
 
 
 def _state(graph: Any, constants: Arrays, layers: int) -> Iterator[tuple[str, NDArray[np.float32]]]:
