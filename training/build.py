@@ -30,7 +30,7 @@ HERE = Path(__file__).parent
 ALL_BUNDLED = HERE.parent / "src/resift/bundled"
 BUNDLED = ALL_BUNDLED / "resift-small"
 CACHE = HERE / ".cache"
-REVISIONS = {"small": "0.3.0", "nano": "0.3.0"}
+REVISIONS = {"small": "0.4.0", "nano": "0.4.0"}
 HEADS = 12
 EPSILON = 1e-12
 # The preferred one first.
