@@ -145,10 +145,11 @@ def test_the_margin_was_fitted_with_the_bundled_estimator() -> None:
 def test_pruning_keeps_what_is_relevant(precision: str) -> None:
     others = [f"{text} Number {n}." for n in range(12) for text in TEXTS[4:]]
     texts = [*others, *TEXTS[:4]]
-    ranking = Reranker(precision=precision).rank(
-        "how do I sort a dictionary by value", texts, top_n=2, prune="auto"
-    )
-    assert {result.index for result in ranking} == {len(others), len(others) + 2}
+    reranker, query = Reranker(precision=precision), "how do I sort a dictionary by value"
+    ranking = reranker.rank(query, texts, top_n=2, prune="auto")
+    best = reranker.rank(query, texts, top_n=2)
+    assert [result.index for result in ranking] == [result.index for result in best]
+    assert ranking[0].index == len(others)
     assert ranking.counts.pruned_documents > len(others) / 3
     assert ranking.status == "complete"
 
@@ -205,6 +206,6 @@ def test_relevance_comes_first(bundled: Bundled) -> None:
     ranking = Reranker(bundled.name).rank("how do I sort a dictionary by value", TEXTS)
     assert ranking[0].index == 0
     if bundled.name == "resift-small":
-        assert ranking[1].index == 2
+        assert {result.index for result in ranking[1:3]} == {2, 3}
     assert {result.index for result in ranking[-3:]} == {1, 4, 7}
     assert ranking[0].logit > 0 > ranking[-1].logit
