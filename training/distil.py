@@ -183,6 +183,8 @@ def develop(student: Student, distillation: Distillation) -> dict[str, float]:
     data, settings = distillation.data, distillation.settings
     student.eval()
     device = student.bert.device
+    # Pairs of tokens don't count here.
+    drawn = torch.tensor([0, 1], device=device)
     found: dict[str, list[float]] = {}
     held = [number for number, query in enumerate(data.queries) if query["held_out"]]
     held = random.Random("develop").sample(held, min(settings["develop_queries"], len(held)))
@@ -193,7 +195,7 @@ def develop(student: Student, distillation: Distillation) -> dict[str, float]:
             continue
         places = list(range(len(passages)))
         batch = Batch([number], passages, [places], [0 if first else -1])
-        taught = distillation.teach(batch, torch.tensor([0, 1], device=device), device).scores[0]
+        taught = distillation.teach(batch, drawn, device).scores[0]
         scores, _, _ = student(
             [data.query_ids[number]],
             [data.passage_ids[each] for each in passages],

@@ -78,8 +78,8 @@ def _load(model: LoadedModel, wanted: Estimator, options: LoadOptions) -> Loaded
 def may_prune(request: Request, options: RankOptions) -> bool:
     """Whether documents can be left out, by what was asked for, and it can be worth it.
 
-    Of three times ``top_n`` documents, two thirds and more stay, and the estimates take a fifth of
-    the time: of fewer, they don't pay.
+    Of three times ``top_n`` documents some two thirds stay, of twice ``top_n`` three quarters, and
+    the estimates take a fifth of the time: of fewer, they hardly pay.
     """
     if options.prune != "auto" or options.top_n is None:
         return False
