@@ -30,7 +30,7 @@ HERE = Path(__file__).parent
 ALL_BUNDLED = HERE.parent / "src/resift/bundled"
 BUNDLED = ALL_BUNDLED / "resift-small"
 CACHE = HERE / ".cache"
-REVISIONS = {"small": "0.4.0", "nano": "0.4.0"}
+REVISIONS = {"small": "0.5.0", "nano": "0.5.0"}
 HEADS = 12
 EPSILON = 1e-12
 # The preferred one first.
@@ -139,8 +139,21 @@ def recipe() -> dict[str, Any]:
 
 
 def write_tokenizer(tokenizer: dict[str, Any], path: Path) -> None:
-    """Without truncation and padding: both are the caller's to choose."""
-    compact = tokenizer | {"truncation": None, "padding": None}
+    """Write the encoder's tokenizer, whose pairs are two texts as the encoder knows them.
+
+    Without truncation and padding: both are the caller's to choose.
+    """
+    pair = [
+        piece
+        for text, kind in (("A", 0), ("B", 1))
+        for piece in (
+            {"SpecialToken": {"id": "[CLS]", "type_id": kind}},
+            {"Sequence": {"id": text, "type_id": kind}},
+            {"SpecialToken": {"id": "[SEP]", "type_id": kind}},
+        )
+    ]
+    joined = tokenizer["post_processor"] | {"pair": pair}
+    compact = tokenizer | {"truncation": None, "padding": None, "post_processor": joined}
     text = json.dumps(compact, ensure_ascii=False, separators=(",", ":"))
     path.write_text(text + "\n", encoding="utf-8")
 

@@ -59,30 +59,19 @@ class Encoder:
     """An ONNX encoder of token vectors, on the CPU, that takes one text at a time.
 
     One at a time, because activations rounded per tensor would depend on a batch's other texts.
-    `document_cls` gives documents a `[CLS]` of their own, which the bundled model's don't have.
     """
 
-    def __init__(
-        self, graph: Path, tokenizer: PairTokenizer, *, threads: int, document_cls: bool = False
-    ) -> None:
+    def __init__(self, graph: Path, tokenizer: PairTokenizer, *, threads: int) -> None:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         self._session = onnxruntime.InferenceSession(
             str(graph), options, providers=["CPUExecutionProvider"]
         )
         self._cls, self._sep = tokenizer.token_ids(["[CLS]", "[SEP]"])
-        self._document_cls = document_cls
 
-    def query(self, ids: NDArray[np.int32]) -> Vectors:
-        """Float32 `[tokens + 2, hidden]`."""
-        return self._encode([self._cls, *ids, self._sep])
-
-    def document(self, ids: NDArray[np.int32]) -> Vectors:
-        """Float32 `[tokens + 1, hidden]`, or one more row with `document_cls`."""
-        return self._encode([*([self._cls] if self._document_cls else []), *ids, self._sep])
-
-    def _encode(self, ids: Sequence[int]) -> Vectors:
-        row = np.array([ids], np.int64)
+    def __call__(self, ids: NDArray[np.int32]) -> Vectors:
+        """Float32 `[tokens + 2, hidden]` of a text's `ids` (`[tokens]`, without special tokens)."""
+        row = np.array([[self._cls, *ids, self._sep]], np.int64)
         inputs = {
             "input_ids": row,
             "attention_mask": np.ones_like(row),
@@ -94,13 +83,13 @@ class Encoder:
 
 def score(encoder: Encoder, listed: Listed) -> dict[str, Parts]:
     """The candidates' parts by query. Holds the queries' vectors and one document's at a time."""
-    encoded = {name: _query(encoder.query(ids)) for name, ids in listed.queries.items()}
+    encoded = {name: _query(encoder(ids)) for name, ids in listed.queries.items()}
     parts = {
         name: Parts(np.zeros(length, np.float32), np.zeros(length, np.float32))
         for name, length in listed.lengths.items()
     }
     for content, places in listed.documents.items():
-        vectors = encoder.document(np.frombuffer(content, np.int32))
+        vectors = encoder(np.frombuffer(content, np.int32))
         mean, tokens = _unit(vectors.mean(axis=0)), _unit(vectors).T
         for name, place in places:
             query_mean, inner = encoded[name]

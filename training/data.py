@@ -54,7 +54,6 @@ def read(teachers: Iterable[str], limits: dict[str, int], cache: Path, out: Path
         kind: tokenize(
             tokenizer,
             [line["text"] for line in lines[kind]],
-            query=kind == "queries",
             limit=limits[kind],
         )
         for kind in lines

@@ -176,9 +176,9 @@ def _margins(scores: Tensor, taught: Tensor, own: list[list[int]]) -> Tensor:
 
 @torch.no_grad()
 def develop(student: Student, distillation: Distillation) -> dict[str, float]:
-    """On the held-out queries, each with its mined candidates: mean reciprocal rank of its own
-    passage, by the teachers and by the student, and how well the student's order is the teachers':
-    the mean correlation of scores. All by source too.
+    """On held-out queries, as many of each source, each with its mined candidates: mean reciprocal
+    rank of its own passage, by the teachers and by the student, and how well the student's order is
+    the teachers': the mean correlation of scores. All by source too.
     """
     data, settings = distillation.data, distillation.settings
     student.eval()
@@ -186,9 +186,7 @@ def develop(student: Student, distillation: Distillation) -> dict[str, float]:
     # Pairs of tokens don't count here.
     drawn = torch.tensor([0, 1], device=device)
     found: dict[str, list[float]] = {}
-    held = [number for number, query in enumerate(data.queries) if query["held_out"]]
-    held = random.Random("develop").sample(held, min(settings["develop_queries"], len(held)))
-    for number in held:
+    for number in _held_out(data, settings["develop_queries"]):
         first = data.own(number)
         passages = [*first, *data.mined(number)]
         if len(passages) < 2:
@@ -211,6 +209,17 @@ def develop(student: Student, distillation: Distillation) -> dict[str, float]:
             found.setdefault(f"{name}_{data.queries[number]['source']}", []).append(value)
     student.train()
     return {name: round(float(np.mean(values)), 4) for name, values in sorted(found.items())}
+
+
+def _held_out(data: Data, each: int) -> list[int]:
+    """Held-out queries, at most `each` of a source: always the same."""
+    sources: dict[str, list[int]] = {}
+    for number, query in enumerate(data.queries):
+        if query["held_out"]:
+            sources.setdefault(query["source"], []).append(number)
+    chance = random.Random("develop")
+    drawn = (chance.sample(held, min(each, len(held))) for _, held in sorted(sources.items()))
+    return [number for numbers in drawn for number in numbers]
 
 
 def train(

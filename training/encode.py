@@ -1,7 +1,6 @@
 """Stage 2: the teachers' vectors of every token, kept on disk so that training needs no teacher.
 
-A vector is stored as int8 with a scale of its own, which moves a cosine by about 0.001. `[CLS]` of
-a teacher's documents isn't stored: the student's have none.
+A vector is stored as int8 with a scale of its own, which moves a cosine by about 0.001.
 """
 
 import logging
@@ -16,9 +15,9 @@ from safetensors.torch import load_file
 from tokenizers import Tokenizer
 from torch import Tensor
 
-from encoder import CLS, Texts, forward, load_state, load_teacher, texts, tokenize, where_present
+from encoder import Texts, forward, load_state, load_teacher, texts, tokenize, where_present
 from gather import read_lines
-from teachers import START, TEACHERS, Teacher, fetch
+from teachers import START, TEACHERS, fetch
 
 log = logging.getLogger("encode")
 
@@ -67,9 +66,8 @@ def encode(
             if (folder / "vectors.npy").exists():
                 continue
             strings = [line["text"] for line in read_lines(out / f"{kind}.jsonl")]
-            query = kind == "queries"
-            ids = tokenize(tokenizer, strings, query=query, limit=limits[kind])
-            _write(bert, way, ids, query, batch_tokens, folder)
+            ids = tokenize(tokenizer, strings, limit=limits[kind])
+            _write(bert, way.pooling, ids, batch_tokens, folder)
             log.info("%s: %d %s", name, len(strings), kind)
 
 
@@ -81,9 +79,7 @@ def load_tokenizer(cache: Path) -> Tokenizer:
     return tokenizer
 
 
-def _write(
-    bert: Any, teacher: Teacher, ids: list[list[int]], query: bool, batch_tokens: int, folder: Path
-) -> None:
+def _write(bert: Any, pooling: str, ids: list[list[int]], batch_tokens: int, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     offsets = np.concatenate([[0], np.cumsum([len(each) for each in ids])])
     hidden = bert.config.hidden_size
@@ -92,14 +88,12 @@ def _write(
     pooled = np.empty((len(ids), hidden), np.float16)
     # Texts of similar length together, without holding all of them at once.
     order = sorted(range(len(ids)), key=lambda place: len(ids[place]))
-    front = [CLS] if teacher.document_cls and not query else []
     for start in range(0, len(ids), _BLOCK):
         places = order[start : start + _BLOCK]
-        rows = [[*front, *ids[place]] for place in places]
-        vectors, whole = _vectors(bert, rows, teacher.pooling, batch_tokens)
+        vectors, whole = _vectors(bert, [ids[place] for place in places], pooling, batch_tokens)
         pooled[places] = whole
         for place, row in zip(places, vectors, strict=True):
-            stored[offsets[place] : offsets[place + 1]] = row[len(front) :][: len(ids[place])]
+            stored[offsets[place] : offsets[place + 1]] = row[: len(ids[place])]
     stored.flush()
     np.save(folder / "offsets.npy", offsets)
     np.save(folder / "pooled.npy", pooled)

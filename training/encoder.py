@@ -3,8 +3,8 @@
     relevance = share * cosine(mean of the query's vectors, mean of the document's vectors)
               + mean over the query's inner tokens of the largest cosine to any document token
 
-as in `late_interaction.py`, the second mean weighted by what words are worth. A query is
-`[CLS] query [SEP]`, a document `document [SEP]`.
+as in `late_interaction.py`, the second mean weighted by what words are worth. A text is
+`[CLS] text [SEP]`, a query as well as a document.
 """
 
 from collections.abc import Mapping, Sequence
@@ -98,14 +98,10 @@ def make_bert(*, layers: int, intermediate_size: int) -> Any:
     return bert.eval()
 
 
-def tokenize(
-    tokenizer: Tokenizer, strings: Sequence[str], *, query: bool, limit: int
-) -> list[list[int]]:
+def tokenize(tokenizer: Tokenizer, strings: Sequence[str], *, limit: int) -> list[list[int]]:
     """Token ids, at most `limit`, special tokens included."""
-    room = limit - (2 if query else 1)
     encodings = tokenizer.encode_batch(list(strings), add_special_tokens=False)
-    front = [CLS] if query else []
-    return [[*front, *encoding.ids[:room], SEP] for encoding in encodings]
+    return [[CLS, *encoding.ids[: limit - 2], SEP] for encoding in encodings]
 
 
 def where_present(lengths: Sequence[int], device: Any) -> Tensor:

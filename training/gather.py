@@ -4,8 +4,8 @@ Writes `passages.jsonl` (`source`, `text`) and `queries.jsonl` (`source`, `group
 `held_out` and `passage`: the line of its own passage, from 0, or null). Sources are the training
 files (see README.md) and the text that packages carry: a docstring's first paragraph with its
 function or with what follows it, operations of services with their descriptions, sentences with the
-passage that they were taken from, and questions that people asked a search engine, which have no
-passage of their own.
+passage that they were taken from, short texts (`short.py`), and questions that people asked a
+search engine, which have no passage of their own.
 """
 
 import ast
@@ -22,6 +22,8 @@ import zipfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
+
+import short
 
 log = logging.getLogger("gather")
 
@@ -60,6 +62,7 @@ def gather(config: dict[str, Any], seed: int, data: Path, cache: Path, out: Path
         "medquad": _medquad(data),
         "code": (each for wheel in wheels for each in _code(wheel)),
         "documentation": (each for wheel in wheels for each in _documentation(wheel)),
+        "short": _short(data, wheels),
         "web": _web(_wheel(_TOPICS, cache)),
     }
     chosen: list[Example] = []
@@ -136,6 +139,16 @@ def _documentation(wheel: Path) -> Iterator[Example]:
                     yield Example("documentation", name, query, " ".join(text.split()))
 
 
+def _short(data: Path, wheels: Sequence[Path]) -> Iterator[Example]:
+    lines = _lines(data / "en_nq_oracle.jsonl.gz")
+    found = [
+        *(each for wheel in wheels for each in short.described(_python_files(wheel))),
+        *short.titled((line["title"], line["pos"]) for line in lines),
+    ]
+    for group, query, passage in filter(short.usable, found):
+        yield Example("short", group, query, passage)
+
+
 def _web(wheel: Path) -> Iterator[Example]:
     """Questions of Natural Questions (its training part, which is split for development here) and
     of the English part of TyDi QA (train).
@@ -174,6 +187,8 @@ def _cloze(examples: Sequence[Example], count: int, chance: random.Random) -> It
 
 
 def _usable(example: Example) -> bool:
+    if example.source == "short":
+        return True
     (low, high), (least, most) = _QUERY_CHARACTERS, _PASSAGE_CHARACTERS
     if not low <= len(example.query) <= high:
         return False

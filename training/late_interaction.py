@@ -1,7 +1,8 @@
 """A BERT bi-encoder as one pair-scoring ONNX graph (late interaction).
 
-The graph takes the usual pair inputs, `[CLS] query [SEP] document [SEP]` with token types 0 and 1,
-int64 `[batch, length]`, padded at the right, and returns logits float32 `[batch, 1]`:
+The graph takes pair inputs, `[CLS] query [SEP] [CLS] document [SEP]` with token types 0 (up to the
+first `[SEP]`) and 1, int64 `[batch, length]`, padded at the right, and returns logits float32
+`[batch, 1]`:
 
     relevance = share * cosine(mean of the query's vectors, mean of the document's vectors)
               + mean over the query's inner tokens of the largest cosine to any document token
@@ -10,10 +11,12 @@ int64 `[batch, length]`, padded at the right, and returns logits float32 `[batch
 The second mean is weighted by what each word of the vocabulary is worth (`WORTH` in the state).
 
 The two texts don't see each other: the attention mask is built from the token types, positions
-restart at 0 with the document, and both carry token type 0. Both means include the special tokens,
-as the encoder's own pooling does; the document's tokens include its `[SEP]`, so that an empty
-document still has one. The query's inner tokens are all but its first and its last, found by place,
-because a text may hold a literal `[SEP]`.
+restart at 0 with the document's `[CLS]`, and both carry token type 0. So each is encoded as the
+encoder was trained to encode a text by itself; without a `[CLS]` of its own, a document's first
+word stands in the place of one, and its vector becomes that. Both means include the special tokens,
+as the encoder's own pooling does; the document's tokens include its own, so that an empty document
+still has some. The query's inner tokens are all but its first and its last, found by place, because
+a text may hold a literal `[SEP]`.
 
 Only operators of the standard ONNX domain are used (opset 23, for `Attention`).
 """

