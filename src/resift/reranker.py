@@ -28,6 +28,7 @@ from resift.options import (
     Prune,
     RankOptions,
     ScoreOptions,
+    Token,
     check_names,
 )
 from resift.pruning import Kept, Pruner, may_prune, prune
@@ -53,6 +54,8 @@ class Reranker:
     archive of one or its address with ``#sha256=``, a name of the catalogue (``resift models
     list``), or a hub repository ``"owner/name"``. ``revision``, ``cache_dir`` and ``offline`` are
     for what is downloaded; ``offline=None`` asks ``RESIFT_OFFLINE`` and ``HF_HUB_OFFLINE``.
+    ``token`` is for the hub, a ``str`` or a function that gives one; ``None`` leaves it to
+    ``HF_TOKEN`` and the hub's own login. It isn't shown, kept in ``options`` or pickled.
     ``trust_remote_code`` needs a full commit as ``revision``.
 
     ``backend``: a name of ``resift.backends.BACKENDS``, or ``"auto"``: the fastest that is
@@ -89,6 +92,7 @@ class Reranker:
         revision: str | None = None,
         cache_dir: str | os.PathLike[str] | None = None,
         offline: bool | None = None,
+        token: Token = None,
         trust_remote_code: bool = False,
         on_timing: Callable[[TimingEvent], None] | None = None,
     ) -> None:
@@ -105,6 +109,7 @@ class Reranker:
             offline=offline,
             trust_remote_code=trust_remote_code,
             on_timing=on_timing,
+            token=token,
         )
         self._rank_options = RankOptions(
             score_threshold=score_threshold,
@@ -121,13 +126,14 @@ class Reranker:
     def options(self) -> dict[str, Any]:
         """The keywords that make this ``Reranker`` again, those that are ``None`` left out.
 
-        Strings, numbers and dicts, save ``on_timing``.
+        Strings, numbers and dicts, save ``on_timing``. A ``token`` isn't among them.
         """
         given: dict[str, Any] = {
             name: getattr(options, name)
             for options in (self._load_options, self._rank_options)
             for name in options.__dataclass_fields__
         }
+        del given["token"]
         for name in ("model", "cache_dir"):
             given[name] = given[name] and os.fspath(given[name])
         # What is saved without it is what was saved before there was such an option.
