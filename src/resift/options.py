@@ -204,6 +204,23 @@ def check_names(given: Mapping[str, Any], known: type) -> dict[str, Any]:
     return dict(given)
 
 
+def refuse_assignment(name: str, *, unknown: bool) -> None:
+    """Raise for an option as an attribute of a ``Reranker``, saying where else it goes.
+
+    ``unknown``: for any other name too.
+    """
+    options = {**RerankerOptions.__annotations__, **CallOptions.__annotations__}
+    if name in CallOptions.__annotations__:
+        advice = f"others may share this Reranker; give it to rank(…, {name}=…)"
+    elif name in options:
+        advice = f"it is fixed; make a new one: Reranker(…, {name}=…)"
+    elif not unknown:
+        return
+    else:
+        advice = f"there is no such option; expected some of {sorted(options)}, and elsewhere"
+    raise InvalidRequestError(f"{name} can't be assigned to a Reranker: {advice}")
+
+
 def check_positive_int(name: str, given: object, otherwise: str) -> None:
     """Pass ``None`` and integers from 1."""
     is_integer = isinstance(given, Integral) and not isinstance(given, bool)

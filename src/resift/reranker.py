@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, replace
 from functools import partial
-from typing import Any, Unpack
+from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
 
@@ -30,6 +30,7 @@ from resift.options import (
     ScoreOptions,
     Token,
     check_names,
+    refuse_assignment,
 )
 from resift.pruning import Kept, Pruner, may_prune, prune
 from resift.ranking import Counts, RankedDocument, Ranking, Timings
@@ -251,7 +252,7 @@ class Reranker:
         observer: Observer = given.pop("observer", None) or Observer()
         options = self._rank_options.keep_all() if keep_all else self._rank_options
         options = options.override(**given)
-        checked = [Request.check(query, documents) for query, documents in requests]
+        checked = Request.check_all(requests)
         watch = Stopwatch(observer)
 
         def progress(done: int, total: int) -> None:
@@ -378,12 +379,25 @@ class Reranker:
         finally:
             cancelled.set()
 
+    # Not for type checkers, which would then take any name to be assignable.
+    if not TYPE_CHECKING:
+
+        def __setattr__(self, name: str, value: object) -> None:
+            # Tests of programs replace methods, and subclasses have attributes of their own.
+            if not name.startswith("_") and not callable(getattr(type(self), name, None)):
+                refuse_assignment(name, unknown=type(self) is Reranker)
+            super().__setattr__(name, value)
+
     # Nothing that a caller could change: one instance may stand for all its copies.
     def __copy__(self) -> Reranker:
         return self
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Reranker:
         return self
+
+    def _with_options(self, **options: Any) -> Reranker:
+        """A new one, with these options and the rest of this one's."""
+        return Reranker(**{**self.options, "token": self._load_options.token, **options})
 
     def __reduce__(self) -> tuple[Any, ...]:
         return partial(Reranker, **self.options), ()
