@@ -48,7 +48,16 @@ ALLOWED = {
     "cli.py": {"tqdm"},
     **{
         f"testing/{name}.py": {"pytest", "hypothesis"}
-        for name in ("adapters", "calls", "contract", "inputs", "scores", "texts")
+        for name in (
+            "adapters",
+            "calls",
+            "contract",
+            "inputs",
+            "options",
+            "pydantic_adapters",
+            "scores",
+            "texts",
+        )
     },
 }
 

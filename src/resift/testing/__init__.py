@@ -6,6 +6,7 @@ read what it returns, and pytest runs every row. It needs ``pytest`` and ``hypot
 
 from resift.testing.adapters import AdapterContract
 from resift.testing.contract import CallOptionsContract, RankingContract
+from resift.testing.pydantic_adapters import PydanticAdapterContract
 from resift.testing.subject import Kept
 from resift.testing.texts import HOSTILE_TEXTS, QUERY, TEXTS, texts_strategy
 
@@ -16,6 +17,7 @@ __all__ = [
     "AdapterContract",
     "CallOptionsContract",
     "Kept",
+    "PydanticAdapterContract",
     "RankingContract",
     "texts_strategy",
 ]

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import copy
+from collections import deque
+from collections.abc import Callable, ValuesView
 from typing import Any
 
 import pytest
@@ -10,6 +13,10 @@ import pytest
 from resift import InvalidRequestError
 from resift.testing.subject import Subject
 from resift.testing.texts import HOSTILE_TEXTS, QUERY, TEXTS
+
+
+def _values(given: list[Any]) -> ValuesView[Any]:
+    return dict(enumerate(given)).values()
 
 
 class InputRows(Subject):
@@ -95,6 +102,40 @@ class InputRows(Subject):
     def test_impossible_option_is_refused(self, options: dict[str, Any]) -> None:
         with pytest.raises(InvalidRequestError, match=next(iter(options))):
             self.build(**options)
+
+    @pytest.mark.parametrize(
+        "wrap",
+        [tuple, iter, deque, lambda given: (each for each in given), _values],
+        ids=["tuple", "iterator", "deque", "generator", "values of a dict"],
+    )
+    def test_any_iterable_is_read_once(self, wrap: Callable[[list[Any]], Any]) -> None:
+        documents = self.to_native(TEXTS)
+        subject = self.build()
+        expected = self.read(self.run(subject, QUERY, documents), documents)
+        assert expected
+        assert self.read(self.run(subject, QUERY, wrap(documents)), documents) == expected
+        output = asyncio.run(self.arun(subject, QUERY, wrap(documents)))
+        assert self.read(output, documents) == expected
+
+    def test_an_empty_iterator_is_no_documents(self) -> None:
+        subject = self.build(model="nobody/nothing", offline=True)
+        assert self.read(self.run(subject, QUERY, iter(())), []) == []
+
+    @pytest.mark.parametrize("wrong", [None, "", "text", b"text", 5, {}, {"a": "text"}], ids=repr)
+    def test_what_is_no_list_is_refused(self, wrong: Any) -> None:
+        subject = self.build(model="nobody/nothing", offline=True)
+        with pytest.raises(InvalidRequestError, match="documents must be") as caught:
+            self.run(subject, QUERY, wrong)
+        assert type(wrong).__name__ in str(caught.value)
+        with pytest.raises(InvalidRequestError, match="documents must be"):
+            asyncio.run(self.arun(subject, QUERY, wrong))
+
+    @pytest.mark.parametrize("wrong", [5, b"bytes", {"text": "a mapping"}, object()], ids=repr)
+    def test_a_wrong_element_is_refused_before_the_model(self, wrong: Any) -> None:
+        subject = self.build(model="nobody/nothing", offline=True)
+        documents = [*self.to_native(TEXTS[:2]), wrong]
+        with pytest.raises(InvalidRequestError, match=r"documents\[2\] must be"):
+            self.run(subject, QUERY, documents)
 
     def test_inputs_are_unchanged(self) -> None:
         documents = self.to_native(TEXTS)

@@ -41,13 +41,14 @@ class Subject:
         """
         raise NotImplementedError
 
-    def run(self, subject: Any, query: Any, documents: list[Any], **call_options: Any) -> Any:
-        """Rank, with ``call_options`` from those the framework has at call time."""
+    def run(self, subject: Any, query: Any, documents: Any, **call_options: Any) -> Any:
+        """Rank, with ``call_options`` from those the framework has at call time.
+
+        ``documents`` is passed on as it is: some rows give what must be refused.
+        """
         raise NotImplementedError
 
-    async def arun(
-        self, subject: Any, query: Any, documents: list[Any], **call_options: Any
-    ) -> Any:
+    async def arun(self, subject: Any, query: Any, documents: Any, **call_options: Any) -> Any:
         """``run`` through the framework's asynchronous interface."""
         raise NotImplementedError
 
