@@ -112,6 +112,8 @@ class EngineOptions:
         return {**{name: values[name] for name in DATA_OPTIONS}, **own}
 
 
+# pydantic before 2.10 looks for the names of types in the module of the model.
+EngineOptions.__annotations__.update(get_type_hints(EngineOptions))
 for _name, _default in DATA_OPTIONS.items():
     setattr(EngineOptions, _name, _default)
 
