@@ -46,7 +46,19 @@ ALLOWED = {
     "backends/torch/packing.py": {"torch", "transformers"},
     "models/hub.py": {"huggingface_hub"},
     "cli.py": {"tqdm"},
-    "testing.py": {"pytest", "hypothesis"},
+    **{
+        f"testing/{name}.py": {"pytest", "hypothesis"}
+        for name in (
+            "adapters",
+            "calls",
+            "contract",
+            "inputs",
+            "options",
+            "pydantic_adapters",
+            "scores",
+            "texts",
+        )
+    },
 }
 
 

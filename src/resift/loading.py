@@ -32,7 +32,7 @@ from resift.errors import (
 from resift.families import Family, find_family
 from resift.models import ModelFiles, find_model
 from resift.models.card import Artifact, Golden
-from resift.options import LoadOptions, RankOptions
+from resift.options import LoadOptions, RankOptions, Token, resolved
 from resift.request import Request
 from resift.selftest import check_golden
 from resift.tokenization import Pair, PairTokenizer, TokenizedRequest
@@ -84,6 +84,7 @@ class LoadedModel:
             offline=options.offline,
             precision=options.precision,
             trust_remote_code=options.trust_remote_code,
+            token=options.token,
         )
         backends = having_code(backends, files.config, files.name, options.first_device)
         card = files.card
@@ -227,6 +228,7 @@ def find_files(
     offline: bool | None,
     precision: str | None,
     trust_remote_code: bool,
+    token: Token = None,
 ) -> ModelFiles:
     """``find_model`` for ``backends``; what none of them runs is refused before it is fetched."""
 
@@ -245,6 +247,8 @@ def find_files(
         offline=offline,
         wanted=stored_weights(backends, precision),
         trust_remote_code=trust_remote_code,
+        # Asked for only where something is downloaded.
+        token=lambda: resolved(token),
         check_family=check,
         known_code=[each for name in backends for each in BACKENDS[name].architectures],
     )

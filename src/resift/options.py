@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import os
+import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from numbers import Integral, Real
 from typing import Any, Literal, TypedDict, get_args
 
@@ -17,18 +18,23 @@ from resift.telemetry import Observer, TimingEvent
 LongDocuments = Literal["truncate", "windows"]
 Prune = Literal["auto", "off"]
 
+_TOKEN = re.compile(r"[!-~]+")
+
 DEFAULT_MODEL = "resift-small"
 DEFAULT_BACKEND = "auto"
 DEFAULT_NORMALIZATION: Normalization = "sigmoid"
 DEFAULT_LONG_DOCUMENTS: LongDocuments = "truncate"
 
 
-class RerankerOptions(TypedDict, total=False):
-    """The keywords of ``Reranker`` that an adapter passes on as they are."""
+Token = str | Callable[[], str | None] | None
+"""What the hub knows a user by, or a function that gives it when a model is looked for."""
+
+
+class SharedOptions(TypedDict, total=False):
+    """The keywords of ``Reranker`` that are the same in every framework."""
 
     model: str | os.PathLike[str]
     backend: str
-    device: str | None
     devices: Sequence[str] | None
     precision: str | None
     max_length: int | None
@@ -42,6 +48,16 @@ class RerankerOptions(TypedDict, total=False):
     offline: bool | None
     trust_remote_code: bool
     on_timing: Callable[[TimingEvent], None] | None
+
+
+class RerankerOptions(SharedOptions, total=False):
+    """The keywords of ``Reranker`` that an adapter passes on as they are.
+
+    Frameworks have types of their own for these two.
+    """
+
+    device: str | None
+    token: Token
 
 
 class ScoreOptions(TypedDict, total=False):
@@ -122,6 +138,7 @@ class LoadOptions:
     offline: bool | None
     trust_remote_code: bool
     on_timing: Callable[[TimingEvent], None] | None
+    token: Token = field(default=None, repr=False)
 
     @property
     def first_device(self) -> str | None:
@@ -144,6 +161,8 @@ class LoadOptions:
             object.__setattr__(self, "devices", list(self.devices))
         for name in ("device", "precision", "revision"):
             check_text(name, getattr(self, name))
+        if not callable(self.token):
+            check_token(self.token)
         if not isinstance(self.trust_remote_code, bool):
             raise InvalidRequestError(
                 f"trust_remote_code must be a bool, not {self.trust_remote_code!r}"
@@ -157,6 +176,25 @@ class LoadOptions:
         check_positive_int("threads", self.threads, "None for all that the process may use")
 
 
+def resolved(token: Token) -> str | None:
+    """The token to send, asked for now where a function gives it; ``None`` where there is none."""
+    if not callable(token):
+        return token
+    given = token()
+    check_token(given)
+    return given
+
+
+def check_token(given: object) -> None:
+    """Pass ``None`` and what can be sent in a header. The message doesn't show what was given."""
+    # Anything else would be an error of the client's, and that shows the whole header.
+    if given is not None and not (isinstance(given, str) and _TOKEN.fullmatch(given)):
+        raise InvalidRequestError(
+            "token must be a non-empty str of visible ASCII characters without spaces, a function "
+            f"that gives one, or None; not this {type(given).__name__}, which isn't shown"
+        )
+
+
 def check_names(given: Mapping[str, Any], known: type) -> dict[str, Any]:
     """The keywords as a dict; raises ``TypeError`` for one that the ``TypedDict`` hasn't."""
     names = known.__annotations__
@@ -164,6 +202,23 @@ def check_names(given: Mapping[str, Any], known: type) -> dict[str, Any]:
     if unknown:
         raise TypeError(f"no such option: {', '.join(unknown)}; expected some of {list(names)}")
     return dict(given)
+
+
+def refuse_assignment(name: str, *, unknown: bool) -> None:
+    """Raise for an option as an attribute of a ``Reranker``, saying where else it goes.
+
+    ``unknown``: for any other name too.
+    """
+    options = {**RerankerOptions.__annotations__, **CallOptions.__annotations__}
+    if name in CallOptions.__annotations__:
+        advice = f"others may share this Reranker; give it to rank(…, {name}=…)"
+    elif name in options:
+        advice = f"it is fixed; make a new one: Reranker(…, {name}=…)"
+    elif not unknown:
+        return
+    else:
+        advice = f"there is no such option; expected some of {sorted(options)}, and elsewhere"
+    raise InvalidRequestError(f"{name} can't be assigned to a Reranker: {advice}")
 
 
 def check_positive_int(name: str, given: object, otherwise: str) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from resift.errors import InvalidRequestError
 
@@ -22,11 +23,7 @@ class Request:
     def check(cls, query: str, documents: Iterable[str | None]) -> Request:
         """Raises ``InvalidRequestError`` naming what was given instead."""
         check_query(query)
-        if isinstance(documents, (str, bytes)) or not isinstance(documents, Iterable):
-            raise InvalidRequestError(
-                f"documents must be a list of str, not {_describe(documents)}; "
-                "put a single document into a list"
-            )
+        documents = read_once("documents", documents, "str")
         slot_of: dict[str, int] = {}
         slots = [
             slot_of.setdefault(_check_document(index, document), len(slot_of))
@@ -34,11 +31,44 @@ class Request:
         ]
         return cls(encodable(query), tuple(map(encodable, slot_of)), tuple(slots))
 
+    @classmethod
+    def check_all(cls, requests: Iterable[tuple[str, Iterable[str | None]]]) -> list[Request]:
+        """``check`` each; where there are several, messages begin with ``requests[index]``."""
+        given = read_once("requests", requests, "pairs of a query and its documents")
+        checked = []
+        for index, request in enumerate(given):
+            if not (isinstance(request, (tuple, list)) and len(request) == 2):
+                raise InvalidRequestError(
+                    f"requests[{index}] must be a pair of a query and its documents, "
+                    f"not {describe(request)}"
+                )
+            try:
+                checked.append(cls.check(*request))
+            except InvalidRequestError as error:
+                if len(given) == 1:
+                    raise
+                raise InvalidRequestError(f"requests[{index}]: {error}") from error
+        return checked
+
+
+def read_once(name: str, given: object, of: str) -> list[Any]:
+    """What an iterable gives, as a list.
+
+    Raises ``InvalidRequestError`` for what isn't iterable, and for what is, but hardly meant to be
+    a list: text, and mappings, of which only the keys would be seen.
+    """
+    if isinstance(given, (str, bytes, Mapping)) or not isinstance(given, Iterable):
+        raise InvalidRequestError(
+            f"{name} must be a list or another iterable of {of}, not {describe(given)}; "
+            "put a single one into a list, and take the values() of a mapping"
+        )
+    return list(given)
+
 
 def check_query(query: object) -> None:
     """Pass a ``str`` that isn't blank."""
     if not isinstance(query, str):
-        raise InvalidRequestError(f"query must be a str, not {_describe(query)}")
+        raise InvalidRequestError(f"query must be a str, not {describe(query)}")
     if not query.strip():
         raise InvalidRequestError(
             f"query must not be empty or only white space: {query!r}; "
@@ -66,11 +96,12 @@ def _check_document(index: int, document: object) -> str:
         return ""
     if not isinstance(document, str):
         raise InvalidRequestError(
-            f"documents[{index}] must be a str or None, not {_describe(document)}"
+            f"documents[{index}] must be a str or None, not {describe(document)}"
         )
     return document
 
 
-def _describe(given: object) -> str:
+def describe(given: object) -> str:
+    """Its type and its ``repr``, shortened, for messages."""
     text = repr(given)
     return f"{type(given).__name__}: {text if len(text) <= 80 else text[:77] + '...'}"

@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, replace
 from functools import partial
-from typing import Any, Unpack
+from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
 
@@ -28,7 +28,9 @@ from resift.options import (
     Prune,
     RankOptions,
     ScoreOptions,
+    Token,
     check_names,
+    refuse_assignment,
 )
 from resift.pruning import Kept, Pruner, may_prune, prune
 from resift.ranking import Counts, RankedDocument, Ranking, Timings
@@ -53,6 +55,8 @@ class Reranker:
     archive of one or its address with ``#sha256=``, a name of the catalogue (``resift models
     list``), or a hub repository ``"owner/name"``. ``revision``, ``cache_dir`` and ``offline`` are
     for what is downloaded; ``offline=None`` asks ``RESIFT_OFFLINE`` and ``HF_HUB_OFFLINE``.
+    ``token`` is for the hub, a ``str`` or a function that gives one; ``None`` leaves it to
+    ``HF_TOKEN`` and the hub's own login. It isn't shown, kept in ``options`` or pickled.
     ``trust_remote_code`` needs a full commit as ``revision``.
 
     ``backend``: a name of ``resift.backends.BACKENDS``, or ``"auto"``: the fastest that is
@@ -89,6 +93,7 @@ class Reranker:
         revision: str | None = None,
         cache_dir: str | os.PathLike[str] | None = None,
         offline: bool | None = None,
+        token: Token = None,
         trust_remote_code: bool = False,
         on_timing: Callable[[TimingEvent], None] | None = None,
     ) -> None:
@@ -105,6 +110,7 @@ class Reranker:
             offline=offline,
             trust_remote_code=trust_remote_code,
             on_timing=on_timing,
+            token=token,
         )
         self._rank_options = RankOptions(
             score_threshold=score_threshold,
@@ -121,13 +127,14 @@ class Reranker:
     def options(self) -> dict[str, Any]:
         """The keywords that make this ``Reranker`` again, those that are ``None`` left out.
 
-        Strings, numbers and dicts, save ``on_timing``.
+        Strings, numbers and dicts, save ``on_timing``. A ``token`` isn't among them.
         """
         given: dict[str, Any] = {
             name: getattr(options, name)
             for options in (self._load_options, self._rank_options)
             for name in options.__dataclass_fields__
         }
+        del given["token"]
         for name in ("model", "cache_dir"):
             given[name] = given[name] and os.fspath(given[name])
         # What is saved without it is what was saved before there was such an option.
@@ -245,7 +252,7 @@ class Reranker:
         observer: Observer = given.pop("observer", None) or Observer()
         options = self._rank_options.keep_all() if keep_all else self._rank_options
         options = options.override(**given)
-        checked = [Request.check(query, documents) for query, documents in requests]
+        checked = Request.check_all(requests)
         watch = Stopwatch(observer)
 
         def progress(done: int, total: int) -> None:
@@ -372,12 +379,25 @@ class Reranker:
         finally:
             cancelled.set()
 
+    # Not for type checkers, which would then take any name to be assignable.
+    if not TYPE_CHECKING:
+
+        def __setattr__(self, name: str, value: object) -> None:
+            # Tests of programs replace methods, and subclasses have attributes of their own.
+            if not name.startswith("_") and not callable(getattr(type(self), name, None)):
+                refuse_assignment(name, unknown=type(self) is Reranker)
+            super().__setattr__(name, value)
+
     # Nothing that a caller could change: one instance may stand for all its copies.
     def __copy__(self) -> Reranker:
         return self
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Reranker:
         return self
+
+    def _with_options(self, **options: Any) -> Reranker:
+        """A new one, with these options and the rest of this one's."""
+        return Reranker(**{**self.options, "token": self._load_options.token, **options})
 
     def __reduce__(self) -> tuple[Any, ...]:
         return partial(Reranker, **self.options), ()

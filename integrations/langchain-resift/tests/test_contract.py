@@ -9,12 +9,12 @@ import pytest
 from langchain_core.documents import Document
 from langchain_resift import ResiftReranker
 
-from resift.testing import AdapterContract, Kept
+from resift.testing import Kept, PydanticAdapterContract
 
 pytestmark = pytest.mark.filterwarnings("error")
 
 
-class TestResiftReranker(AdapterContract):
+class TestResiftReranker(PydanticAdapterContract):
     import_name = "langchain_resift"
 
     def build(self, **options: Any) -> ResiftReranker:

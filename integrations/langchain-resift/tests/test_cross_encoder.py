@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import inspect
 import pickle
 from typing import Any
 
@@ -11,8 +12,9 @@ from langchain_classic.retrievers.document_compressors import CrossEncoderRerank
 from langchain_core.cross_encoders import BaseCrossEncoder
 from langchain_core.documents import Document
 from langchain_resift import ResiftCrossEncoder
+from pydantic import SecretStr
 
-from resift import InvalidRequestError, ModelNotFoundError, Reranker, TimingEvent
+from resift import InvalidRequestError, ModelNotFoundError, Reranker, RerankerOptions, TimingEvent
 
 SORT = "how do I sort a dictionary by value"
 BREAD = "why does bread rise"
@@ -78,6 +80,59 @@ def test_lists_are_pairs_and_none_is_an_empty_text() -> None:
     scores = ResiftCrossEncoder().score(pairs)
     assert scores[0] == pytest.approx(ResiftCrossEncoder().score([(SORT, "text")])[0], abs=1e-5)
     assert scores[1] == scores[2]
+
+
+@pytest.mark.parametrize("wrap", [tuple, iter, lambda pairs: dict(enumerate(pairs)).values()])
+def test_any_iterable_is_read_once(wrap: Any) -> None:
+    assert ResiftCrossEncoder().score(wrap(PAIRS)) == ResiftCrossEncoder().score(PAIRS)
+
+
+@pytest.mark.parametrize("wrong", [None, "", "ab", b"ab", 5, {}, {SORT: "text"}], ids=repr)
+def test_what_is_no_list_is_refused_before_the_model(wrong: Any) -> None:
+    with pytest.raises(InvalidRequestError, match="text_pairs must be"):
+        ResiftCrossEncoder(model="nobody/nothing", offline=True).score(wrong)
+
+
+def test_a_wrong_pair_is_refused_before_the_model() -> None:
+    wrong: Any = iter([PAIRS[0], (SORT, 5)])
+    with pytest.raises(InvalidRequestError, match=r"text_pairs\[1\]"):
+        ResiftCrossEncoder(model="nobody/nothing", offline=True).score(wrong)
+
+
+def test_its_options_can_be_seen() -> None:
+    for signature in (
+        inspect.signature(ResiftCrossEncoder),
+        inspect.signature(ResiftCrossEncoder.__init__),
+    ):
+        assert set(RerankerOptions.__annotations__) | {"reranker"} == set(signature.parameters) - {
+            "self"
+        }
+        assert signature.parameters["model"].default == "resift-small"
+    encoder = ResiftCrossEncoder(model="resift-nano", threads=1)
+    assert (encoder.model, encoder.threads, encoder.device) == ("resift-nano", 1, None)
+
+
+def test_a_reranker_may_be_assigned_and_nothing_else() -> None:
+    encoder = ResiftCrossEncoder()
+    reranker = Reranker("resift-nano")
+    encoder.reranker = reranker
+    assert encoder.model == "resift-nano"
+    assert encoder.score(PAIRS) == ResiftCrossEncoder(model="resift-nano").score(PAIRS)
+    wrong: Any = None
+    with pytest.raises(InvalidRequestError, match="reranker"):
+        encoder.reranker = wrong
+    with pytest.raises(InvalidRequestError, match=r"model .*make a new one"):
+        encoder.model = "resift-small"
+    with pytest.raises(InvalidRequestError, match="top_n"):
+        encoder.top_n = 1  # type: ignore[attr-defined]
+    assert encoder.reranker is reranker
+
+
+def test_a_secret_token_is_taken_and_not_shown() -> None:
+    encoder = ResiftCrossEncoder(token=SecretStr("hf_unseen"))
+    assert encoder.reranker._load_options.token == "hf_unseen"
+    assert "hf_unseen" not in repr(encoder)
+    assert b"hf_unseen" not in pickle.dumps(encoder)
 
 
 def test_a_blank_query_is_refused() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from langchain_core.documents import BaseDocumentCompressor, Document
 from langchain_resift import ResiftReranker
-from pydantic import ValidationError
+from pydantic import SecretStr, ValidationError
 
 from resift import InvalidRequestError, Reranker
 
@@ -122,3 +122,29 @@ def test_content_that_is_no_text_is_refused_by_index(documents: list[Document]) 
     documents.append(Document.model_construct(page_content=b"bytes", metadata={}))
     with pytest.raises(InvalidRequestError, match=r"documents\[4\]"):
         ResiftReranker().compress_documents(documents, QUERY)
+
+
+def test_a_secret_token_is_taken_as_one() -> None:
+    secret = SecretStr("hf_unseen")
+    for compressor in (
+        ResiftReranker(token=secret),
+        ResiftReranker().model_copy(update={"token": secret}),
+    ):
+        assert compressor.reranker._load_options.token == "hf_unseen"
+        assert "hf_unseen" not in repr(compressor) + compressor.model_dump_json()
+
+
+def test_no_engine_is_made_by_a_call(
+    documents: list[Document], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compressor = ResiftReranker()
+    wrong: Any = None
+    with pytest.raises(InvalidRequestError, match="reranker"):
+        compressor.reranker = wrong
+    compressor.compress_documents(documents, QUERY)
+
+    def refuse(*_: object, **__: object) -> None:
+        raise AssertionError("a call made an engine")
+
+    monkeypatch.setattr(Reranker, "__init__", refuse)
+    assert compressor.compress_documents(documents, QUERY)

@@ -7,10 +7,10 @@ from typing import Any
 from llama_index.core.schema import NodeWithScore, TextNode
 from llama_index.postprocessor.resift import ResiftRerank
 
-from resift.testing import AdapterContract, Kept
+from resift.testing import Kept, PydanticAdapterContract
 
 
-class TestResiftRerank(AdapterContract):
+class TestResiftRerank(PydanticAdapterContract):
     import_name = "llama_index.postprocessor.resift"
 
     def build(self, **options: Any) -> ResiftRerank:

@@ -158,3 +158,42 @@ def test_impossible_option_is_refused(options: dict[str, Any]) -> None:
 def test_options_are_keywords() -> None:
     with pytest.raises(TypeError):
         ResiftRerank(5)  # type: ignore[call-arg]
+
+
+def test_what_is_assigned_takes_effect(engine: Reranker) -> None:
+    node = TextNode(
+        text=TEXTS[1], metadata={"title": TEXTS[0]}, excluded_embed_metadata_keys=["title"]
+    )
+    rerank = ResiftRerank(reranker=engine)
+    rerank.metadata_mode = "all"  # type: ignore[assignment]
+    assert rerank.metadata_mode is MetadataMode.ALL
+    rerank.keep_retrieval_score = True
+    (result,) = rerank.postprocess_nodes([NodeWithScore(node=node, score=0.5)], query_str=QUERY)
+    (expected,) = engine.score(QUERY, [node.get_content(metadata_mode=MetadataMode.ALL)])
+    assert result.score == expected
+    assert result.metadata["retrieval_score"] == 0.5
+    again = rerank.model_copy(update={"metadata_mode": "embed", "keep_retrieval_score": False})
+    (result,) = again.postprocess_nodes([NodeWithScore(node=node, score=0.5)], query_str=QUERY)
+    assert "retrieval_score" not in result.metadata
+    assert result.score == engine.score(QUERY, [TEXTS[1]])[0]
+
+
+@pytest.mark.parametrize(
+    ("option", "wrong"),
+    [("metadata_mode", "some"), ("metadata_mode", None), ("keep_retrieval_score", 1)],
+)
+def test_what_is_assigned_is_checked(option: str, wrong: Any) -> None:
+    rerank = ResiftRerank()
+    with pytest.raises(InvalidRequestError, match=option):
+        setattr(rerank, option, wrong)
+    with pytest.raises(InvalidRequestError, match=option):
+        rerank.model_copy(update={option: wrong})
+    assert rerank == ResiftRerank()
+
+
+def test_a_refused_call_has_no_events(engine: Reranker, record: Any) -> None:
+    wrong: Any = ["a string"]
+    with pytest.raises(InvalidRequestError, match=r"documents\[0\]"):
+        ResiftRerank(reranker=engine).postprocess_nodes(wrong, query_str=QUERY)
+    span = "ResiftRerank._postprocess_nodes"
+    assert record.log == [f"+{span}", "SpanDropEvent", f"!{span}"]

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from haystack import Document
+from haystack.utils import Secret
 from haystack_integrations.components.rankers.resift import ResiftRanker
 
 from resift.testing import AdapterContract, CallOptionsContract, Kept
@@ -20,6 +21,10 @@ def _renamed(options: Mapping[str, Any]) -> dict[str, Any]:
 
 class TestResiftRanker(AdapterContract, CallOptionsContract):
     import_name = "haystack_integrations.components.rankers.resift"
+    names: ClassVar[Mapping[str, str]] = {"top_n": "top_k"}
+
+    def token(self, text: str) -> Secret:
+        return Secret.from_token(text)
 
     def build(self, **options: Any) -> ResiftRanker:
         return ResiftRanker(**_renamed(options))

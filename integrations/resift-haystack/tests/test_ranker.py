@@ -116,7 +116,9 @@ def test_content_that_is_not_str_is_refused_by_index() -> None:
 
 @pytest.mark.parametrize("wrong", ["a text", [1, 2], [None]])
 def test_what_is_no_document_is_refused(wrong: Any) -> None:
-    with pytest.raises(InvalidRequestError, match=r"documents\[0\]"):
+    # Text is iterable too, but no list that somebody meant.
+    named = "documents must be" if isinstance(wrong, str) else r"documents\[0\]"
+    with pytest.raises(InvalidRequestError, match=named):
         ResiftRanker().run(QUERY, wrong)
     with pytest.raises(InvalidRequestError, match=r"documents\[1\]"):
         ResiftRanker().run(QUERY, [*documents()[:1], *wrong])

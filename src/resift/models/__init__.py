@@ -145,6 +145,7 @@ def find_model(
     trust_remote_code: bool,
     check_family: Callable[[Mapping[str, Any], str | None, str], object],
     known_code: Collection[str] = (),
+    token: Callable[[], str | None] = lambda: None,
 ) -> ModelFiles:
     """A bundled name, a folder, a zip archive, an address, or a name on the hub, in this order.
 
@@ -152,7 +153,9 @@ def find_model(
     archives. ``wanted`` says which weights to fetch. ``check_family`` gets a
     model's ``config.json``, the family that its card or the catalogue names, and the model's name;
     what it raises is raised before anything, or before any weights, are fetched. Of the
-    architectures ``known_code``, the code in a repository isn't needed.
+    architectures ``known_code``, the code in a repository isn't needed. ``token`` is asked
+    for, and sent to the hub alone, where a repository is downloaded; where it gives ``None``, the
+    hub's client looks for one of its own.
 
     Raises ``ModelNotFoundError``, or ``OfflineError`` where it would have to be downloaded and
     mustn't; ``UnsupportedModelError`` for files that aren't what was recorded, or not safe.
@@ -195,6 +198,7 @@ def find_model(
             cache=Cache.at(cache_dir),
             offline=is_offline,
             wanted=wanted,
+            token=token,
             check=lambda config: check(config, listing.family if listing else None),
         )
         files = _read(name, folder, commit, listing)

@@ -47,6 +47,7 @@ def download(
     offline: bool,
     wanted: Wanted,
     check: Callable[[Mapping[str, Any]], object],
+    token: Callable[[], str | None],
 ) -> tuple[Path, str]:
     """The folder of a repository's snapshot in the cache, and its commit.
 
@@ -65,7 +66,7 @@ def download(
             raise _offline_error(repository, revision, cache)
         if manifest is None or not (offline or manifest.is_complete(_folder(manifest, cache))):
             try:
-                manifest = _fetch(repository, revision, cache, wanted, check)
+                manifest = _fetch(repository, revision, cache, wanted, check, token())
             except _UnreachableError as unreachable:
                 error = unreachable.__cause__
                 manifest = _cached(repository, revision, cache, wanted)
@@ -93,18 +94,25 @@ def _fetch(
     cache: Cache,
     wanted: Wanted,
     check: Callable[[Mapping[str, Any]], object],
+    token: str | None,
 ) -> Manifest:
     from huggingface_hub import HfApi, hf_hub_download
     from huggingface_hub.constants import HF_HUB_ETAG_TIMEOUT
 
     def get(name: str, revision: str | None) -> Path:
         with _asking(repository, revision):
-            return Path(hf_hub_download(repository, name, revision=revision, cache_dir=cache.root))
+            return Path(
+                hf_hub_download(
+                    repository, name, revision=revision, cache_dir=cache.root, token=token
+                )
+            )
 
     cache.create()
     with _asking(repository, revision):
         # By itself it would wait for ever.
-        info = HfApi().model_info(repository, revision=revision, timeout=HF_HUB_ETAG_TIMEOUT)
+        info = HfApi(token=token).model_info(
+            repository, revision=revision, timeout=HF_HUB_ETAG_TIMEOUT
+        )
     present = [file.rfilename for file in info.siblings or ()]
     if "config.json" not in present:
         raise ModelNotFoundError(f"{repository}: config.json is missing; expected a model")

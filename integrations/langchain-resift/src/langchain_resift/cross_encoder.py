@@ -3,48 +3,62 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterable
 from reprlib import repr as shortened
 from typing import Unpack
 
 from langchain_core.cross_encoders import BaseCrossEncoder
 
-from resift import InvalidRequestError, Reranker, RerankerOptions
+from langchain_resift.options import Options, plain
+from resift import InvalidRequestError, Reranker
+from resift.attributes import EngineOptions, shows_engine_options
 from resift.integration import Integration
+from resift.request import read_once
 
 
-class ResiftCrossEncoder(BaseCrossEncoder):
+class ResiftCrossEncoder(EngineOptions, BaseCrossEncoder):
     """Scores pairs of a query and a text, for ``CrossEncoderReranker`` and the like.
 
     ``reranker``: a ready ``resift.Reranker``, which may be shared; otherwise ``options`` are its
-    keywords, such as ``model=`` or ``normalization=``. The model is loaded at the first call.
+    keywords, such as ``model=`` or ``normalization=``, and attributes. The model is loaded at the
+    first call. ``reranker`` may be assigned another.
 
     Raises ``InvalidRequestError`` (a ``ValueError``) for an option that can't be, or for
     ``options`` beside a ``reranker``; ``TypeError`` for one that isn't known;
     ``BackendUnavailableError`` for a backend that isn't installed.
     """
 
-    def __init__(
-        self, *, reranker: Reranker | None = None, **options: Unpack[RerankerOptions]
-    ) -> None:
-        self.reranker = Integration(
-            reranker=reranker, top_n=None, score_threshold=None, metadata_fields=(), options=options
-        ).reranker
+    # Every pair has a score.
+    _names = {}  # noqa: RUF012
 
-    def score(self, text_pairs: list[tuple[str, str]]) -> list[float]:
+    @shows_engine_options
+    def __init__(self, *, reranker: Reranker | None = None, **options: Unpack[Options]) -> None:
+        integration = Integration(
+            reranker=reranker,
+            top_n=None,
+            score_threshold=None,
+            metadata_fields=(),
+            options=plain(options),
+        )
+        self._take(integration)
+
+    def score(self, text_pairs: Iterable[tuple[str, str]]) -> list[float]:
         """Each pair's score, in the order given; pairs may mix queries.
 
+        ``text_pairs`` may be any iterable, which is read once.
         ``normalization="minmax"`` and ``"softmax"`` are over the texts of one query.
 
         Raises ``InvalidRequestError`` naming what isn't a pair of a query, not blank, and a text;
         ``ModelError``, ``BackendUnavailableError`` or ``NonFiniteScoreError``, from ``resift``.
         """
         positions: defaultdict[str, list[int]] = defaultdict(list)
-        for position, pair in enumerate(text_pairs):
+        pairs = read_once("text_pairs", text_pairs, "pairs of a query and a text")
+        for position, pair in enumerate(pairs):
             positions[_check_pair(position, pair)].append(position)
         found = self.reranker.score_many(
-            [(query, [text_pairs[n][1] for n in places]) for query, places in positions.items()]
+            [(query, [pairs[n][1] for n in places]) for query, places in positions.items()]
         )
-        scores = [0.0] * len(text_pairs)
+        scores = [0.0] * len(pairs)
         for places, values in zip(positions.values(), found, strict=True):
             for position, value in zip(places, values, strict=True):
                 scores[position] = value

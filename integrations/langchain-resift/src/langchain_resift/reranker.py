@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, TypedDict, Unpack
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple, TypedDict, Unpack
 
 from langchain_core.callbacks import Callbacks
 from langchain_core.documents import BaseDocumentCompressor, Document
@@ -12,15 +12,17 @@ from langchain_core.runnables.config import (
     get_async_callback_manager_for_config,
     get_callback_manager_for_config,
 )
-from pydantic import ConfigDict, Field, SkipValidation
+from pydantic import ConfigDict, PrivateAttr
 
-from resift import Ranking, Reranker, RerankerOptions
-from resift.integration import DEFAULT_TOP_N, Integration
+from langchain_resift.options import Options, plain, plain_token
+from resift import Ranking, Reranker
+from resift.attributes import PydanticOptions, shows_engine_options
+from resift.integration import DEFAULT_TOP_N, Integration, copy_documents, read_documents
 
 _SCORE_KEY = "relevance_score"
 
 
-class ResiftReranker(BaseDocumentCompressor):
+class ResiftReranker(PydanticOptions, BaseDocumentCompressor):
     """Keeps the documents most relevant to a query, best first, scored by a cross-encoder.
 
     For ``ContextualCompressionRetriever(base_compressor=ResiftReranker(), base_retriever=…)``, or
@@ -31,7 +33,12 @@ class ResiftReranker(BaseDocumentCompressor):
     this up, before ``top_n`` is applied; ``None`` keeps all. ``metadata_fields``: names of metadata
     to put before the text of each document that has them, one ``name: value`` line for each.
     ``reranker``: a ready ``resift.Reranker``, which may be shared; otherwise ``options`` are its
-    keywords, such as ``model=`` or ``on_timing=``. The model is loaded at the first call.
+    keywords, such as ``model=``, ``token=`` or ``on_timing=``. The model is loaded at the first
+    call.
+
+    All of them but ``token`` and ``on_timing`` are fields. ``top_n``, ``score_threshold``,
+    ``metadata_fields`` and ``reranker`` may be assigned, and ``model_copy(update=…)`` takes any;
+    both check what they are given. ``model_dump()`` gives the keywords that make it again.
 
     Raises ``InvalidRequestError`` (a ``ValueError``) for an option that can't be, or for
     ``options`` beside a ``reranker``; ``TypeError`` for one that isn't known;
@@ -40,16 +47,18 @@ class ResiftReranker(BaseDocumentCompressor):
 
     model_config = ConfigDict(arbitrary_types_allowed=True, extra="forbid")
 
-    # The contract's checks are stricter than pydantic's, which would take "2" and True as numbers.
-    top_n: SkipValidation[int | None] = DEFAULT_TOP_N
+    # Integration checks them: pydantic would take "2" and True as numbers.
+    top_n: int | None = DEFAULT_TOP_N
     """How many documents to keep; ``None`` for all."""
-    score_threshold: SkipValidation[float | None] = None
+    score_threshold: float | None = None
     """The lowest score to keep; ``None`` for all."""
-    metadata_fields: SkipValidation[Sequence[str]] = ()
+    metadata_fields: Sequence[str] = ()
     """Names of the metadata put before each text."""
-    reranker: SkipValidation[Reranker] = Field(default_factory=Reranker)
-    """The engine."""
 
+    _integration: Integration = PrivateAttr()
+    _checks = {"token": plain_token}  # noqa: RUF012
+
+    @shows_engine_options
     def __init__(
         self,
         *,
@@ -57,28 +66,26 @@ class ResiftReranker(BaseDocumentCompressor):
         score_threshold: float | None = None,
         metadata_fields: Sequence[str] = (),
         reranker: Reranker | None = None,
-        **options: Unpack[RerankerOptions],
+        **options: Unpack[Options],
     ) -> None:
-        checked = Integration(
+        engine: dict[str, Any] = {**options}
+        added = self._take_added(engine)
+        integration = Integration(
             reranker=reranker,
             top_n=top_n,
             score_threshold=score_threshold,
             metadata_fields=metadata_fields,
-            options=options,
+            options=plain(engine),
         )
-        fields: dict[str, Any] = {
-            "top_n": checked.top_n,
-            "score_threshold": checked.score_threshold,
-            "metadata_fields": checked.metadata_fields,
-            "reranker": checked.reranker,
-        }
-        super().__init__(**fields)
+        super().__init__(**self._values(integration), **added)
+        self._take(integration)
 
     def compress_documents(
         self, documents: Sequence[Document], query: str, callbacks: Callbacks | None = None
     ) -> list[Document]:
         """Copies of the documents most relevant to ``query``, best first.
 
+        ``documents`` may be any iterable, which is read once.
         ``callbacks`` get a retriever run, from the query to the documents kept, and in it the
         engine's run, from the query and all documents to the ``Ranking``. ``None`` takes those of
         the runnable that this is called in.
@@ -89,10 +96,11 @@ class ResiftReranker(BaseDocumentCompressor):
         manager = get_callback_manager_for_config(_config(callbacks))
         run = manager.on_retriever_start({}, query, name=type(self).__name__)
         try:
+            given = _read(documents)
             ranking = self._engine_run().invoke(
-                {"query": query, "documents": documents}, {"callbacks": run.get_child()}
+                {"query": query, "documents": given.documents}, {"callbacks": run.get_child()}
             )
-            kept = _copies(documents, ranking)
+            kept = _kept(given.copies, ranking)
         except BaseException as error:
             run.on_retriever_error(error)
             raise
@@ -109,10 +117,11 @@ class ResiftReranker(BaseDocumentCompressor):
         manager = get_async_callback_manager_for_config(_config(callbacks))
         run = await manager.on_retriever_start({}, query, name=type(self).__name__)
         try:
+            given = _read(documents)
             ranking = await self._engine_run().ainvoke(
-                {"query": query, "documents": documents}, {"callbacks": run.get_child()}
+                {"query": query, "documents": given.documents}, {"callbacks": run.get_child()}
             )
-            kept = _copies(documents, ranking)
+            kept = _kept(given.copies, ranking)
         except BaseException as error:
             await run.on_retriever_error(error)
             raise
@@ -122,7 +131,7 @@ class ResiftReranker(BaseDocumentCompressor):
     def _engine_run(self) -> Runnable[_Request, Ranking]:
         # A retriever run has no place for the documents that go in: its inputs are the query alone.
         # They don't belong in its metadata either, which tracers that hide inputs still show.
-        engine = self._integration()
+        engine = self._integration
 
         def texts(request: _Request) -> list[str | None]:
             return [engine.text(each.page_content, each.metadata) for each in request["documents"]]
@@ -135,15 +144,10 @@ class ResiftReranker(BaseDocumentCompressor):
 
         return RunnableLambda(rank, arank, name="Reranker.rank")
 
-    def _integration(self) -> Integration:
-        # Made for each call: the fields may be assigned to, or changed by ``model_copy``.
-        return Integration(
-            reranker=self.reranker,
-            top_n=self.top_n,
-            score_threshold=self.score_threshold,
-            metadata_fields=self.metadata_fields,
-            options={},
-        )
+    def __repr_args__(self) -> Iterable[tuple[str | None, Any]]:
+        shown = {*self._names, *self._added_fields()}
+        yield from (item for item in super().__repr_args__() if item[0] in shown)
+        yield "reranker", self.reranker
 
 
 class _Request(TypedDict):
@@ -155,10 +159,21 @@ def _config(callbacks: Callbacks | None) -> RunnableConfig:
     return ensure_config({"callbacks": callbacks})
 
 
-def _copies(documents: Sequence[Document], ranking: Ranking) -> list[Document]:
-    copies = []
-    for result in ranking:
-        copy = documents[result.index].model_copy(deep=True)
-        copy.metadata[_SCORE_KEY] = result.score
-        copies.append(copy)
-    return copies
+class _Documents(NamedTuple):
+    documents: list[Document]
+    copies: list[Document]
+
+
+def _read(documents: Iterable[Document]) -> _Documents:
+    given = read_documents(documents, Document, "langchain_core.documents.Document")
+    copies = copy_documents(
+        given, lambda each: each.model_copy(deep=True), lambda each: each.metadata
+    )
+    return _Documents(given, copies)
+
+
+def _kept(copies: Sequence[Document], ranking: Ranking) -> list[Document]:
+    kept = [copies[result.index] for result in ranking]
+    for document, result in zip(kept, ranking, strict=True):
+        document.metadata[_SCORE_KEY] = result.score
+    return kept

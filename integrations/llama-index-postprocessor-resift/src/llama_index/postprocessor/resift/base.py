@@ -23,18 +23,25 @@ from llama_index.postprocessor.resift.events import RerankTimingEvent
 from llama_index.postprocessor.resift.spans import PhaseSpans
 
 from resift import InvalidRequestError, Ranking, Reranker, RerankerOptions
-from resift.integration import DEFAULT_TOP_N, Integration
+from resift.attributes import PydanticOptions, shows_engine_options
+from resift.integration import (
+    DATA_OPTIONS,
+    DEFAULT_TOP_N,
+    Integration,
+    copy_documents,
+    read_documents,
+)
 
 RETRIEVAL_SCORE = "retrieval_score"
 
 dispatcher = get_dispatcher(__name__)
 
 
-class ResiftRerank(BaseNodePostprocessor):
+class ResiftRerank(PydanticOptions, BaseNodePostprocessor):
     """Keeps the nodes most relevant to the query, as a cross-encoder judges them.
 
     Returns new ``NodeWithScore`` objects on copies of the nodes, best first, their ``score`` a
-    Python float; the nodes given are never changed. The options are fixed once it is made.
+    Python float; the nodes given are never changed.
 
     ``top_n``: how many nodes to keep, from 1; ``None`` keeps all. ``score_threshold``: keep scores
     from this up, on the scale of ``normalization``, before ``top_n`` is applied.
@@ -47,8 +54,12 @@ class ResiftRerank(BaseNodePostprocessor):
     ``metadata["retrieval_score"]`` of the copy, left out of the text for embeddings and LLMs.
 
     ``reranker``: a ready engine to share, or else ``options``: the keywords of
-    ``resift.Reranker``. Its ``on_timing`` isn't part of ``to_dict``; give it to ``from_dict``
-    again. Pickling keeps everything, and raises where a callback can't be pickled.
+    ``resift.Reranker``. Its ``on_timing`` and ``token`` aren't part of ``to_dict``; give them to
+    ``from_dict`` again.
+
+    All options but these two are fields. The ones above may be assigned, and so may ``reranker``;
+    ``model_copy(update=…)`` takes any, ``model`` too. Both check what they are given. Pickling
+    keeps everything but ``token``, and raises where a callback can't be pickled.
 
     Raises ``resift.InvalidRequestError`` (a ``ValueError``) for an option that can't be, or for an
     engine together with options; ``TypeError`` for an unknown option;
@@ -57,10 +68,20 @@ class ResiftRerank(BaseNodePostprocessor):
     ``ModelError`` or ``NonFiniteScoreError``.
     """
 
-    _integration: Integration = PrivateAttr()
-    _metadata_mode: MetadataMode = PrivateAttr()
-    _keep_retrieval_score: bool = PrivateAttr()
+    # Integration checks them: pydantic would take "2" and True as numbers.
+    top_n: int | None = DEFAULT_TOP_N
+    score_threshold: float | None = None
+    metadata_fields: Sequence[str] = ()
+    metadata_mode: MetadataMode = MetadataMode.NONE
+    keep_retrieval_score: bool = False
 
+    _integration: Integration = PrivateAttr()
+    _checks = {  # noqa: RUF012
+        "metadata_mode": lambda given: _check_metadata_mode(given),
+        "keep_retrieval_score": lambda given: _check_keep_retrieval_score(given),
+    }
+
+    @shows_engine_options
     def __init__(
         self,
         *,
@@ -73,35 +94,37 @@ class ResiftRerank(BaseNodePostprocessor):
         callback_manager: CallbackManager | None = None,
         **options: Unpack[RerankerOptions],
     ) -> None:
-        super().__init__(callback_manager=callback_manager or CallbackManager())
-        if not isinstance(keep_retrieval_score, bool):
-            raise InvalidRequestError(
-                f"keep_retrieval_score must be a bool: {keep_retrieval_score!r}"
-            )
-        self._integration = Integration(
+        engine: Any = {**options}
+        if engine.get("class_name") == self.class_name():
+            # What it is saved under is in what model_dump gives.
+            del engine["class_name"]
+        added = self._take_added(engine)
+        integration = Integration(
             reranker=reranker,
             top_n=top_n,
             score_threshold=score_threshold,
             metadata_fields=metadata_fields,
-            options=options,
+            options=engine,
         )
-        self._metadata_mode = _metadata_mode(metadata_mode)
-        self._keep_retrieval_score = keep_retrieval_score
+        fields = {
+            **self._values(integration),
+            "callback_manager": callback_manager or CallbackManager(),
+            "metadata_mode": _check_metadata_mode(metadata_mode),
+            "keep_retrieval_score": _check_keep_retrieval_score(keep_retrieval_score),
+        }
+        super().__init__(**fields, **added)
+        self._take(integration)
 
     @classmethod
     def class_name(cls) -> str:
         """The name it is saved under."""
         return "ResiftRerank"
 
-    @property
-    def reranker(self) -> Reranker:
-        """The engine, to be shared or warmed up."""
-        return self._integration.reranker
-
     @dispatcher.span
     def _postprocess_nodes(
         self, nodes: list[NodeWithScore], query_bundle: QueryBundle | None = None
     ) -> list[NodeWithScore]:
+        nodes = read_documents(nodes, NodeWithScore, "llama_index.core.schema.NodeWithScore")
         with self._reported(nodes, query_bundle) as kept:
             ranking = self._integration.rank(
                 _query_str(query_bundle), self._texts(nodes), observer=self._phase_spans()
@@ -114,6 +137,7 @@ class ResiftRerank(BaseNodePostprocessor):
     async def _apostprocess_nodes(
         self, nodes: list[NodeWithScore], query_bundle: QueryBundle | None = None
     ) -> list[NodeWithScore]:
+        nodes = read_documents(nodes, NodeWithScore, "llama_index.core.schema.NodeWithScore")
         with self._reported(nodes, query_bundle) as kept:
             ranking = await self._integration.arank(
                 _query_str(query_bundle), self._texts(nodes), observer=self._phase_spans()
@@ -131,10 +155,9 @@ class ResiftRerank(BaseNodePostprocessor):
         gets copies that nobody else changes.
         """
         kept: list[NodeWithScore] = []
-        model = self.reranker.options["model"]
-        limit = self._integration.top_n
-        top_n = len(nodes) if limit is None else int(limit)
-        given = _copies(nodes)
+        model = self.model
+        top_n = len(nodes) if self.top_n is None else self.top_n
+        given = copy_documents(nodes, _copy, lambda scored: scored.node.metadata)
         dispatcher.event(
             ReRankStartEvent(
                 query=copy.deepcopy(query_bundle), nodes=given, top_n=top_n, model_name=model
@@ -159,7 +182,7 @@ class ResiftRerank(BaseNodePostprocessor):
     def _texts(self, nodes: Iterable[NodeWithScore]) -> list[Any]:
         return [
             self._integration.text(
-                scored.node.get_content(metadata_mode=self._metadata_mode), scored.node.metadata
+                scored.node.get_content(metadata_mode=self.metadata_mode), scored.node.metadata
             )
             for scored in nodes
         ]
@@ -168,24 +191,27 @@ class ResiftRerank(BaseNodePostprocessor):
         dispatcher.event(RerankTimingEvent.of(ranking))
         kept = _copies(nodes[result.index] for result in ranking)
         for scored, result in zip(kept, ranking, strict=True):
-            if self._keep_retrieval_score:
+            if self.keep_retrieval_score:
                 _keep_retrieval_score(scored)
             scored.score = result.score
         return kept
 
-    # In place of the fields that other components have.
     @model_serializer(mode="wrap")
     def custom_model_dump(
         self, handler: SerializerFunctionWrapHandler, info: SerializationInfo
     ) -> dict[str, Any]:
-        """The keywords that make this again, ``on_timing`` and ``callback_manager`` left out."""
-        options = self._integration.to_dict()
-        options.pop("on_timing", None)
+        """The keywords that make this again.
+
+        Without ``on_timing``, ``token``, ``callback_manager``, and the engine's that are ``None``.
+        """
+        plain = {
+            **self._integration.to_dict(),
+            "metadata_mode": self.metadata_mode.value,
+        }
         return {
-            **super().custom_model_dump(handler, info),
-            **options,
-            "metadata_mode": self._metadata_mode.value,
-            "keep_retrieval_score": self._keep_retrieval_score,
+            name: plain.get(name, value)
+            for name, value in super().custom_model_dump(handler, info).items()
+            if name in plain or name not in DATA_OPTIONS
         }
 
     # BaseComponent's own drop what can't be pickled, and then make a default object without it.
@@ -194,6 +220,12 @@ class ResiftRerank(BaseNodePostprocessor):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         BaseModel.__setstate__(self, state)
+
+    # Callback managers, which everything has one of its own of by default, say nothing of options.
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, ResiftRerank) or type(self) is not type(other):
+            return NotImplemented
+        return self._integration == other._integration and self.to_dict() == other.to_dict()
 
     def __repr_args__(self) -> Iterable[tuple[str | None, Any]]:
         return ((name, value) for name, value in self.to_dict().items() if name != "class_name")
@@ -223,7 +255,13 @@ def _keep_retrieval_score(scored: NodeWithScore) -> None:
             keys.append(RETRIEVAL_SCORE)
 
 
-def _metadata_mode(given: MetadataMode | str) -> MetadataMode:
+def _check_keep_retrieval_score(given: object) -> bool:
+    if not isinstance(given, bool):
+        raise InvalidRequestError(f"keep_retrieval_score must be a bool: {given!r}")
+    return given
+
+
+def _check_metadata_mode(given: MetadataMode | str) -> MetadataMode:
     try:
         return MetadataMode(given)
     except ValueError as error:

@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from dataclasses import replace
 from typing import Any, Unpack
 
 from haystack import Document, component, default_from_dict, default_to_dict
 from haystack.tracing.tracer import tracer
-from haystack.utils import deserialize_callable, serialize_callable
+from haystack.utils import ComponentDevice, Secret, deserialize_callable, serialize_callable
+from haystack_integrations.components.rankers.resift.options import (
+    Unpickled,
+    check_secret,
+    device_name,
+)
 
-from resift import InvalidRequestError, Ranking, Reranker, RerankerOptions, TimingEvent
-from resift.integration import DEFAULT_TOP_N, Integration
-from resift.options import check_positive_int
+from resift import Ranking, Reranker, TimingEvent
+from resift.attributes import EngineOptions, shows_engine_options
+from resift.integration import DEFAULT_TOP_N, Integration, copy_documents, read_documents
+from resift.options import SharedOptions, check_positive_int
 
 
 @component
-class ResiftRanker:
+class ResiftRanker(EngineOptions):
     """
     Ranks documents by their relevance to a query, with a cross-encoder.
 
@@ -43,8 +49,21 @@ class ResiftRanker:
     In a pipeline, each run puts its phase times (seconds) and counts on the component's tracing
     span: `resift.tokenize`, `resift.infer`, `resift.total`, `resift.pairs` and the other fields of
     `resift.TimingEvent`.
+
+    Every option can be read as an attribute. `top_k`, `score_threshold`, `metadata_fields` and
+    `reranker` may be assigned.
     """
 
+    _names = {  # noqa: RUF012
+        "top_k": "top_n",
+        "score_threshold": "score_threshold",
+        "metadata_fields": "metadata_fields",
+    }
+    top_k: int | None
+    score_threshold: float | None
+    metadata_fields: Sequence[str]
+
+    @shows_engine_options
     def __init__(
         self,
         *,
@@ -52,7 +71,9 @@ class ResiftRanker:
         score_threshold: float | None = None,
         metadata_fields: Sequence[str] = (),
         reranker: Reranker | None = None,
-        **options: Unpack[RerankerOptions],
+        device: str | ComponentDevice | None = None,
+        token: Secret | None = None,
+        **options: Unpack[SharedOptions],
     ) -> None:
         """
         Creates a ranker; loads no model yet.
@@ -68,11 +89,15 @@ class ResiftRanker:
         :param reranker:
             A ready engine, to share one loaded model. A saved pipeline holds the options it was
             made with.
+        :param device:
+            Where the model runs, as a name such as `"cuda:0"` or a `ComponentDevice` of a single
+            device; `None` is the backend's default. For several devices there is `devices`.
+        :param token:
+            For gated and private models of the Hugging Face hub, resolved when one is downloaded.
+            `None` leaves it to `HF_TOKEN` and the hub's own login.
         :param options:
-            Instead of `reranker`, the keywords of `resift.Reranker`: `model`, `backend`, `device`,
-            `devices`, `precision`, `max_length`, `max_batch_tokens`, `threads`, `normalization`,
-            `long_documents`, `prune`, `revision`, `cache_dir`, `offline`, `trust_remote_code` and
-            `on_timing`.
+            Instead of `reranker`, the other keywords of `resift.Reranker`, which the signature
+            shows.
 
         :raises resift.InvalidRequestError:
             A `ValueError`: an option that can't be, or both `reranker` and `options`.
@@ -82,15 +107,25 @@ class ResiftRanker:
             If there is no such option.
         """
         _check_top_k(top_k)
-        self._integration = Integration(
+        given: Any = {**options}
+        if device is not None:
+            given["device"] = device_name(device)
+        if token is not None:
+            given["token"] = check_secret(token).resolve_value
+        self._token = Unpickled(token)
+        integration = Integration(
             reranker=reranker,
             top_n=top_k,
             score_threshold=score_threshold,
             metadata_fields=metadata_fields,
-            options=options,
+            options=given,
         )
-        # Tracers look for the model's name here.
-        self.model: str = self._integration.reranker.options["model"]
+        self._take(integration)
+
+    @property
+    def token(self) -> Secret | None:
+        """What it downloads models with; a pickled ranker has none."""
+        return self._token.secret
 
     def warm_up(self) -> None:
         """
@@ -118,9 +153,13 @@ class ResiftRanker:
             Dictionary with serialized data.
         :raises haystack.core.errors.SerializationError:
             If `on_timing` isn't a function that can be imported.
+        :raises ValueError:
+            If `token` isn't from environment variables: Haystack saves no others.
         """
         parameters = self._integration.to_dict()
         parameters["top_k"] = parameters.pop("top_n")
+        if self.token is not None:
+            parameters["token"] = self.token.to_dict()
         if "on_timing" in parameters:
             parameters["on_timing"] = serialize_callable(parameters["on_timing"])
         return default_to_dict(self, **parameters)
@@ -156,7 +195,8 @@ class ResiftRanker:
         :param query:
             The query; not empty and not only white space.
         :param documents:
-            The documents to rank; they are not changed. Duplicates are kept, and content that is
+            The documents to rank, in any iterable, which is read once; they are not changed.
+            Duplicates are kept, and content that is
             `None` is scored as the empty string.
         :param top_k:
             How many documents to return at most, from 1. `None` is as given at construction.
@@ -174,13 +214,15 @@ class ResiftRanker:
         :raises resift.NonFiniteScoreError:
             If the model gives NaN or infinity.
         """
+        given = _read(documents)
+        copies = _copies(given)
         ranking = self._integration.rank(
             query,
-            self._texts(documents),
+            self._texts(given),
             top_n=_check_top_k(top_k),
             score_threshold=score_threshold,
         )
-        return _output(documents, ranking)
+        return _output(copies, ranking)
 
     @component.output_types(documents=list[Document])
     async def run_async(
@@ -195,20 +237,23 @@ class ResiftRanker:
 
         Parameters, result and errors are those of `run`.
         """
+        given = _read(documents)
+        copies = _copies(given)
         ranking = await self._integration.arank(
             query,
-            self._texts(documents),
+            self._texts(given),
             top_n=_check_top_k(top_k),
             score_threshold=score_threshold,
         )
-        return _output(documents, ranking)
+        return _output(copies, ranking)
+
+    def _change(self, changes: Mapping[str, Any]) -> None:
+        if "top_k" in changes:
+            _check_top_k(changes["top_k"])
+        # Not super(): the decorator makes another class of this one.
+        EngineOptions._change(self, changes)
 
     def _texts(self, documents: Sequence[Document]) -> list[Any]:
-        for index, document in enumerate(documents):
-            if not isinstance(document, Document):
-                raise InvalidRequestError(
-                    f"documents[{index}] must be a haystack.Document, not {type(document).__name__}"
-                )
         return [self._integration.text(document.content, document.meta) for document in documents]
 
 
@@ -218,15 +263,21 @@ def _check_top_k(top_k: int | None) -> int | None:
     return top_k
 
 
-def _output(documents: Sequence[Document], ranking: Ranking) -> dict[str, list[Document]]:
+def _read(documents: object) -> list[Document]:
+    given: Any = documents
+    return read_documents(given, Document, "haystack.Document")
+
+
+def _copies(documents: Sequence[Document]) -> list[Document]:
+    # replace alone would share meta with the input.
+    return copy_documents(
+        documents, lambda each: replace(each, meta=deepcopy(each.meta)), lambda each: each.meta
+    )
+
+
+def _output(copies: Sequence[Document], ranking: Ranking) -> dict[str, list[Document]]:
     # Tracing may be off, or the tracer may not keep spans.
     if span := tracer.current_span():
         known = (item for item in TimingEvent.of(ranking).to_dict().items() if item[1] is not None)
         span.set_tags({f"resift.{name}": value for name, value in known})
-    return {
-        "documents": [
-            # replace alone would share meta with the input.
-            replace(documents[r.index], score=r.score, meta=deepcopy(documents[r.index].meta))
-            for r in ranking
-        ]
-    }
+    return {"documents": [replace(copies[r.index], score=r.score) for r in ranking]}

@@ -1,0 +1,31 @@
+"""The keywords of the engine as LangChain's classes take them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import SecretStr
+
+from resift import RerankerOptions
+from resift.options import SharedOptions, Token
+
+
+class Options(SharedOptions, total=False):
+    """``resift.RerankerOptions``, with the type that LangChain has for secrets."""
+
+    device: str | None
+    token: Token | SecretStr
+
+
+def plain(options: Mapping[str, Any]) -> RerankerOptions:
+    """The engine's keywords; what isn't one is left in, to be refused."""
+    given: Any = {**options}
+    if "token" in given:
+        given["token"] = plain_token(given["token"])
+    return given  # type: ignore[no-any-return]
+
+
+def plain_token(token: object) -> Any:
+    """What a ``SecretStr`` holds; anything else as it is."""
+    return token.get_secret_value() if isinstance(token, SecretStr) else token

@@ -1,0 +1,194 @@
+"""The options of adapters as attributes: read, assigned and shown, from the engine's own."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar, get_type_hints
+
+from resift.errors import InvalidRequestError
+from resift.integration import DATA_OPTIONS, Integration
+from resift.normalization import Normalization
+from resift.options import LongDocuments, Prune, RerankerOptions
+from resift.reranker import Reranker
+
+_Init = TypeVar("_Init", bound=Callable[..., None])
+
+_OWN = ("top_n", "score_threshold", "metadata_fields")
+_HINTS = get_type_hints(RerankerOptions)
+_ENGINE = {
+    name: parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY, annotation=_HINTS[name])
+    for name, parameter in inspect.signature(Reranker).parameters.items()
+    if name in _HINTS
+}
+
+
+def shows_engine_options(init: _Init) -> _Init:
+    """Let ``inspect.signature`` tell the engine's options, and not ``**options``."""
+    signature = inspect.signature(init)
+    own = [each for each in signature.parameters.values() if each.kind is not each.VAR_KEYWORD]
+    engine = [each for name, each in _ENGINE.items() if name not in signature.parameters]
+    init.__signature__ = signature.replace(parameters=[*own, *engine])  # type: ignore[attr-defined]
+    return init
+
+
+class EngineOptions:
+    """Options that can be read, and assigned where that can take effect.
+
+    The truth is in ``_integration``; attributes are values of the instance, which pydantic takes
+    for its fields, and change with it. What an assignment can't do, it refuses.
+    """
+
+    # The names and defaults are the engine's: see below, and the tests.
+    model: str
+    backend: str
+    device: str | None
+    devices: list[str] | None
+    precision: str | None
+    max_length: int | None
+    max_batch_tokens: int | None
+    threads: int | None
+    normalization: Normalization
+    long_documents: LongDocuments
+    prune: Prune | None
+    revision: str | None
+    cache_dir: str | None
+    offline: bool | None
+    trust_remote_code: bool
+
+    _integration: Integration
+    _names: ClassVar[Mapping[str, str]] = {name: name for name in _OWN}
+    """The adapter's names for its own options, and what ``Integration`` calls them."""
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Let the class have the signature of its ``__init__``, whatever its metaclass has."""
+        super().__init_subclass__(**kwargs)
+        _, *parameters = inspect.signature(cls.__init__).parameters.values()
+        cls.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+
+    @property
+    def reranker(self) -> Reranker:
+        """The engine, to be shared, warmed up, or replaced by another."""
+        return self._integration.reranker
+
+    @reranker.setter
+    def reranker(self, reranker: Reranker) -> None:
+        self._change({"reranker": reranker})
+
+    # Not for type checkers, which would then take any name to be assignable.
+    if not TYPE_CHECKING:
+
+        def __setattr__(self, name: str, value: Any) -> None:
+            if name == "reranker" or name in self._names:
+                self._change({name: value})
+            elif name in _ENGINE:
+                raise InvalidRequestError(
+                    f"{name} is fixed once a {type(self).__name__} is made: make a new one with "
+                    f"{name}=, or assign reranker= a resift.Reranker made with it"
+                )
+            elif name in _OWN:
+                raise InvalidRequestError(
+                    f"a {type(self).__name__} has no option {name}; those that can be assigned are "
+                    f"{['reranker', *self._names]}"
+                )
+            else:
+                super().__setattr__(name, value)
+
+    def _change(self, changes: Mapping[str, Any]) -> None:
+        self._take(
+            self._integration.changed({self._names.get(k, k): v for k, v in changes.items()})
+        )
+
+    def _take(self, integration: Integration) -> None:
+        """Be what ``integration`` says, from now on."""
+        super().__setattr__("_integration", integration)
+        vars(self).update(self._values(integration))
+
+    @classmethod
+    def _values(cls, integration: Integration) -> dict[str, Any]:
+        """The options by this adapter's names for them."""
+        values = integration.values()
+        own = {name: values[known] for name, known in cls._names.items()}
+        return {**{name: values[name] for name in DATA_OPTIONS}, **own}
+
+
+# pydantic before 2.10 looks for the names of types in the module of the model.
+EngineOptions.__annotations__.update(get_type_hints(EngineOptions))
+for _name, _default in DATA_OPTIONS.items():
+    setattr(EngineOptions, _name, _default)
+
+
+class PydanticOptions(EngineOptions):
+    """``EngineOptions`` before a pydantic model, which makes fields of what is annotated there."""
+
+    _checks: ClassVar[Mapping[str, Callable[[Any], Any]]] = {}
+    """What else is checked at an assignment, or by ``model_copy``: functions of the value."""
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
+        """Put the fields of a subclass, which ``__init__`` takes too, into its signature.
+
+        Raises ``TypeError`` for another default of an option, which ``__init__`` wouldn't see.
+        """
+        super().__pydantic_init_subclass__(**kwargs)  # type: ignore[misc]
+        if "__init__" in vars(cls):
+            return
+        signature = inspect.signature(cls)
+        parameters = dict(signature.parameters)
+        for name, field in cls.model_fields.items():  # type: ignore[attr-defined]
+            default = inspect.Parameter.empty if field.is_required() else field.default
+            known = parameters.setdefault(
+                name,
+                inspect.Parameter(
+                    name,
+                    inspect.Parameter.KEYWORD_ONLY,
+                    default=default,
+                    annotation=field.annotation,
+                ),
+            )
+            if name not in cls._added_fields() and known.default != default:
+                raise TypeError(
+                    f"{cls.__name__}.{name} = {default!r} would have no effect: the default of an "
+                    "option is that of __init__; give the class an __init__ of its own"
+                )
+        cls.__signature__ = signature.replace(parameters=[*parameters.values()])  # type: ignore[attr-defined]
+
+    # Not for type checkers, which would then take any name to be assignable.
+    if not TYPE_CHECKING:
+
+        def __setattr__(self, name: str, value: Any) -> None:
+            check = self._checks.get(name)
+            super().__setattr__(name, check(value) if check else value)
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """A copy with other options, checked; another ``model`` and the like make a new engine."""
+        given = {
+            name: self._checks[name](value) if name in self._checks else value
+            for name, value in (update or {}).items()
+        }
+        ours = {"reranker", *self._names, *_ENGINE}.intersection(given)
+        fields = type(self).model_fields  # type: ignore[attr-defined]
+        unknown = sorted(set(given) - ours - set(fields))
+        if unknown:
+            raise TypeError(f"no such option: {', '.join(unknown)}; expected some of {[*fields]}")
+        rest = {name: value for name, value in given.items() if name not in ours}
+        copied: Self = super().model_copy(update=rest, deep=deep)  # type: ignore[misc]
+        copied._change({name: given[name] for name in ours})
+        return copied
+
+    @classmethod
+    def _added_fields(cls) -> dict[str, Any]:
+        """Fields other than the engine's and the adapter's own."""
+        known = {*cls._names, *DATA_OPTIONS}
+        return {name: x for name, x in cls.model_fields.items() if name not in known}  # type: ignore[attr-defined]
+
+    @classmethod
+    def _take_added(cls, options: dict[str, Any]) -> dict[str, Any]:
+        """Take the keywords for fields of a subclass out of ``options``."""
+        names = {
+            alias
+            for name, field in cls._added_fields().items()
+            for alias in (name, field.alias, field.validation_alias)
+            if isinstance(alias, str)
+        }
+        return {name: options.pop(name) for name in names.intersection(options)}

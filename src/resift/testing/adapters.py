@@ -1,0 +1,74 @@
+"""The rows for adapters alone."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from typing import Any
+
+import pytest
+
+from resift import InvalidRequestError, Reranker, TimingEvent
+from resift.testing.contract import RankingContract
+from resift.testing.options import OptionRows
+from resift.testing.subject import shared
+from resift.testing.texts import QUERY, TEXTS
+
+
+class AdapterContract(OptionRows, RankingContract):
+    """The rows for adapters alone: documents, metadata, and options as attributes."""
+
+    @pytest.mark.parametrize("wrong", ["a string", None, 5, {"text": "a mapping"}, []], ids=repr)
+    def test_what_is_no_document_is_refused_by_index(self, wrong: Any) -> None:
+        subject = self.build(model="nobody/nothing", offline=True)
+        documents = self.to_native(TEXTS[:2])
+        for given in ([wrong, *documents], [*documents, wrong], iter([*documents, wrong])):
+            index = 0 if isinstance(given, list) and given[0] is wrong else 2
+            with pytest.raises(
+                InvalidRequestError, match=rf"documents\[{index}\] must be"
+            ) as error:
+                self.run(subject, QUERY, given)
+            assert type(wrong).__name__ in str(error.value)
+        with pytest.raises(InvalidRequestError, match=r"documents\[2\] must be"):
+            asyncio.run(self.arun(subject, QUERY, [*documents, wrong]))
+
+    def test_metadata_that_can_not_be_copied_is_named(self) -> None:
+        subject = self.build(model="nobody/nothing", offline=True)
+        for wrong in (threading.Lock(), (n for n in range(3))):
+            documents = self.to_native(TEXTS[:2], [{}, {"fine": [1], "wrong": wrong}])
+            with pytest.raises(InvalidRequestError, match=r"documents\[1\].*'wrong'"):
+                self.run(subject, QUERY, documents)
+            with pytest.raises(InvalidRequestError, match=r"documents\[1\].*'wrong'"):
+                asyncio.run(self.arun(subject, QUERY, documents))
+
+    def test_metadata_fields_are_put_before_the_text(self) -> None:
+        metadata: list[dict[str, Any]] = [
+            {"title": "Sorting", "views": 0, "draft": False, "note": "", "missing": None, "x": 1},
+            {"x": 2},
+        ]
+        fields = ("views", "title", "draft", "note", "missing", "absent")
+        documents = self.to_native(TEXTS[:2], metadata)
+        subject = self.build(metadata_fields=fields, normalization="none")
+        kept = self.read(self.run(subject, QUERY, documents), documents)
+        expected = shared.score(
+            QUERY,
+            [f"views: 0\ntitle: Sorting\ndraft: False\nnote: \n{TEXTS[0]}", TEXTS[1]],
+            normalization="none",
+        )
+        for result in kept:
+            assert result.score == pytest.approx(expected[result.index], abs=1e-5)
+
+    def test_metadata_is_not_scored_unasked(self) -> None:
+        documents = self.to_native([TEXTS[1]], [{"title": TEXTS[0]}])
+        (kept,) = self.read(self.run(self.build(), QUERY, documents), documents)
+        assert kept.score == pytest.approx(shared.score(QUERY, [TEXTS[1]])[0], abs=1e-5)
+
+    def test_a_ready_reranker_is_used(self) -> None:
+        events: list[TimingEvent] = []
+        reranker = Reranker(on_timing=events.append)
+        self.rank(QUERY, TEXTS, reranker=reranker)
+        assert len(events) == 1
+        with pytest.raises(InvalidRequestError, match="threads"):
+            self.build(reranker=reranker, threads=1)
+        with pytest.raises(InvalidRequestError, match="reranker"):
+            self.build(reranker="resift-small")

@@ -1,0 +1,103 @@
+"""Rows on how it is called: asynchronously, from threads, offline."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from resift import InvalidRequestError, ModelNotFoundError, OfflineError, TimingEvent
+from resift.testing.subject import Subject
+from resift.testing.texts import QUERY, TEXTS
+
+
+class CallRows(Subject):
+    """Every way to call, and what a call needs of its surroundings."""
+
+    def test_async_is_the_same(self) -> None:
+        documents = self.to_native(TEXTS)
+        subject = self.build()
+        expected = self.read(self.run(subject, QUERY, documents), documents)
+        output = asyncio.run(self.arun(subject, QUERY, documents))
+        assert self.read(output, documents) == expected
+        with pytest.raises(InvalidRequestError, match="query"):
+            asyncio.run(self.arun(subject, " ", documents))
+        assert self.read(asyncio.run(self.arun(subject, QUERY, [])), []) == []
+
+    def test_event_loop_is_not_blocked(self) -> None:
+        documents = self.to_native([f"{text} {n}" for text in TEXTS for n in range(40)])
+        subject = self.build()
+        self.run(subject, QUERY, documents[:1])
+
+        async def measure() -> tuple[float, float]:
+            ranking = asyncio.ensure_future(self.arun(subject, QUERY, documents))
+            start = last = time.perf_counter()
+            longest = 0.0
+            while not ranking.done():
+                await asyncio.sleep(0.001)
+                now = time.perf_counter()
+                longest, last = max(longest, now - last), now
+            await ranking
+            return last - start, longest
+
+        # A busy machine only adds to a wait, and a call that blocks does so every time.
+        rounds = [asyncio.run(measure()) for _ in range(3)]
+        total, longest = min(rounds, key=lambda each: each[1] / each[0])
+        assert longest < max(0.15, total / 3), f"(total, longest wait) of each round: {rounds}"
+
+    def test_64_threads_agree_with_one(self) -> None:
+        subject = self.build(top_n=None)
+        queries = [f"{text} {n}" for n, text in enumerate(TEXTS * 8)]
+        documents = self.to_native(TEXTS)
+        expected = [self.read(self.run(subject, query, documents), documents) for query in queries]
+        with ThreadPoolExecutor(64) as pool:
+            outputs = list(pool.map(lambda query: self.run(subject, query, documents), queries))
+        assert [self.read(output, documents) for output in outputs] == expected
+
+    def test_timing_is_reported(self) -> None:
+        events: list[TimingEvent] = []
+        self.rank(QUERY, TEXTS, on_timing=events.append)
+        (event,) = events
+        assert event.documents == event.pairs == len(TEXTS)
+        assert event.padded_tokens >= event.tokens > 0
+        assert event.infer > 0
+        assert event.total >= event.load + event.tokenize + event.infer + event.rank > 0
+        assert event.model == "resift-small"
+        json.dumps(event.to_dict())
+
+    # Models and their surroundings
+
+    def test_no_network(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        subject = self.build()
+
+        def refuse(*_: object) -> None:
+            raise AssertionError("a socket was opened")
+
+        documents = self.to_native(TEXTS)
+        with monkeypatch.context() as patch:
+            patch.setattr(socket.socket, "connect", refuse)
+            patch.setattr(socket, "getaddrinfo", refuse)
+            self.run(subject, QUERY, documents)
+            with pytest.raises(OfflineError, match="offline"):
+                self.rank(QUERY, TEXTS, model="owner/never-downloaded", offline=True)
+
+    def test_unknown_model_is_refused(self) -> None:
+        with pytest.raises(ModelNotFoundError, match="no-such-model"):
+            self.rank(QUERY, TEXTS, model="no-such-model")
+
+    def test_import_loads_no_model(self) -> None:
+        heavy = ["onnxruntime", "tokenizers", "torch", "transformers", "huggingface_hub"]
+        program = (
+            f"import sys, importlib; importlib.import_module({self.import_name!r});"
+            f"print([name for name in {heavy} if name in sys.modules])"
+        )
+        done = subprocess.run(
+            [sys.executable, "-c", program], capture_output=True, text=True, check=True
+        )
+        assert done.stdout.strip() == "[]"

@@ -1,0 +1,30 @@
+"""The rows together, for the engine and for adapters alike."""
+
+from __future__ import annotations
+
+import pytest
+
+from resift import InvalidRequestError
+from resift.testing.calls import CallRows
+from resift.testing.inputs import InputRows
+from resift.testing.scores import ScoreRows
+from resift.testing.texts import QUERY, TEXTS
+
+
+class RankingContract(InputRows, ScoreRows, CallRows):
+    """Every row of the contract that can be seen from outside.
+
+    Subclasses give the five methods and the attributes of ``Subject``.
+    """
+
+
+class CallOptionsContract(RankingContract):
+    """The rows for what takes ``top_n`` and ``score_threshold`` at call time too."""
+
+    def test_call_time_options_win(self) -> None:
+        kept = self.rank(QUERY, TEXTS, {"top_n": 2}, top_n=4)
+        assert len(kept) == 2
+        everything = self.rank(QUERY, TEXTS, {"score_threshold": 0.0}, score_threshold=1.0)
+        assert len(everything) == (self.default_top_n or len(TEXTS))
+        with pytest.raises(InvalidRequestError, match="top_n"):
+            self.rank(QUERY, TEXTS, {"top_n": 0}, top_n=4)

@@ -1,0 +1,110 @@
+"""Rows on what comes out: text, truncation, scores and order."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from resift import Calibration, InvalidRequestError, NonFiniteScoreError, TimingEvent
+from resift.testing.subject import Subject, shared
+from resift.testing.texts import QUERY, TEXTS, texts_strategy
+
+PROPERTY = settings(
+    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.differing_executors]
+)
+
+
+class ScoreRows(Subject):
+    """What a score is, and which documents are kept."""
+
+    def test_max_length_beyond_the_model_is_refused(self) -> None:
+        with pytest.raises(InvalidRequestError, match="100000"):
+            self.rank(QUERY, TEXTS, max_length=100_000)
+
+    def test_windows_find_what_truncation_loses(self) -> None:
+        document = "The museum is closed on Mondays. " * 200 + TEXTS[0]
+        texts = [TEXTS[3], document]
+        assert [r.index for r in self.rank(QUERY, texts, max_length=64)] == [0, 1]
+        kept = self.rank(QUERY, texts, max_length=64, long_documents="windows")
+        assert [r.index for r in kept] == [1, 0]
+
+    # Scores
+
+    @pytest.mark.parametrize(
+        "normalization",
+        ["sigmoid", "none", "minmax", "softmax", Calibration(slope=0.5, intercept=-1.0)],
+        ids=str,
+    )
+    def test_scores_are_the_engines(self, normalization: Any) -> None:
+        ranking = shared.rank(QUERY, TEXTS, normalization=normalization)
+        kept = self.rank(QUERY, TEXTS, normalization=normalization, top_n=None)
+        assert [(r.index, r.score) for r in kept] == [(r.index, r.score) for r in ranking]
+
+    def test_scores_are_python_floats(self) -> None:
+        for result in self.rank(QUERY, TEXTS):
+            assert type(result.score) is float
+            json.dumps(result.score)
+
+    def test_saturated_scores_keep_the_order_of_logits(self) -> None:
+        steep = Calibration(slope=1e6, intercept=1e9)
+        kept = self.rank(QUERY, TEXTS, normalization=steep, top_n=None)
+        assert {result.score for result in kept} == {1.0}
+        assert [r.index for r in kept] == [r.index for r in shared.rank(QUERY, TEXTS)]
+
+    def test_pruning_leaves_scores_as_they_are(self) -> None:
+        texts = [f"{text} {n}" for n in range(3) for text in TEXTS]
+        events: list[TimingEvent] = []
+        expected = {r.index: r.score for r in shared.rank(QUERY, texts)}
+        kept = self.rank(QUERY, texts, top_n=2, prune="auto", on_timing=events.append)
+        assert [result.score for result in kept] == pytest.approx(
+            [expected[result.index] for result in kept], abs=1e-5
+        )
+        assert len(kept) == 2
+        assert events[0].pairs == len(texts) - events[0].pruned_documents
+
+    def test_threshold_is_on_the_returned_scale_and_before_top_n(self) -> None:
+        scores = sorted(shared.score(QUERY, TEXTS, normalization="minmax"), reverse=True)
+        options: dict[str, Any] = {"normalization": "minmax", "score_threshold": scores[2]}
+        assert [r.score for r in self.rank(QUERY, TEXTS, **options)] == scores[:3]
+        assert len(self.rank(QUERY, TEXTS, **options, top_n=2)) == 2
+        assert self.rank(QUERY, TEXTS, normalization="minmax", score_threshold=1.5) == []
+
+    def test_threshold_zero_is_honoured(self) -> None:
+        options: dict[str, Any] = {"normalization": "none", "score_threshold": 0.0}
+        kept = self.rank(QUERY, TEXTS, **options, top_n=None)
+        logits = shared.score(QUERY, TEXTS, normalization="none")
+        assert min(logits) < 0
+        assert len(kept) == sum(logit >= 0 for logit in logits)
+
+    @pytest.mark.parametrize("wrong", [np.nan, np.inf, -np.inf])
+    def test_scores_are_never_nan(self, monkeypatch: pytest.MonkeyPatch, wrong: float) -> None:
+        from resift.backends.onnx import OnnxBackend
+
+        def forward(_: OnnxBackend, batch: Any) -> Any:
+            return np.full((len(batch.input_ids), 1), wrong, dtype=np.float32)
+
+        monkeypatch.setattr(OnnxBackend, "forward", forward)
+        with pytest.raises(NonFiniteScoreError, match=r"\[0, 1\]") as caught:
+            self.rank(QUERY, TEXTS[:2])
+        assert caught.value.indices == (0, 1)
+
+    @PROPERTY
+    @given(texts=texts_strategy, data=st.data())
+    def test_order_of_documents_changes_nothing(
+        self, texts: list[str], data: st.DataObject
+    ) -> None:
+        order = data.draw(st.permutations(range(len(texts))))
+        subject = self.build(top_n=None)
+        documents = self.to_native(texts)
+        shuffled = self.to_native([texts[i] for i in order])
+        straight = self.read(self.run(subject, QUERY, documents), documents)
+        moved = self.read(self.run(subject, QUERY, shuffled), shuffled)
+        assert sorted(r.index for r in moved) == list(range(len(texts)))
+        expected = {result.index: result.score for result in straight}
+        for result in moved:
+            assert result.score == pytest.approx(expected[order[result.index]], abs=1e-5)

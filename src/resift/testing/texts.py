@@ -1,0 +1,35 @@
+"""Texts and queries that the rows are tried on."""
+
+from __future__ import annotations
+
+from hypothesis import strategies as st
+
+QUERY = "how do I sort a dictionary by value"
+TEXTS = (
+    "Use sorted with a key function that reads the second item to sort a dictionary by value.",
+    "The Danube is the second-longest river in Europe, after the Volga.",
+    "Dictionaries keep insertion order; build a new one from sorted items.",
+    "A list can be sorted in place with its sort method.",
+    "Bread rises because yeast turns sugar into carbon dioxide.",
+    "Counter.most_common returns keys with their counts, largest first.",
+    "dict.items() gives pairs of keys and values.",
+    "The museum is closed on Mondays.",
+)
+HOSTILE_TEXTS = (
+    "",
+    " \t\r\n",
+    "nul \x00 and bell \x07 and escape \x1b[31m",
+    "lone surrogates \ud800 and \udfff",
+    "emoji 👩🏽‍💻 🇪🇺 and a flag",
+    "مرحبا بالعالم — שלום עולם",
+    "[CLS] [SEP] [PAD] </s> <s>",
+    "\u202eright-to-left override\u202c",
+    "\ufeff\u200b\u2060",
+    "a" * 100_000,
+)
+
+# A word list, so that hypothesis makes texts that models tell apart.
+_WORDS = ("sort", "dictionary", "value", "river", "bread", "key", "list", "the", "order", "museum")
+texts_strategy = st.lists(
+    st.lists(st.sampled_from(_WORDS), max_size=12).map(" ".join), min_size=1, max_size=12
+)
