@@ -53,6 +53,7 @@ ALLOWED = {
             "calls",
             "contract",
             "inputs",
+            "late_interaction",
             "options",
             "pydantic_adapters",
             "scores",

@@ -31,6 +31,8 @@ ALL_BUNDLED = HERE.parent / "src/resift/bundled"
 BUNDLED = ALL_BUNDLED / "resift-small"
 CACHE = HERE / ".cache"
 REVISIONS = {"small": "0.5.0", "nano": "0.5.0"}
+# The version that a card compares its model with.
+BEFORE = "0.4.0"
 HEADS = 12
 EPSILON = 1e-12
 # The preferred one first.
@@ -191,18 +193,25 @@ def config(state: State) -> dict[str, Any]:
 
 
 def metrics(model: str) -> dict[str, Any]:
-    """What `evaluate.py` measured of a model, by collection, beside what it is compared with."""
+    """What `evaluate.py` measured of a model, by collection, beside what it is compared with: the
+    first stage, and the model's own `BEFORE`.
+    """
     path = HERE / "measured.json"
     results = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-    shipped = {f"{model}-{precision}": precision for precision in GRAPHS}
+    names = {
+        "first_stage": "first_stage",
+        f"{model}-{BEFORE}-int8": BEFORE,
+        **{f"{model}-{precision}": precision for precision in GRAPHS},
+    }
     found: dict[str, Any] = {}
     for collection, values in results.items():
         row = {"queries": values["queries"]}
         for system, each in values["ndcg@10"].items():
-            if system in ("first_stage", "v0") or system in shipped:
-                row[shipped.get(system, system)] = each["mean"]
-            if shipped.get(system) == "int8":
-                row |= {f"int8_{name}": each[name] for name in each if name != "mean"}
+            if system in names:
+                row[names[system]] = each["mean"]
+            if names.get(system) == "int8":
+                compared = {f"over_{other}": name for other, name in names.items()}
+                row |= {f"int8_over_{compared[key]}": each[key] for key in each if key in compared}
         found[collection] = row
     return {"ndcg@10": found}
 

@@ -20,7 +20,7 @@ from collection import Collection, read
 from comparison import MEASURES, interval, measure
 from rankers import PUBLISHED, Systems
 
-# What every system is compared with, where it is measured too.
+# What every system is compared with, where it is measured too, unless others are named.
 BASELINES = ("first_stage", "v0")
 DEFAULT = (*PUBLISHED, "small-fp32", "small-int8")
 
@@ -40,6 +40,9 @@ def main() -> None:
         metavar="NAME",
         help=f"of {', '.join(PUBLISHED)}, or <model>-<precision>: a folder or a bundled name",
     )
+    arguments.add_argument(
+        "--baselines", nargs="+", default=BASELINES, help="systems that all are compared with"
+    )
     arguments.add_argument("--queries", type=int, help="measure a seeded sample of this many")
     arguments.add_argument("--threads", type=int, default=2)
     arguments.add_argument("--cache", type=Path, default=CACHE, help="of downloads and scores")
@@ -57,8 +60,9 @@ def main() -> None:
         values = {}
         for name in options.systems:
             values[Path(name).name] = measured(systems, name, collection, queries)
-        results[collection.name] = {"queries": len(queries), **report(values)}
-        tables.append(table(collection.name, results[collection.name]))
+        found = {"queries": len(queries), **report(values, options.baselines)}
+        results[collection.name] = found
+        tables.append(table(collection.name, found, options.baselines))
         log.info("%s", tables[-1])
         # After each, so that a run that is stopped leaves what it has.
         if options.out:
@@ -76,7 +80,9 @@ def measured(
     return measure(collection.grades, candidates, scores)
 
 
-def report(values: Mapping[str, Values]) -> dict[str, dict[str, Any]]:
+def report(
+    values: Mapping[str, Values], baselines: Sequence[str] = BASELINES
+) -> dict[str, dict[str, Any]]:
     """By measure and system: the mean, and the interval of its difference from each baseline.
 
     Rounded to four digits, as `{"mean": …, "over_first_stage": [low, high], "over_v0": …}`.
@@ -88,7 +94,7 @@ def report(values: Mapping[str, Values]) -> dict[str, dict[str, Any]]:
                 f"over_{baseline}": [
                     round(bound, 4) for bound in interval(own[measure_], values[baseline][measure_])
                 ]
-                for baseline in BASELINES
+                for baseline in baselines
                 if baseline in values and baseline != name
             }
             for name, own in values.items()
@@ -97,9 +103,9 @@ def report(values: Mapping[str, Values]) -> dict[str, dict[str, Any]]:
     }
 
 
-def table(name: str, results: Mapping[str, Any]) -> str:
+def table(name: str, results: Mapping[str, Any], compared: Sequence[str] = BASELINES) -> str:
     """One collection's `results` in Markdown. What is below a baseline for sure has a ▼."""
-    baselines = [each for each in BASELINES if each in results["ndcg@10"]]
+    baselines = [each for each in compared if each in results["ndcg@10"]]
     header = [
         title
         for measure_ in MEASURES

@@ -1,11 +1,13 @@
 """The ranking contract as a pytest suite that the engine and every adapter inherit.
 
 Subclass ``RankingContract`` in a test module, say how to build the thing under test and how to
-read what it returns, and pytest runs every row. It needs ``pytest`` and ``hypothesis``.
+read what it returns, and pytest runs every row. ``LateInteractionContract`` is the same for a
+model: say which. Both need ``pytest`` and ``hypothesis``.
 """
 
 from resift.testing.adapters import AdapterContract
 from resift.testing.contract import CallOptionsContract, RankingContract
+from resift.testing.late_interaction import LateInteractionContract
 from resift.testing.pydantic_adapters import PydanticAdapterContract
 from resift.testing.subject import Kept
 from resift.testing.texts import HOSTILE_TEXTS, QUERY, TEXTS, texts_strategy
@@ -17,6 +19,7 @@ __all__ = [
     "AdapterContract",
     "CallOptionsContract",
     "Kept",
+    "LateInteractionContract",
     "PydanticAdapterContract",
     "RankingContract",
     "texts_strategy",

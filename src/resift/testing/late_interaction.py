@@ -1,0 +1,123 @@
+"""What holds of every model that scores by late interaction, as a pytest suite to inherit.
+
+Query and document are encoded each as a text by itself, so that a document's first word counts as
+much as any other, and a text of one word as much as a long one.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from resift import Reranker
+
+SENTENCES = (
+    "Paris is lovely in the spring.",
+    "Copper conducts electricity better than iron.",
+    "Honey never spoils if it is kept dry.",
+    "Glaciers move a few metres every year.",
+    "Bicycles need less space than cars.",
+    "Tea was first grown in China.",
+    "Volcanoes may sleep for centuries.",
+    "Mondays are when the museum is closed.",
+    "Penguins can't fly but swim very well.",
+    "Concrete hardens even under water.",
+    "Jupiter has more than ninety moons.",
+    "Basil grows best in a sunny window.",
+    "Whales sleep with half of their brain.",
+    "Rust is what iron turns into when wet.",
+    "Chess was brought to Europe by the Moors.",
+    "Lightning heats the air around it.",
+    "Salt lowers the temperature at which water freezes.",
+    "Bees tell each other where flowers are.",
+    "Coffee loses its aroma after grinding.",
+    "Bamboo can grow a metre in one day.",
+    "Violins are tuned in fifths.",
+    "Owls turn their heads very far.",
+    "Glass is made from sand.",
+    "Maps distort the size of countries.",
+    "Cheese ripens in cool cellars.",
+    "Tides follow the moon.",
+    "Paper was invented two thousand years ago.",
+    "Wolves hunt in packs.",
+    "Deserts are cold at night.",
+    "Snow muffles sound.",
+)
+"""Each begins with a word that no other has."""
+
+KEYWORDS = tuple(sentence.split()[0].lower() for sentence in SENTENCES)
+
+_words = st.lists(st.sampled_from([*KEYWORDS, "the", "of", "is"]), min_size=1, max_size=8)
+_short_texts = st.lists(_words.map(" ".join), min_size=2, max_size=8, unique=True)
+
+
+class LateInteractionContract:
+    """Rows for one model. Subclasses say which, and how far its logits may move."""
+
+    model: str | Path
+    """A name or a folder, as ``Reranker`` takes it."""
+    place_tolerance: float = 2.0
+    """How much a keyword's place in a sentence may move the logit."""
+    punctuation_tolerance: float = 1.0
+    """How much punctuation in front of a sentence may move the logit."""
+
+    @pytest.fixture(params=[None, "fp32"], ids=["default", "fp32"])
+    def scorer(self, request: pytest.FixtureRequest) -> Reranker:
+        """The model with raw logits as scores, in each precision that every machine has."""
+        return Reranker(self.model, precision=request.param, normalization="none")
+
+    def test_first_words_find_their_sentences(self, scorer: Reranker) -> None:
+        found = [scorer.rank(keyword, SENTENCES)[0].index for keyword in KEYWORDS]
+        assert found == list(range(len(SENTENCES)))
+
+    @pytest.mark.parametrize("words", range(1, 9))
+    def test_a_text_finds_itself_at_every_length(self, scorer: Reranker, words: int) -> None:
+        every = " ".join(SENTENCES).split()
+        texts = [" ".join(every[n : n + words]) for n in range(0, 48, 2)]
+        for place, text in enumerate(texts):
+            assert scorer.rank(text, texts)[0].index == place
+
+    def test_single_words_are_told_apart(self, scorer: Reranker) -> None:
+        assert scorer.rank("last", ["first", "last"])[0].index == 1
+        for place, keyword in enumerate(KEYWORDS):
+            assert scorer.rank(keyword, KEYWORDS)[0].index == place
+
+    @settings(max_examples=20, deadline=None)
+    @given(texts=_short_texts)
+    def test_no_text_answers_another_better_than_itself(self, texts: list[str]) -> None:
+        ranking = _exact(self.model).rank(texts[0], texts)
+        assert ranking[0].index == 0
+
+    def test_a_keywords_place_moves_the_logit_little(self, scorer: Reranker) -> None:
+        spreads = []
+        for keyword, sentence in zip(KEYWORDS, SENTENCES, strict=True):
+            others = sentence.split()[1:]
+            moved = [
+                " ".join([*others[:place], keyword, *others[place:]])
+                for place in range(len(others) + 1)
+            ]
+            logits = scorer.score(keyword, moved)
+            spreads.append(max(logits) - min(logits))
+        assert max(spreads) <= self.place_tolerance
+
+    @pytest.mark.parametrize("mark", ["- ", "* ", "… ", '"', "(", "1. ", "# "])
+    def test_punctuation_in_front_moves_the_logit_little(
+        self, scorer: Reranker, mark: str
+    ) -> None:
+        moved = []
+        for keyword, sentence in zip(KEYWORDS, SENTENCES, strict=True):
+            plain, marked = scorer.score(keyword, [sentence, mark + sentence])
+            moved.append(abs(marked - plain))
+        assert max(moved) <= self.punctuation_tolerance
+        found = [
+            scorer.rank(keyword, [mark + each for each in SENTENCES])[0].index
+            for keyword in KEYWORDS
+        ]
+        assert found == list(range(len(SENTENCES)))
+
+
+def _exact(model: str | Path) -> Reranker:
+    return Reranker(model, precision="fp32", normalization="none")
