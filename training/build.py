@@ -17,10 +17,13 @@ import numpy as np
 from safetensors.numpy import load_file
 
 import calibration
+from first_words import sentences_found
 from golden import PAIRS
 from late_interaction import WORTH, Scorer, State, build
+from resift import Reranker
 from resift.export.verify import round_up
 from resift.models.manifest import sha256
+from resift.testing.late_interaction import SENTENCES
 from resift.tokenization import PairTokenizer
 from scoring import WINDOW, OnnxScorer, load_tokenizer
 from shipped import CalibrationPairs, in_float32, in_int8, write, write_json
@@ -121,6 +124,11 @@ def main() -> None:
             ],
         },
     )
+    found = sentences_found(Reranker(out, precision="fp32"))
+    if found < len(SENTENCES):
+        raise ValueError(
+            f"only {found} of {len(SENTENCES)} sentences are found by their first word"
+        )
     for path in sorted(out.iterdir()):
         log.info("%s  %9d  %s", sha256(path), path.stat().st_size, path.name)
 

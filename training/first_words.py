@@ -72,6 +72,12 @@ def reciprocal_rank(reranker: Reranker, texts: Sequence[str]) -> float:
     return float(np.mean(ranks))
 
 
+def sentences_found(reranker: Reranker) -> int:
+    """How many of `SENTENCES` come first for their first word."""
+    firsts = [reranker.rank(keyword, SENTENCES)[0].index for keyword in KEYWORDS]
+    return sum(first == place for place, first in enumerate(firsts))
+
+
 def main() -> None:
     """Print both measures for each model."""
     arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -83,12 +89,10 @@ def main() -> None:
     log.info("%d docstrings of Python %s", len(texts), platform.python_version())
     for model in options.models:
         reranker = Reranker(model, precision=options.precision, normalization="none")
-        keywords = [reranker.rank(word, SENTENCES)[0].index for word in KEYWORDS]
-        found = sum(index == place for place, index in enumerate(keywords))
         log.info(
             "%s: %d of %d sentences, docstrings %.3f",
             model,
-            found,
+            sentences_found(reranker),
             len(SENTENCES),
             reciprocal_rank(reranker, texts),
         )
