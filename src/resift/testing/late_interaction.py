@@ -9,10 +9,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from resift import Reranker
+from resift.testing.scores import PROPERTY
 
 SENTENCES = (
     "Paris is lovely in the spring.",
@@ -85,7 +86,7 @@ class LateInteractionContract:
         for place, keyword in enumerate(KEYWORDS):
             assert scorer.rank(keyword, KEYWORDS)[0].index == place
 
-    @settings(max_examples=20, deadline=None)
+    @PROPERTY
     @given(texts=_short_texts)
     def test_no_text_answers_another_better_than_itself(self, texts: list[str]) -> None:
         ranking = _exact(self.model).rank(texts[0], texts)
@@ -104,9 +105,7 @@ class LateInteractionContract:
         assert max(spreads) <= self.place_tolerance
 
     @pytest.mark.parametrize("mark", ["- ", "* ", "… ", '"', "(", "1. ", "# "])
-    def test_punctuation_in_front_moves_the_logit_little(
-        self, scorer: Reranker, mark: str
-    ) -> None:
+    def test_punctuation_in_front_moves_the_logit_little(self, scorer: Reranker, mark: str) -> None:
         moved = []
         for keyword, sentence in zip(KEYWORDS, SENTENCES, strict=True):
             plain, marked = scorer.score(keyword, [sentence, mark + sentence])
