@@ -18,12 +18,12 @@ from hub_client import DOCUMENTS, NEEDED, Client
 from resift import InvalidRequestError, ModelNotFoundError, Reranker, UnsupportedModelError
 from resift.cli import main
 from resift.families import FAMILIES, find_family
-from resift.models import BUNDLED, artifacts, find_model
-from resift.models.artifacts import choose, usual
+from resift.models import BUNDLED, find_model
 from resift.models.cache import Cache
 from resift.models.card import USUAL_ARTIFACTS
 from resift.models.catalogue import find_listing, listings
 from resift.models.manifest import BUNDLE_MANIFEST, Manifest
+from resift.plan import Wish
 
 
 @pytest.fixture
@@ -261,34 +261,12 @@ def test_the_catalogues_length(tmp_path: Path) -> None:
     assert ranking[0].truncated_tokens == 1500 - (1024 - 3 - 1)
 
 
-@pytest.mark.parametrize(
-    ("features", "expected"),
-    [
-        ({"AVX2"}, "onnx/model_quint8_avx2.onnx"),
-        ({"AVX2", "AVX512F"}, "onnx/model_qint8_avx512.onnx"),
-        ({"AVX2", "AVX512F", "AVX512VNNI"}, "onnx/model_qint8_avx512_vnni.onnx"),
-        ({"ASIMD", "ASIMDDP"}, "onnx/model_qint8_arm64.onnx"),
-        (set(), "onnx/model_int8.onnx"),
-    ],
-)
-def test_int8_weights_for_a_processor(
-    monkeypatch: pytest.MonkeyPatch, features: set[str], expected: str
-) -> None:
-    monkeypatch.setattr(artifacts, "cpu_features", lambda: features)
-    int8 = choose(usual(lambda name: True), [("onnx", "int8-dynamic")])
-    assert int8 is not None
-    assert int8.file == expected
-    fp32 = choose(usual(lambda name: True), [("onnx", None)])
-    assert fp32 is not None
-    assert fp32.file == "onnx/model.onnx"
-
-
 def find(model: str | Path, cache: Path, **options: Any) -> object:
     defaults: dict[str, Any] = {
         "revision": None,
         "cache_dir": cache,
         "offline": True,
-        "wanted": [("safetensors", None)],
+        "wanted": Wish.of(["torch"], None),
         "trust_remote_code": False,
         "check_family": find_family,
     }
@@ -306,7 +284,7 @@ def test_code_from_repositories_is_never_run(tiny: Path, tmp_path: Path) -> None
     with pytest.raises(UnsupportedModelError, match="only code from its repository"):
         find(model, tmp_path)
     # A graph is data: it needs none.
-    find(model, tmp_path, wanted=[("onnx", None)])
+    find(model, tmp_path, wanted=Wish.of(["onnx"], None))
     # Nor does a model whose code a backend has.
     find(model, tmp_path, known_code=config["architectures"])
     with pytest.raises(UnsupportedModelError, match="only code from its repository"):
@@ -334,8 +312,9 @@ def test_torch_weights(hub: hub_server.Hub, client: Client, files: dict[str, byt
 from resift.errors import ResiftError
 from resift.families import find_family
 from resift.models import find_model
+from resift.plan import Wish
 
-options = dict(revision=None, wanted=[("safetensors", None)], trust_remote_code=False)
+options = dict(revision=None, wanted=Wish.of(["torch"], None), trust_remote_code=False)
 for name in ("acme/one", "acme/many", "acme/code"):
     for offline in (False, True):
         try:

@@ -23,7 +23,7 @@ from resift import (
     UnsupportedModelError,
 )
 from resift.backends.processes import ProcessesBackend
-from resift.backends.threads import _cgroup_quota, available_threads
+from resift.machine import _cgroup_quota, available_threads
 from resift.telemetry import Stopwatch
 from resift.tokenization import Batch
 
@@ -226,7 +226,7 @@ def test_threads_load_the_model_once(tiny: Path, monkeypatch: pytest.MonkeyPatch
 def test_threads_follow_affinity() -> None:
     program = (
         "import os; os.sched_setaffinity(0, {min(os.sched_getaffinity(0))});"
-        "from resift.backends.threads import available_threads; print(available_threads())"
+        "from resift.machine import available_threads; print(available_threads())"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert done.stdout.strip() == "1", done.stderr

@@ -33,6 +33,7 @@ from resift.loading import LoadedModel
 from resift.models import find_model
 from resift.models.library import bundle
 from resift.options import LoadOptions
+from resift.plan import Wish
 from resift.pruning import survivors
 from resift.tokenization import Batch
 
@@ -522,7 +523,7 @@ def test_a_bundle_prunes(model: Path, tmp_path: Path) -> None:
         revision=None,
         cache_dir=None,
         offline=None,
-        wanted=[("onnx", None)],
+        wanted=Wish.of(["onnx"], None),
         trust_remote_code=False,
         check_family=lambda *_: None,
     )

@@ -77,6 +77,9 @@ def test_the_engine_imports_only_what_it_needs(module: Path) -> None:
         ("models", "resift.backends"),
         ("models", "resift.families"),
         ("families", "resift.models"),
+        ("models", "resift.machine"),
+        ("models", "resift.plan"),
+        ("backends", "resift.machine"),
     ],
 )
 def test_rooms_do_not_know_each_other(room: str, stranger: str) -> None:
