@@ -70,8 +70,9 @@ def test_all(arguments: Sequence[str]) -> None:
     run(python, "-m", "ruff", "format", "--check", "--quiet")
     sources = [f"{path}/src" for path in INTEGRATIONS]
     run(python, "-m", "mypy", "src", "tests", "examples", "benchmarks", "dev.py", *sources)
-    for path in INTEGRATIONS:
-        run(python, "-m", "mypy", f"{path}/tests")
+    # Each by itself, as they have modules of the same name.
+    for path in ("conftest.py", *(f"{path}/tests" for path in INTEGRATIONS)):
+        run(python, "-m", "mypy", path)
     run(python, "-m", "pytest", *arguments)
 
 

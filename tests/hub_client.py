@@ -104,7 +104,7 @@ class Client:
             "HF_HUB_DOWNLOAD_TIMEOUT": "1",
             "HF_HUB_ETAG_TIMEOUT": "1",
             "NO_PROXY": "127.0.0.1,localhost",
-            "PYTHONPATH": str(Path(__file__).parent),
+            "PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), os.environ["PYTHONPATH"]]),
             "RESIFT_CACHE": str(self.cache),
             **changes,
         }

@@ -187,7 +187,7 @@ def test_a_model_whose_code_one_backend_has(
     model = Path(shutil.copytree(tiny, tmp_path / "model"))
     (model / "model.onnx").rename(model / "model.safetensors")
     config = {"architectures": [architecture], "max_position_embeddings": 64}
-    (model / "config.json").write_text(json.dumps(config))
+    (model / "config.json").write_text(json.dumps(config), encoding="utf-8")
     monkeypatch.setattr("resift.backends.find_spec", lambda name: name == "onnxruntime")
     message = rf"{architecture}.*FlagEmbedding.*pip install resift\[flag-embedding\]"
     with pytest.raises(BackendUnavailableError, match=message):

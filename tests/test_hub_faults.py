@@ -169,7 +169,7 @@ def test_a_cache_that_was_changed(
         (folder / "model.onnx").symlink_to(outside / "model.onnx")
 
     def add(folder: Path) -> None:
-        (folder / "card.json").write_text("{}")
+        (folder / "card.json").write_text("{}", encoding="utf-8")
 
     def add_link(folder: Path) -> None:
         (folder / "golden.json").symlink_to((folder / "config.json").readlink())

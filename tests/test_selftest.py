@@ -62,15 +62,15 @@ def write(folder: Path, precisions: list[str], golden: str, **changes: Any) -> N
         for text, logit in zip(TEXTS, RIGHT, strict=True)
     ]
     content = {"model_sha256": digests[golden], "tolerance": 1e-4, "pairs": pairs, **changes}
-    (folder / "card.json").write_text(json.dumps(card))
-    (folder / "golden.json").write_text(json.dumps(content))
+    (folder / "card.json").write_text(json.dumps(card), encoding="utf-8")
+    (folder / "golden.json").write_text(json.dumps(content), encoding="utf-8")
 
 
 def shift_golden(folder: Path, by: float) -> None:
-    golden = json.loads((folder / "golden.json").read_text())
+    golden = json.loads((folder / "golden.json").read_text(encoding="utf-8"))
     for pair in golden["pairs"]:
         pair["logit"] += by
-    (folder / "golden.json").write_text(json.dumps(golden))
+    (folder / "golden.json").write_text(json.dumps(golden), encoding="utf-8")
 
 
 def test_weights_that_fail_give_way_to_others(

@@ -56,7 +56,9 @@ def build(
         "max_position_embeddings": positions,
         "pad_token_id": IDS["[PAD]"],
     }
-    (folder / "config.json").write_text(json.dumps({**defaults, **(config or {})}))
+    (folder / "config.json").write_text(
+        json.dumps({**defaults, **(config or {})}), encoding="utf-8"
+    )
     return folder
 
 

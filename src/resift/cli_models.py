@@ -7,7 +7,7 @@ import json
 import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from resift.backends import installed_backends
 from resift.errors import BackendUnavailableError, ModelError, ModelNotFoundError
@@ -66,6 +66,12 @@ def add_parser(commands: _SubParsersAction[argparse.ArgumentParser]) -> None:
             action.add_argument("--backend", default=DEFAULT_BACKEND, help="default: %(default)s")
             action.add_argument("--offline", action="store_true", default=None)
         action.add_argument("--cache-dir", help="where downloaded models are kept")
+
+
+def to_json(content: object, out: IO[str]) -> str:
+    """Lines of JSON, escaped where ``out`` isn't in Unicode: other escapes aren't JSON."""
+    is_unicode = (getattr(out, "encoding", None) or "utf-8").lower().startswith("utf")
+    return json.dumps(content, ensure_ascii=not is_unicode, indent=2) + "\n"
 
 
 def _pull(parsed: argparse.Namespace) -> None:
@@ -150,8 +156,7 @@ def _show(parsed: argparse.Namespace) -> None:
             f"nothing is known of {parsed.model!r}: it is neither bundled, nor in the catalogue, "
             f"nor in the cache {cache.root}; expected a name that resift models list shows"
         )
-    json.dump({k: v for k, v in content.items() if v}, sys.stdout, indent=2, ensure_ascii=False)
-    sys.stdout.write("\n")
+    sys.stdout.write(to_json({k: v for k, v in content.items() if v}, sys.stdout))
 
 
 def _verify(parsed: argparse.Namespace) -> None:

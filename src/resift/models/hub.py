@@ -207,7 +207,7 @@ def _cached(
     commit = revision or "main"
     if not COMMIT.fullmatch(commit):
         ref = check_inside(store / "refs" / commit, store)
-        commit = ref.read_text().strip() if ref.is_file() else ""
+        commit = ref.read_text(encoding="utf-8").strip() if ref.is_file() else ""
     folder = cache.folder(f"{store.name}/{commit}")
     if not (COMMIT.fullmatch(commit) and folder.is_dir()):
         return None
