@@ -161,6 +161,9 @@ def test_a_cache_that_was_changed(
     def cut(folder: Path) -> None:
         (folder / "tokenizer.json").write_bytes((folder / "tokenizer.json").read_bytes()[:-1])
 
+    def cut_config(folder: Path) -> None:
+        (folder / "config.json").write_bytes((folder / "config.json").read_bytes()[:-1])
+
     def lose(folder: Path) -> None:
         (folder / "model.onnx").unlink()
 
@@ -187,6 +190,7 @@ def test_a_cache_that_was_changed(
     expected = {
         flip: "model.onnx was altered",
         cut: "tokenizer.json is damaged: it has",
+        cut_config: "config.json is damaged: it has",
         lose: "model.onnx is missing",
         lose_all: "config.json is missing",
         lead_all_away: "out of the cache",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from resift.backends import lacking
 from resift.cli import main
 from resift.loading import LoadedModel
 from resift.machine import processor
+from resift.models.artifacts import companions
 from resift.models.card import USUAL_ARTIFACTS, Artifact
 from resift.plan import Plan, Way, Wish, plan, wider
 
@@ -108,6 +110,17 @@ def test_what_is_fetched_is_the_first_way_and_its_float32() -> None:
     # Of backends without the code for a model, nothing is read.
     config = {"architectures": ["CostWiseGemmaForCausalLM"]}
     assert fetched(FOUR, ["onnx", "flag_embedding"], "avx512", config=config) == [TORCH]
+    # Before the configuration is known, any of them may have it.
+    assert fetched([TORCH], ["onnx", "flag_embedding"], "avx512") == [TORCH]
+
+
+def test_data_that_two_graphs_share_belongs_to_both() -> None:
+    shared = Artifact(
+        format="onnx", precision="int8", file="model_int8.onnx", data_file="model.onnx.data"
+    )
+    present = ["model.onnx", "model.onnx.data", "model_int8.onnx", "other.data"]
+    assert companions(shared, present) == ["model.onnx.data"]
+    assert companions(replace(shared, data_file=None), present) == []
 
 
 @pytest.mark.parametrize("on", PROCESSORS)

@@ -120,7 +120,8 @@ class Wish:
     def choose(self, artifacts: Sequence[Artifact], config: Mapping[str, Any]) -> Choice:
         """The weights of the first way, and the float32 ones for what they give as NaN."""
         # Where none has the code, whoever checks the configuration says so.
-        backends = with_code(self.backends, config) or self.backends
+        able = with_code(self.backends, config) if config else []
+        backends = able or self.backends
         found = plan(artifacts, backends, self.precision, self.processor)
         if not found.ways:
             return Choice([], found.refused)

@@ -10,7 +10,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from resift.errors import BackendUnavailableError, ModelNotFoundError, OfflineError, ResiftError
+from resift.errors import (
+    BackendUnavailableError,
+    ModelNotFoundError,
+    OfflineError,
+    ResiftError,
+    UnsupportedModelError,
+)
 from resift.models.artifacts import Wanted, companions, is_whole
 from resift.models.cache import Cache
 from resift.models.card import DESCRIPTIONS, DYNAMIC_INT8, USUAL_ARTIFACTS, Artifact, Card
@@ -140,6 +146,16 @@ def _card(folder: Path, present: Collection[str]) -> Card | None:
     return Card.parse(read_json(path), path) if path.name in present else None
 
 
+def _config(folder: Path) -> dict[str, Any]:
+    """What ``config.json`` says; nothing where it is missing or damaged, which is said later."""
+    path = folder / "config.json"
+    try:
+        return read_json(path) if path.is_file() else {}
+    except UnsupportedModelError:
+        # By the manifest's checks, which know how it was, or by whoever reads it to run the model.
+        return {}
+
+
 def _choose(
     repository: str,
     card: Card | None,
@@ -155,7 +171,7 @@ def _choose(
     names = sorted(present)
 
     def is_offered(artifact: Artifact) -> bool:
-        # They are for who asks for them.
+        # Dynamic int8 is for who asks for it.
         return bool(card) or wanted.precision == DYNAMIC_INT8 or artifact.precision != DYNAMIC_INT8
 
     listed = card.artifacts if card else USUAL_ARTIFACTS
@@ -213,8 +229,7 @@ def _cached(
         return None
     known = cache.read_record(f"{store.name}/{commit}")
     present = list(known.files) if known else list_files(folder)
-    card, path = _card(folder, present), folder / "config.json"
-    config = read_json(path) if path.is_file() else {}
+    card, config = _card(folder, present), _config(folder)
     try:
         weights = _choose(repository, card, config, present, wanted)
         if card and not settle:
