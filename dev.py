@@ -68,11 +68,35 @@ def test_all(arguments: Sequence[str]) -> None:
     install(python, [f"{path}[test]" for path in (".", *INTEGRATIONS)])
     run(python, "-m", "ruff", "check", "--quiet")
     run(python, "-m", "ruff", "format", "--check", "--quiet")
-    sources = [f"{path}/src" for path in INTEGRATIONS]
-    run(python, "-m", "mypy", "src", "tests", "examples", "benchmarks", "dev.py", *sources)
-    for path in INTEGRATIONS:
-        run(python, "-m", "mypy", f"{path}/tests")
+    check_types(python)
     run(python, "-m", "pytest", *arguments)
+
+
+def check_types(python: str) -> None:
+    """Types, against the pinned stubs of ``tests/types.txt`` and, for the rest, what is installed.
+
+    Whatever numpy resolves to on another Python or another day has other stubs.
+    """
+    pinned = environment(".venv-types")
+    pip(pinned, "--requirement", "tests/types.txt")
+    # Behind the pinned ones, and written when pip is done: it would take them for its own.
+    installed, layered = (Path(site_packages(each)) for each in (python, pinned))
+    line = f"import site; site.addsitedir({str(installed)!r})\n"
+    (layered / "installed.pth").write_text(line, encoding="utf-8")
+    sources = [f"{path}/src" for path in INTEGRATIONS]
+    run(pinned, "-m", "mypy", "src", "tests", "examples", "benchmarks", "dev.py", *sources)
+    # Each by itself, as they have modules of the same name.
+    for path in ("conftest.py", *(f"{path}/tests" for path in INTEGRATIONS)):
+        run(pinned, "-m", "mypy", path)
+
+
+def site_packages(python: str) -> str:
+    """Where a Python keeps what pip installs."""
+    code = "import sysconfig; print(sysconfig.get_path('purelib'))"
+    done = subprocess.run(
+        [python, "-c", code], check=True, stdout=subprocess.PIPE, encoding="utf-8"
+    )
+    return done.stdout.strip()
 
 
 def oldest(arguments: Sequence[str]) -> None:

@@ -12,7 +12,9 @@ import pytest
 import tiny_models
 from hub_client import UNNEEDED, Client
 from numpy.typing import NDArray
+from processors import PROCESSORS
 
+from resift import machine
 from resift.backends import BACKENDS
 from resift.backends.onnx import OnnxBackend
 from resift.tokenization import Batch
@@ -45,6 +47,12 @@ def forwarded(monkeypatch: pytest.MonkeyPatch) -> list[Batch]:
 
     monkeypatch.setattr(OnnxBackend, "forward", record)
     return batches
+
+
+@pytest.fixture
+def on(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Says on which of ``PROCESSORS`` the rest of a test runs."""
+    return lambda name: monkeypatch.setattr(machine, "processor", lambda: PROCESSORS[name])
 
 
 @pytest.fixture

@@ -64,6 +64,8 @@ class Client:
         self.home = home
         self.cache = home / "cache"
         self.errors = ""
+        self.processor: str | None = None
+        """One of ``PROCESSORS``, where it isn't this machine's."""
 
     def rank(self, *options: Mapping[str, Any], **environment: str) -> list[dict[str, Any]]:
         """What each ``Reranker(**options)`` gave for ``DOCUMENTS``."""
@@ -81,11 +83,15 @@ class Client:
 
     def run(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
         """Python, with the hub and the cache in its environment."""
+        option, program, *rest = arguments
+        assert option == "-c"
+        if self.processor:
+            program = f"import processors; processors.be({self.processor!r})\n{program}"
         return subprocess.run(
-            [sys.executable, *arguments],
+            [sys.executable, option, program, *rest],
             env=self.environment(**environment),
             capture_output=True,
-            text=True,
+            encoding="utf-8",
             timeout=120,
         )
 
@@ -98,6 +104,7 @@ class Client:
             "HF_HUB_DOWNLOAD_TIMEOUT": "1",
             "HF_HUB_ETAG_TIMEOUT": "1",
             "NO_PROXY": "127.0.0.1,localhost",
+            "PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), os.environ["PYTHONPATH"]]),
             "RESIFT_CACHE": str(self.cache),
             **changes,
         }

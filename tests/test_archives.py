@@ -256,7 +256,7 @@ def test_an_unpacked_model_that_was_changed(tmp_path: Path, members: dict[str, b
     path.write_bytes(pack(members))
     Reranker(path, cache_dir=tmp_path / "cache").warm_up()
     (folder,) = (tmp_path / "cache").glob("file--*")
-    (folder / "golden.json").write_text("{}")
+    (folder / "golden.json").write_text("{}", encoding="utf-8")
     with pytest.raises(UnsupportedModelError, match=r"golden\.json doesn't belong"):
         Reranker(path, cache_dir=tmp_path / "cache").warm_up()
     shutil.rmtree(folder)

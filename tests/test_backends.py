@@ -23,7 +23,6 @@ from resift.backends import (
     backend_class,
     having_code,
     installed_backends,
-    stored_weights,
 )
 from resift.testing import QUERY, TEXTS
 from resift.tokenization import Batch
@@ -188,7 +187,7 @@ def test_a_model_whose_code_one_backend_has(
     model = Path(shutil.copytree(tiny, tmp_path / "model"))
     (model / "model.onnx").rename(model / "model.safetensors")
     config = {"architectures": [architecture], "max_position_embeddings": 64}
-    (model / "config.json").write_text(json.dumps(config))
+    (model / "config.json").write_text(json.dumps(config), encoding="utf-8")
     monkeypatch.setattr("resift.backends.find_spec", lambda name: name == "onnxruntime")
     message = rf"{architecture}.*FlagEmbedding.*pip install resift\[flag-embedding\]"
     with pytest.raises(BackendUnavailableError, match=message):
@@ -208,15 +207,6 @@ def test_a_language_model_needs_a_backend_for_it(graph_backend: str, tiny: Path)
         backend_class(graph_backend)(
             tiny / "model.onnx", device=None, precision="fp32", threads=1, vocabulary_ids=[1]
         )
-
-
-def test_weights_are_wanted_in_the_order_of_the_backends() -> None:
-    assert stored_weights(["onnx", "torch"], None)[:2] == [("onnx", None), ("safetensors", None)]
-    assert stored_weights(["torch", "onnx"], None)[-1] == ("onnx", None)
-    assert stored_weights(["onnx", "openvino"], "bf16") == [("onnx", "fp32")]
-    assert stored_weights(["onnx"], "int8") == [("onnx", "int8")]
-    with pytest.raises(BackendUnavailableError, match="'bf16' is not one"):
-        stored_weights(["onnx"], "bf16")
 
 
 def test_openvino_gets_lengths_that_are_multiples_within_the_window(

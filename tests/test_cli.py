@@ -40,9 +40,9 @@ def test_json(base: list[str], capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_files(base: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (tmp_path / "query").write_text("a\n")
+    (tmp_path / "query").write_text("a\n", encoding="utf-8")
     lines = [json.dumps("good\u2028w1"), "", json.dumps({"text": "bad", "id": 7})]
-    (tmp_path / "jsonl").write_text("\n".join(lines))
+    (tmp_path / "jsonl").write_text("\n".join(lines), encoding="utf-8")
     files = ["--query-file", str(tmp_path / "query"), "-f", str(tmp_path / "jsonl"), "--jsonl"]
     assert main([*base, *files, "--format", "json"]) == 0
     results = json.loads(capsys.readouterr().out)["results"]
@@ -60,11 +60,44 @@ def test_standard_input(base: list[str]) -> None:
         ],
         input="bad\n\ngood\n",
         capture_output=True,
-        text=True,
+        encoding="utf-8",
     )
     assert done.returncode == 0, done.stderr
     assert [line.split()[-1] for line in done.stdout.splitlines()[1:3]] == ["good", "bad"]
     assert done.stderr == ""
+
+
+NOT_UTF8 = {"PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "LC_ALL": "POSIX"}
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "cp1252"])
+def test_documents_that_the_locale_has_no_characters_for(
+    base: list[str], tmp_path: Path, encoding: str
+) -> None:
+    documents = ["good Öl über Łódź", "bad \u4f60\u597d"]
+    (tmp_path / "file").write_text("\n".join(documents), encoding="utf-8")
+    program = "import sys; from resift.cli import main; sys.exit(main())"
+    environment = {**os.environ, **NOT_UTF8}
+    if encoding != "ascii":
+        environment["PYTHONIOENCODING"] = encoding
+
+    def rank(*arguments: str, given: bytes = b"") -> str:
+        done = subprocess.run(
+            [sys.executable, "-c", program, *base, "a", *arguments],
+            env=environment,
+            input=given,
+            capture_output=True,
+        )
+        assert (done.returncode, done.stderr) == (0, b"")
+        return done.stdout.decode(encoding)
+
+    table = rank("-f", str(tmp_path / "file"))
+    escaped = documents[0].encode(encoding, "backslashreplace").decode(encoding)
+    assert escaped in table
+    assert "\\u4f60" in table
+    # As files are, standard input is UTF-8; and JSON stays JSON.
+    content = rank("-f", "-", "--format", "json", given="\n".join(documents).encode())
+    assert [each["document"] for each in json.loads(content)["results"]] == documents
 
 
 @pytest.mark.parametrize(
@@ -96,7 +129,7 @@ def test_wrong_json_is_placed(
 ) -> None:
     path = tmp_path / "lines"
     for line in ("{", '{"body": 1}', "3"):
-        path.write_text(f'"good"\n{line}\n')
+        path.write_text(f'"good"\n{line}\n', encoding="utf-8")
         assert main([*base, "a", "-f", str(path), "--jsonl"]) == 2
         assert f"{path}:2" in capsys.readouterr().err
 

@@ -57,6 +57,6 @@ def test_import_is_framework_free() -> None:
         "{'langchain_core', 'llama_index', 'haystack', 'pytest', 'onnx', 'asyncio.runners'}))"
     )
     done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+        [sys.executable, "-c", program], capture_output=True, encoding="utf-8", check=True
     )
     assert done.stdout.strip() == "[]"

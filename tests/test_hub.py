@@ -199,11 +199,13 @@ def test_real_weights_of_an_embedding_model(hub: hub_server.Hub, client: Client)
 from resift import ResiftError
 from resift.families import find_family
 from resift.models import find_model
+from resift.plan import Wish
 
-for format in ("onnx", "safetensors"):
+for backend in ("onnx", "torch"):
     try:
         find_model("acme/embedding", revision=None, cache_dir=None, offline=None,
-                   trust_remote_code=False, check_family=find_family, wanted=[(format, None)])
+                   trust_remote_code=False, check_family=find_family,
+                   wanted=Wish.of([backend], None))
     except ResiftError as error:
         print(error)
 """

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from hashlib import sha256
 from http import HTTPStatus
 from pathlib import Path
 
@@ -160,6 +161,9 @@ def test_a_cache_that_was_changed(
     def cut(folder: Path) -> None:
         (folder / "tokenizer.json").write_bytes((folder / "tokenizer.json").read_bytes()[:-1])
 
+    def cut_config(folder: Path) -> None:
+        (folder / "config.json").write_bytes((folder / "config.json").read_bytes()[:-1])
+
     def lose(folder: Path) -> None:
         (folder / "model.onnx").unlink()
 
@@ -168,7 +172,7 @@ def test_a_cache_that_was_changed(
         (folder / "model.onnx").symlink_to(outside / "model.onnx")
 
     def add(folder: Path) -> None:
-        (folder / "card.json").write_text("{}")
+        (folder / "card.json").write_text("{}", encoding="utf-8")
 
     def add_link(folder: Path) -> None:
         (folder / "golden.json").symlink_to((folder / "config.json").readlink())
@@ -186,6 +190,7 @@ def test_a_cache_that_was_changed(
     expected = {
         flip: "model.onnx was altered",
         cut: "tokenizer.json is damaged: it has",
+        cut_config: "config.json is damaged: it has",
         lose: "model.onnx is missing",
         lose_all: "config.json is missing",
         lead_all_away: "out of the cache",
@@ -309,28 +314,42 @@ def test_the_weights_for_this_machine(
         assert "model_quantized.onnx" in outcome["message"]
 
 
-def test_a_repository_with_a_card(
-    hub: hub_server.Hub, client: Client, files: dict[str, bytes]
-) -> None:
-    from hashlib import sha256
-
-    digest = sha256(files["model.onnx"]).hexdigest()
+def described(precisions: list[str], graph: bytes, **changes: object) -> dict[str, bytes]:
+    """A card that lists one graph in these precisions, and the files that it lists."""
+    digest = sha256(graph).hexdigest()
     card = {
         "max_length": 16,
         "window": 20,
         "tolerance": 1e-4,
         "artifacts": [
             {"format": "onnx", "precision": each, "file": f"{each}.onnx", "sha256": digest}
-            for each in ("int8", "fp32")
+            for each in precisions
         ],
+        **changes,
     }
-    weights = {"int8.onnx": files["model.onnx"], "fp32.onnx": files["model.onnx"]}
-    hub.commit("acme/card", {**files, **weights, "card.json": json.dumps(card).encode()})
+    weights = {f"{each}.onnx": graph for each in precisions}
+    return {"card.json": json.dumps(card).encode(), **weights}
+
+
+@pytest.mark.parametrize(
+    ("processor", "precision", "fetched"),
+    [("avx512", "int8", ["fp32.onnx", "int8.onnx"]), ("avx2", "fp32", ["fp32.onnx"])],
+)
+def test_a_repository_with_a_card(
+    hub: hub_server.Hub,
+    client: Client,
+    files: dict[str, bytes],
+    processor: str,
+    precision: str,
+    fetched: list[str],
+) -> None:
+    hub.commit("acme/card", {**files, **described(["int8", "fp32"], files["model.onnx"])})
+    client.processor = processor
     (outcome,) = client.rank({"model": "acme/card"})
-    assert outcome["precision"] == "int8"
+    assert outcome["precision"] == precision
     folder = client.cache / "models--acme--card/snapshots" / outcome["revision"]
     found = {path.name for path in folder.iterdir()}
-    assert found == {*NEEDED, "card.json", *weights} - {"model.onnx"}
+    assert found == {*NEEDED, "card.json", *fetched} - {"model.onnx"}
 
 
 def test_a_model_of_another_kind_is_refused_before_its_weights(

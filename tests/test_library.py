@@ -18,12 +18,12 @@ from hub_client import DOCUMENTS, NEEDED, Client
 from resift import InvalidRequestError, ModelNotFoundError, Reranker, UnsupportedModelError
 from resift.cli import main
 from resift.families import FAMILIES, find_family
-from resift.models import BUNDLED, artifacts, find_model
-from resift.models.artifacts import choose, usual
+from resift.models import BUNDLED, find_model
 from resift.models.cache import Cache
 from resift.models.card import USUAL_ARTIFACTS
 from resift.models.catalogue import find_listing, listings
 from resift.models.manifest import BUNDLE_MANIFEST, Manifest
+from resift.plan import Wish
 
 
 @pytest.fixture
@@ -94,11 +94,11 @@ def test_a_bundle_as_a_folder(
     assert main(["models", "bundle", str(tiny), str(out)]) == 2
     assert "exists already" in capsys.readouterr().err
 
-    (out / "card.json").write_text("{}")
+    (out / "card.json").write_text("{}", encoding="utf-8")
     with pytest.raises(UnsupportedModelError, match=r"card\.json doesn't belong"):
         Reranker(out).warm_up()
     (out / "card.json").unlink()
-    (out / "config.json").write_text("{}")
+    (out / "config.json").write_text("{}", encoding="utf-8")
     with pytest.raises(UnsupportedModelError, match=r"config\.json is damaged"):
         Reranker(out).warm_up()
     assert main(["models", "verify", str(out)]) == 3
@@ -110,7 +110,9 @@ def test_a_bundle_as_a_folder(
 def test_an_altered_bundle_is_not_unpacked(tiny: Path, tmp_path: Path, cache: Path) -> None:
     out = tmp_path / "out"
     assert main(["models", "bundle", str(tiny), str(out)]) == 0
-    (out / "config.json").write_text((out / "config.json").read_text().replace("32", "64"))
+    (out / "config.json").write_text(
+        (out / "config.json").read_text(encoding="utf-8").replace("32", "64"), encoding="utf-8"
+    )
     archive = shutil.make_archive(str(tmp_path / "out"), "zip", out)
     with pytest.raises(UnsupportedModelError, match=r"config\.json was altered"):
         Reranker(archive).warm_up()
@@ -124,7 +126,7 @@ def test_the_bundled_model_as_a_bundle(
     assert main(["models", "bundle", "resift-small", str(out)]) == 0
     ranking = Reranker(out).rank("a", DOCUMENTS)
     assert ranking.to_dict()["results"] == Reranker().rank("a", DOCUMENTS).to_dict()["results"]
-    card = json.loads((BUNDLED / "resift-small/card.json").read_text())
+    card = json.loads((BUNDLED / "resift-small/card.json").read_text(encoding="utf-8"))
     assert ranking.revision == card["revision"]
     assert main(["models", "list"]) == 0
     assert "resift-small" in capsys.readouterr().out.splitlines()[-1]
@@ -138,10 +140,14 @@ def test_verify_names_the_fault(
     for name in ("good", "bad"):
         archive = tmp_path / f"{name}.zip"
         model = Path(shutil.copytree(tiny, tmp_path / name))
-        (model / "README.md").write_text(name)
+        (model / "README.md").write_text(name, encoding="utf-8")
         shutil.make_archive(str(tmp_path / name), "zip", model)
         Reranker(archive).warm_up()
-    (bad,) = (path for path in cache.glob("file--*") if (path / "README.md").read_text() == "bad")
+    (bad,) = (
+        path
+        for path in cache.glob("file--*")
+        if (path / "README.md").read_text(encoding="utf-8") == "bad"
+    )
     (bad / "tokenizer.json").unlink()
     assert main(["models", "verify"]) == 3
     out, err = capsys.readouterr()
@@ -150,7 +156,7 @@ def test_verify_names_the_fault(
     assert "1 of 2" in err
     assert main(["models", "verify", bad.name]) == 3
     assert main(["models", "verify", "none"]) == 3
-    (cache / ".resift/records" / f"{bad.name}.json").write_text("[]")
+    (cache / ".resift/records" / f"{bad.name}.json").write_text("[]", encoding="utf-8")
     assert main(["models", "verify", bad.name]) == 3
     assert "is not a list of a model's files" in capsys.readouterr().out
     assert main(["models", "remove", bad.name]) == 0
@@ -212,7 +218,7 @@ def test_a_cache_in_a_read_only_image(
 
 
 def test_a_file_in_the_caches_place(tmp_path: Path, tiny: Path) -> None:
-    (tmp_path / "cache").write_text("")
+    (tmp_path / "cache").write_text("", encoding="utf-8")
     archive = shutil.make_archive(str(tmp_path / "model"), "zip", tiny)
     with pytest.raises(InvalidRequestError, match="can't be written"):
         Reranker(archive, cache_dir=tmp_path / "cache").warm_up()
@@ -261,34 +267,12 @@ def test_the_catalogues_length(tmp_path: Path) -> None:
     assert ranking[0].truncated_tokens == 1500 - (1024 - 3 - 1)
 
 
-@pytest.mark.parametrize(
-    ("features", "expected"),
-    [
-        ({"AVX2"}, "onnx/model_quint8_avx2.onnx"),
-        ({"AVX2", "AVX512F"}, "onnx/model_qint8_avx512.onnx"),
-        ({"AVX2", "AVX512F", "AVX512VNNI"}, "onnx/model_qint8_avx512_vnni.onnx"),
-        ({"ASIMD", "ASIMDDP"}, "onnx/model_qint8_arm64.onnx"),
-        (set(), "onnx/model_int8.onnx"),
-    ],
-)
-def test_int8_weights_for_a_processor(
-    monkeypatch: pytest.MonkeyPatch, features: set[str], expected: str
-) -> None:
-    monkeypatch.setattr(artifacts, "cpu_features", lambda: features)
-    int8 = choose(usual(lambda name: True), [("onnx", "int8-dynamic")])
-    assert int8 is not None
-    assert int8.file == expected
-    fp32 = choose(usual(lambda name: True), [("onnx", None)])
-    assert fp32 is not None
-    assert fp32.file == "onnx/model.onnx"
-
-
 def find(model: str | Path, cache: Path, **options: Any) -> object:
     defaults: dict[str, Any] = {
         "revision": None,
         "cache_dir": cache,
         "offline": True,
-        "wanted": [("safetensors", None)],
+        "wanted": Wish.of(["torch"], None),
         "trust_remote_code": False,
         "check_family": find_family,
     }
@@ -300,13 +284,13 @@ def test_code_from_repositories_is_never_run(tiny: Path, tmp_path: Path) -> None
         with pytest.raises(UnsupportedModelError, match=message):
             find("gte-multilingual-reranker-base", tmp_path / "none", trust_remote_code=trusted)
     model = Path(shutil.copytree(tiny, tmp_path / "model"))
-    config = json.loads((model / "config.json").read_text())
+    config = json.loads((model / "config.json").read_text(encoding="utf-8"))
     config["auto_map"] = {"AutoModelForSequenceClassification": "modeling.Model"}
-    (model / "config.json").write_text(json.dumps(config))
+    (model / "config.json").write_text(json.dumps(config), encoding="utf-8")
     with pytest.raises(UnsupportedModelError, match="only code from its repository"):
         find(model, tmp_path)
     # A graph is data: it needs none.
-    find(model, tmp_path, wanted=[("onnx", None)])
+    find(model, tmp_path, wanted=Wish.of(["onnx"], None))
     # Nor does a model whose code a backend has.
     find(model, tmp_path, known_code=config["architectures"])
     with pytest.raises(UnsupportedModelError, match="only code from its repository"):
@@ -334,8 +318,9 @@ def test_torch_weights(hub: hub_server.Hub, client: Client, files: dict[str, byt
 from resift.errors import ResiftError
 from resift.families import find_family
 from resift.models import find_model
+from resift.plan import Wish
 
-options = dict(revision=None, wanted=[("safetensors", None)], trust_remote_code=False)
+options = dict(revision=None, wanted=Wish.of(["torch"], None), trust_remote_code=False)
 for name in ("acme/one", "acme/many", "acme/code"):
     for offline in (False, True):
         try:

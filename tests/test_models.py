@@ -72,9 +72,13 @@ def test_the_default_length_is_the_models(tmp_path: Path) -> None:
     model = tiny_models.build(tmp_path, positions=8192)
     document = "good " * 600
     assert Reranker(model).rank("a", [document])[0].truncated_tokens == 600 - (512 - 3 - 1)
-    (model / "tokenizer_config.json").write_text(json.dumps({"model_max_length": 100}))
+    (model / "tokenizer_config.json").write_text(
+        json.dumps({"model_max_length": 100}), encoding="utf-8"
+    )
     assert Reranker(model).rank("a", [document])[0].truncated_tokens == 600 - (100 - 3 - 1)
-    (model / "tokenizer_config.json").write_text(json.dumps({"model_max_length": 1e30}))
+    (model / "tokenizer_config.json").write_text(
+        json.dumps({"model_max_length": 1e30}), encoding="utf-8"
+    )
     assert Reranker(model, max_length=8192).rank("a", [document])[0].truncated_tokens == 0
 
 
@@ -91,7 +95,7 @@ def _card(model: Path, **changes: object) -> None:
         "tolerance": 1e-4,
         "artifacts": [artifact],
     }
-    (model / "card.json").write_text(json.dumps({**card, **changes}))
+    (model / "card.json").write_text(json.dumps({**card, **changes}), encoding="utf-8")
 
 
 def test_a_card_decides(model: Path) -> None:
@@ -116,7 +120,7 @@ def test_an_altered_file_is_refused(model: Path) -> None:
 
 
 def test_a_card_that_is_none_is_refused(model: Path) -> None:
-    (model / "card.json").write_text("{}")
+    (model / "card.json").write_text("{}", encoding="utf-8")
     with pytest.raises(UnsupportedModelError, match="max_length"):
         Reranker(model).rank("a", ["good"])
 

@@ -23,7 +23,7 @@ from resift import (
     UnsupportedModelError,
 )
 from resift.backends.processes import ProcessesBackend
-from resift.backends.threads import _cgroup_quota, available_threads
+from resift.machine import _cgroup_quota, available_threads
 from resift.telemetry import Stopwatch
 from resift.tokenization import Batch
 
@@ -96,7 +96,7 @@ def _run(program: str, *arguments: Path) -> None:
         [sys.executable, "-c", program, *map(str, arguments)],
         timeout=60,
         capture_output=True,
-        text=True,
+        encoding="utf-8",
     )
     assert done.returncode == 0, done.stderr
 
@@ -168,7 +168,10 @@ def test_processes_end_with_the_program(tiny: Path) -> None:
         "b = r._load(Stopwatch(Observer())).backend; print(b._idle.get()._process.pid)"
     )
     done = subprocess.run(
-        [sys.executable, "-c", program, str(tiny)], timeout=60, capture_output=True, text=True
+        [sys.executable, "-c", program, str(tiny)],
+        timeout=60,
+        capture_output=True,
+        encoding="utf-8",
     )
     assert (done.returncode, done.stderr) == (0, "")
     for _ in range(50):
@@ -199,7 +202,7 @@ def test_nothing_is_written_and_nothing_phones_home(tiny: Path, tmp_path: Path) 
         env=environment,
         timeout=60,
         capture_output=True,
-        text=True,
+        encoding="utf-8",
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     assert list(tmp_path.rglob("*")) == []
@@ -226,9 +229,9 @@ def test_threads_load_the_model_once(tiny: Path, monkeypatch: pytest.MonkeyPatch
 def test_threads_follow_affinity() -> None:
     program = (
         "import os; os.sched_setaffinity(0, {min(os.sched_getaffinity(0))});"
-        "from resift.backends.threads import available_threads; print(available_threads())"
+        "from resift.machine import available_threads; print(available_threads())"
     )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, encoding="utf-8")
     assert done.stdout.strip() == "1", done.stderr
     assert available_threads() >= 1
 
@@ -237,7 +240,7 @@ def _write(root: Path, files: dict[str, str]) -> Path:
     for name, content in files.items():
         path = root / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(content)
+        path.write_text(content, encoding="utf-8")
     return root
 
 

@@ -33,6 +33,7 @@ from resift.loading import LoadedModel
 from resift.models import find_model
 from resift.models.library import bundle
 from resift.options import LoadOptions
+from resift.plan import Wish
 from resift.pruning import survivors
 from resift.tokenization import Batch
 
@@ -81,8 +82,8 @@ def describe(folder: Path, **more: Any) -> str:
     card = {"max_length": 32, "window": 32, "tolerance": 1e-4, "artifacts": [artifact], **more}
     pair = {"query": "a", "document": "good", "logit": 1.0}
     golden = {"model_sha256": digest, "tolerance": 1e-4, "pairs": [pair]}
-    (folder / "card.json").write_text(json.dumps(card))
-    (folder / "golden.json").write_text(json.dumps(golden))
+    (folder / "card.json").write_text(json.dumps(card), encoding="utf-8")
+    (folder / "golden.json").write_text(json.dumps(golden), encoding="utf-8")
     return digest
 
 
@@ -97,7 +98,7 @@ def build(
 
 
 def estimator_of(folder: Path) -> Path:
-    name = json.loads((folder / "card.json").read_text())["estimator"]["model"]
+    name = json.loads((folder / "card.json").read_text(encoding="utf-8"))["estimator"]["model"]
     return models.BUNDLED / str(name)
 
 
@@ -386,7 +387,10 @@ def damage(model: Path) -> None:
 
 def miscalculate(model: Path) -> None:
     path = estimator_of(model) / "golden.json"
-    path.write_text(path.read_text().replace("1.0,", "1.01,").replace("1.0}", "1.01}"))
+    path.write_text(
+        path.read_text(encoding="utf-8").replace("1.0,", "1.01,").replace("1.0}", "1.01}"),
+        encoding="utf-8",
+    )
 
 
 def train_again(model: Path) -> None:
@@ -395,9 +399,9 @@ def train_again(model: Path) -> None:
 
 def name_other_data(model: Path) -> None:
     path = model / "card.json"
-    card = json.loads(path.read_text())
+    card = json.loads(path.read_text(encoding="utf-8"))
     card["estimator"]["data_sha256"] = "0" * 64
-    path.write_text(json.dumps(card))
+    path.write_text(json.dumps(card), encoding="utf-8")
 
 
 def cut(model: Path) -> None:
@@ -406,29 +410,35 @@ def cut(model: Path) -> None:
 
 def read_otherwise(model: Path) -> None:
     path = estimator_of(model) / "tokenizer.json"
-    path.write_text(path.read_text() + "\n")
+    path.write_text(path.read_text(encoding="utf-8") + "\n", encoding="utf-8")
 
 
 def be_of_another_family(model: Path) -> None:
     path = estimator_of(model) / "card.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | {"family": "other"}))
+    path.write_text(
+        json.dumps(json.loads(path.read_text(encoding="utf-8")) | {"family": "other"}),
+        encoding="utf-8",
+    )
 
 
 def have_no_such_weights(model: Path) -> None:
     path = estimator_of(model) / "card.json"
-    path.write_text(path.read_text().replace('"fp32"', '"fp16"'))
+    path.write_text(path.read_text(encoding="utf-8").replace('"fp32"', '"fp16"'), encoding="utf-8")
 
 
 def name_a_folder(model: Path) -> None:
     path = model / "card.json"
-    card = json.loads(path.read_text())
+    card = json.loads(path.read_text(encoding="utf-8"))
     card["estimator"]["model"] = str(estimator_of(model))
-    path.write_text(json.dumps(card))
+    path.write_text(json.dumps(card), encoding="utf-8")
 
 
 def name_a_repository(model: Path) -> None:
     path = model / "card.json"
-    path.write_text(path.read_text().replace(estimator_of(model).name, "owner/name"))
+    path.write_text(
+        path.read_text(encoding="utf-8").replace(estimator_of(model).name, "owner/name"),
+        encoding="utf-8",
+    )
 
 
 class Other(SequenceClassification):
@@ -479,15 +489,15 @@ def test_an_estimator_that_had_to_fall_back_prunes_and_says_so(tmp_path: Path) -
     model = build(tmp_path / "model")
     folder = estimator_of(model)
     shutil.copy(model / "model.onnx", folder / "wrong.onnx")
-    card = json.loads((folder / "card.json").read_text())
-    golden = json.loads((folder / "golden.json").read_text())
+    card = json.loads((folder / "card.json").read_text(encoding="utf-8"))
+    golden = json.loads((folder / "golden.json").read_text(encoding="utf-8"))
     # Of words in tenths, these two models think otherwise.
     golden["pairs"] = [{"query": "a", "document": "w9", "logit": 0.5}]
-    (folder / "golden.json").write_text(json.dumps(golden))
+    (folder / "golden.json").write_text(json.dumps(golden), encoding="utf-8")
     wrong = {**card["artifacts"][0], "file": "wrong.onnx"}
     wrong["sha256"] = sha256((folder / "wrong.onnx").read_bytes()).hexdigest()
     card["artifacts"].insert(0, wrong)
-    (folder / "card.json").write_text(json.dumps(card))
+    (folder / "card.json").write_text(json.dumps(card), encoding="utf-8")
     ranking = Reranker(model, backend="onnx").rank("a", TEXTS, top_n=2, prune="auto")
     assert [each.index for each in ranking] == [9, 8]
     assert (ranking.counts.pruned_documents, ranking.status) == (PRUNED, "fallback")
@@ -522,7 +532,7 @@ def test_a_bundle_prunes(model: Path, tmp_path: Path) -> None:
         revision=None,
         cache_dir=None,
         offline=None,
-        wanted=[("onnx", None)],
+        wanted=Wish.of(["onnx"], None),
         trust_remote_code=False,
         check_family=lambda *_: None,
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
 from types import SimpleNamespace
@@ -17,7 +18,14 @@ import tiny_products
 from onnx.printer import to_text
 from onnx.reference import ReferenceEvaluator
 
-from resift import BackendUnavailableError, Reranker, SelfTestError, UnsupportedModelError
+from resift import (
+    BackendUnavailableError,
+    Reranker,
+    SelfTestError,
+    UnsupportedModelError,
+    machine,
+)
+from resift.backends import lacking
 from resift.backends import onnx as onnx_backend
 
 TEXTS = ["good", "bad a", "b"]
@@ -54,20 +62,21 @@ def write(folder: Path, precisions: list[str], golden: str, **changes: Any) -> N
         for text, logit in zip(TEXTS, RIGHT, strict=True)
     ]
     content = {"model_sha256": digests[golden], "tolerance": 1e-4, "pairs": pairs, **changes}
-    (folder / "card.json").write_text(json.dumps(card))
-    (folder / "golden.json").write_text(json.dumps(content))
+    (folder / "card.json").write_text(json.dumps(card), encoding="utf-8")
+    (folder / "golden.json").write_text(json.dumps(content), encoding="utf-8")
 
 
 def shift_golden(folder: Path, by: float) -> None:
-    golden = json.loads((folder / "golden.json").read_text())
+    golden = json.loads((folder / "golden.json").read_text(encoding="utf-8"))
     for pair in golden["pairs"]:
         pair["logit"] += by
-    (folder / "golden.json").write_text(json.dumps(golden))
+    (folder / "golden.json").write_text(json.dumps(golden), encoding="utf-8")
 
 
 def test_weights_that_fail_give_way_to_others(
-    model: Path, caplog: pytest.LogCaptureFixture
+    model: Path, on: Callable[[str], None], caplog: pytest.LogCaptureFixture
 ) -> None:
+    on("avx512")
     with caplog.at_level(logging.WARNING, "resift"):
         ranking = Reranker(model, backend="onnx").rank("a", TEXTS)
     assert (ranking.status, ranking.precision) == ("fallback", "fp32")
@@ -81,12 +90,14 @@ def test_weights_that_pass_are_complete(model: Path) -> None:
     assert (ranking.status, ranking.precision) == ("complete", "fp32")
 
 
-def test_a_precision_asked_for_is_not_given_up(model: Path) -> None:
+def test_a_precision_asked_for_is_not_given_up(model: Path, on: Callable[[str], None]) -> None:
+    on("avx512")
     with pytest.raises(SelfTestError, match="golden pairs"):
         Reranker(model, precision="int8").warm_up()
 
 
-def test_other_weights_have_the_cards_tolerance(model: Path) -> None:
+def test_other_weights_have_the_cards_tolerance(model: Path, on: Callable[[str], None]) -> None:
+    on("avx512")
     shift_golden(model, 0.009)
     assert Reranker(model, backend="onnx").rank("a", TEXTS).precision == "fp32"
     shift_golden(model, 0.002)
@@ -131,6 +142,7 @@ def test_a_processor_that_gets_int8_wrong_runs_float32(
     model: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(onnx_backend, "_int8_products_are_exact", lambda: False)
+    monkeypatch.setattr(machine, "processor", machine.processor.__wrapped__)
     with caplog.at_level(logging.INFO, "resift"):
         ranking = Reranker(model).rank("a", TEXTS)
     # The right choice here, so nothing is amiss.
@@ -142,7 +154,10 @@ def test_a_processor_that_gets_int8_wrong_runs_float32(
     assert Reranker(model, precision="fp32").rank("a", TEXTS).precision == "fp32"
 
 
-def test_altered_weights_are_not_a_reason_to_fall_back(model: Path) -> None:
+def test_altered_weights_are_not_a_reason_to_fall_back(
+    model: Path, on: Callable[[str], None]
+) -> None:
+    on("avx512")
     with (model / "model_int8.onnx").open("ab") as file:
         file.write(b"\0")
     with pytest.raises(UnsupportedModelError, match=r"model_int8\.onnx is damaged"):
@@ -157,8 +172,11 @@ def test_every_backend_refuses_wrong_golden_pairs(graph_backend: str, model: Pat
         Reranker(model, backend=graph_backend).warm_up()
 
 
-def test_auto_takes_the_backend_that_runs_the_precision(tiny: Path) -> None:
+def test_auto_takes_the_backend_that_runs_the_precision(
+    tiny: Path, on: Callable[[str], None]
+) -> None:
     pytest.importorskip("openvino")
+    on("avx512")
     assert Reranker(tiny, precision="fp32").rank("a", TEXTS).backend == "onnx"
     ranking = Reranker(tiny, precision="bf16").rank("a", TEXTS)
     assert (ranking.backend, ranking.precision) == ("openvino", "bf16")
@@ -167,6 +185,8 @@ def test_auto_takes_the_backend_that_runs_the_precision(tiny: Path) -> None:
 
 def test_bf16_is_close_to_float32() -> None:
     pytest.importorskip("openvino")
+    if reason := lacking("openvino", "bf16"):
+        pytest.skip(reason)
     from resift.testing import QUERY, TEXTS
 
     exact = Reranker(precision="fp32").score(QUERY, TEXTS, normalization="none")

@@ -78,6 +78,9 @@ def test_the_engine_imports_only_what_it_needs(module: Path) -> None:
         ("models", "resift.backends"),
         ("models", "resift.families"),
         ("families", "resift.models"),
+        ("models", "resift.machine"),
+        ("models", "resift.plan"),
+        ("backends", "resift.machine"),
     ],
 )
 def test_rooms_do_not_know_each_other(room: str, stranger: str) -> None:
@@ -91,7 +94,7 @@ def test_pure_modules_know_nothing() -> None:
 
 @pytest.mark.parametrize("folder", INTEGRATIONS, ids=lambda folder: folder.name)
 def test_adapters_import_their_framework_and_the_engine(folder: Path) -> None:
-    project = tomllib.loads((folder / "pyproject.toml").read_text())["project"]
+    project = tomllib.loads((folder / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     declared = {re.split(r"[><=\[ ]", dependency)[0] for dependency in project["dependencies"]}
     frameworks = {
         "haystack-ai": {"haystack", "haystack_integrations"},
@@ -107,12 +110,12 @@ def test_adapters_import_their_framework_and_the_engine(folder: Path) -> None:
 
 @pytest.mark.parametrize("folder", INTEGRATIONS, ids=lambda folder: folder.name)
 def test_one_version_and_one_licence(folder: Path) -> None:
-    content = tomllib.loads((folder / "pyproject.toml").read_text())
+    content = tomllib.loads((folder / "pyproject.toml").read_text(encoding="utf-8"))
     assert "version" in content["project"]["dynamic"]
     source = folder / content["tool"]["hatch"]["version"]["path"]
     assert source.resolve() == (ENGINE / "__init__.py").resolve()
     assert (folder / "LICENSE").read_bytes() == (ROOT / "LICENSE").read_bytes()
-    assert resift.__version__ in (ROOT / "CHANGELOG.md").read_text()
+    assert resift.__version__ in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
 
 
 def test_namespaces_have_no_init() -> None:
@@ -123,6 +126,33 @@ def test_namespaces_have_no_init() -> None:
                 if parent == folder / "src":
                     break
                 assert not (parent / "__init__.py").exists(), parent
+
+
+def unencoded(path: Path) -> Iterator[str]:
+    """Calls that read or write text in whatever encoding the locale has."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if not isinstance(node, ast.Call):
+            continue
+        name = getattr(node.func, "attr", getattr(node.func, "id", ""))
+        given = {keyword.arg for keyword in node.keywords}
+        # Of the function open, the first argument is a path.
+        modes = node.args[isinstance(node.func, ast.Name) :] or [ast.Constant("r")]
+        opens_text = isinstance(modes[0], ast.Constant) and "b" not in str(modes[0].value)
+        if "encoding" not in given and (
+            name in {"read_text", "write_text"}
+            or (name in {"run", "Popen", "check_output"} and "text" in given)
+            or (name == "open" and opens_text)
+        ):
+            yield f"{path.name}:{node.lineno}"
+
+
+def test_text_has_an_encoding() -> None:
+    ours = [ROOT / "conftest.py", ROOT / "dev.py"]
+    for folder in ("src", "tests", "benchmarks", "examples", "integrations"):
+        ours += (ROOT / folder).rglob("*.py")
+    found = [each for path in ours for each in unencoded(path)]
+    # What is left has readers of ASCII alone.
+    assert not [each for each in found if not each.startswith("test_bundled.py")]
 
 
 def test_public_names_are_sorted_and_there() -> None:

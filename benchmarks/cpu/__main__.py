@@ -82,7 +82,7 @@ def main() -> None:
         name: system for name, system in results["systems"].items() if system["memory"]
     }
     options.out.mkdir(parents=True, exist_ok=True)
-    (options.out / "cpu.json").write_text(json.dumps(results))
+    (options.out / "cpu.json").write_text(json.dumps(results), encoding="utf-8")
     (options.out / "cpu.md").write_text(report(results), encoding="utf-8")
     _run(reference, "plots.py", str(options.out / "cpu.json"), str(options.out))
     note(f"written: {options.out / 'cpu.md'}")
@@ -319,7 +319,7 @@ def _measure_imports(
 def _run(python: Path, script: str, *arguments: str) -> str:
     """A script's standard output; raises ``CalledProcessError`` with its errors shown."""
     command = [str(python), str(HERE / script), *arguments]
-    done = subprocess.run(command, capture_output=True, text=True)
+    done = subprocess.run(command, capture_output=True, encoding="utf-8")
     if done.returncode != 0:
         note(done.stderr)
         done.check_returncode()
@@ -347,7 +347,7 @@ def _command() -> str:
 def _processor() -> str:
     path = Path("/proc/cpuinfo")
     if path.exists():
-        for line in path.read_text().splitlines():
+        for line in path.read_text(encoding="utf-8").splitlines():
             if line.startswith("model name"):
                 return line.partition(":")[2].strip()
     return platform.processor() or platform.machine()

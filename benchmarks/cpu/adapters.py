@@ -291,4 +291,4 @@ def limit_process(threads: int) -> None:
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:threads])
     if Path("/proc/self/oom_score_adj").exists():
         # Some put a whole request into one batch. Where memory runs out, that one is to end.
-        Path("/proc/self/oom_score_adj").write_text("1000")
+        Path("/proc/self/oom_score_adj").write_text("1000", encoding="utf-8")

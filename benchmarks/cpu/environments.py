@@ -34,13 +34,13 @@ class Environments:
         requirements = HERE.parent / f"requirements-{name}.txt"
         wanted = hashlib.sha256(requirements.read_bytes()).hexdigest()
         stamp = home / "requirements.sha256"
-        if not stamp.exists() or stamp.read_text() != wanted:
+        if not stamp.exists() or stamp.read_text(encoding="utf-8") != wanted:
             note(f"making the environment {name} …")
             venv.create(home, with_pip=True, clear=True)
             # The files name everything. Without dependencies nothing else can come in: neither
             # gigabytes of CUDA, nor a torchvision that was not built for the torch there is.
             self._pip(python, "--no-deps", "--requirement", str(requirements))
-            stamp.write_text(wanted)
+            stamp.write_text(wanted, encoding="utf-8")
         if name.startswith(("resift", EXPORT)) and name not in self._reinstalled:
             # Not editable: its size is measured, and nobody's edits get into the middle of a run.
             self._pip(python, "--no-deps", "--force-reinstall", str(ROOT))
@@ -76,7 +76,7 @@ class Environments:
         done = subprocess.run(
             [str(self.make(system.environment)), "-c", code],
             stdout=subprocess.PIPE,
-            text=True,
+            encoding="utf-8",
             check=True,
             env=environment,
         )

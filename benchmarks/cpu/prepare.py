@@ -185,4 +185,4 @@ if __name__ == "__main__":
     Path(target).mkdir(parents=True, exist_ok=True)
     os.environ["HF_HUB_OFFLINE"] = "1"
     STEPS[step](Path(target), SHAPES[name])
-    (Path(target) / f"{step}.json").write_text(json.dumps({"made": True}))
+    (Path(target) / f"{step}.json").write_text(json.dumps({"made": True}), encoding="utf-8")

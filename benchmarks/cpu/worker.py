@@ -19,7 +19,7 @@ from adapters import ADAPTERS, Adapter, Meter, limit_process
 
 def main() -> None:
     """Load, then answer until the input ends."""
-    answers = os.fdopen(os.dup(sys.stdout.fileno()), "w")
+    answers = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8")
     # Whatever a library prints must not get between the answers.
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
 
@@ -63,7 +63,7 @@ def _memory() -> dict[str, int]:
     """Resident bytes now and at most."""
     if not Path("/proc/self/status").exists():
         return {}
-    lines = Path("/proc/self/status").read_text().splitlines()
+    lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
     fields = dict(line.split(":", 1) for line in lines)
     names = {"now": "VmRSS", "peak": "VmHWM"}
     return {name: int(fields[key].split()[0]) * 1024 for name, key in names.items()}

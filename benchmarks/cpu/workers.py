@@ -25,13 +25,13 @@ class Worker:
     def __init__(self, system: System, python: Path, model: Path, threads: int, log: Path) -> None:
         command = [str(python), str(HERE / "worker.py"), system.adapter, str(model), str(threads)]
         self._started = time.perf_counter()
-        self._log = log.open("a")
+        self._log = log.open("a", encoding="utf-8")
         self._process = subprocess.Popen(
             [*command, json.dumps(dict(system.options))],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._log,
-            text=True,
+            encoding="utf-8",
         )
         self.loaded = self._read()["memory"]
         """Memory, in bytes."""
@@ -55,7 +55,7 @@ class Worker:
         if not path.exists():
             return 0.0
         # The second field is a name in brackets; user and system time are the 14th and 15th.
-        fields = path.read_text().rpartition(")")[2].split()
+        fields = path.read_text(encoding="utf-8").rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def close(self) -> None:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import argparse
+import io
 import json
 import sys
-from collections.abc import Sequence
-from contextlib import closing
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
 from textwrap import shorten
 from typing import IO, get_args
 
 from resift import Observer, Ranking, Reranker, ResiftError, __version__
 from resift.cli_models import add_parser as add_models_parser
+from resift.cli_models import to_json
 from resift.errors import InvalidRequestError
 from resift.normalization import NormalizationName
 from resift.options import (
@@ -45,13 +47,29 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit status that ``--help`` lists."""
     parsed = _parser().parse_args(arguments)
     try:
-        return int(parsed.run(parsed) or EXIT_OK)
+        with _escaping():
+            return int(parsed.run(parsed) or EXIT_OK)
     except (InvalidRequestError, OSError, UnicodeDecodeError) as error:
         sys.stderr.write(f"resift: {error}\n")
         return EXIT_USAGE
     except ResiftError as error:
         sys.stderr.write(f"resift: {error}\n")
         return EXIT_FAILED
+
+
+@contextmanager
+def _escaping() -> Iterator[None]:
+    r"""Write what standard output's encoding doesn't have as escapes, such as ``\xf6``."""
+    out = sys.stdout
+    if not isinstance(out, io.TextIOWrapper):
+        yield
+        return
+    errors = out.errors
+    out.reconfigure(errors="backslashreplace")
+    try:
+        yield
+    finally:
+        out.reconfigure(errors=errors)
 
 
 def _export(parsed: argparse.Namespace) -> int:
@@ -200,7 +218,12 @@ def _read_request(parsed: argparse.Namespace) -> tuple[str, list[str]]:
 
 
 def _read(name: str) -> str:
-    return sys.stdin.read() if name == "-" else Path(name).read_text(encoding="utf-8")
+    if name != "-":
+        return Path(name).read_text(encoding="utf-8")
+    # As files are, whatever the locale. Once something was read, it can't be changed.
+    if isinstance(sys.stdin, io.TextIOWrapper) and sys.stdin.encoding.lower() != "utf-8":
+        sys.stdin.reconfigure(encoding="utf-8")
+    return sys.stdin.read()
 
 
 def _parse_json(line: str, place: str) -> str:
@@ -220,8 +243,7 @@ def _write_json(out: IO[str], ranking: Ranking, documents: Sequence[str]) -> Non
     content = ranking.to_dict()
     for result in content["results"]:
         result["document"] = documents[result["index"]]
-    json.dump(content, out, ensure_ascii=False, indent=2)
-    out.write("\n")
+    out.write(to_json(content, out))
 
 
 def _write_table(out: IO[str], ranking: Ranking, documents: Sequence[str]) -> None:

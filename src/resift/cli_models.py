@@ -7,17 +7,18 @@ import json
 import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any
 
 from resift.backends import installed_backends
-from resift.errors import ModelError, ModelNotFoundError
-from resift.loading import find_files, ways
-from resift.models import BUNDLED, ModelFiles
+from resift.errors import BackendUnavailableError, ModelError, ModelNotFoundError
+from resift.loading import find_files
+from resift.models import BUNDLED, ModelFiles, is_bundled, read_files
 from resift.models.cache import Cache
 from resift.models.catalogue import find_listing, listings
 from resift.models.library import bundle, keys_of, remove, verify, verify_bundle
 from resift.models.paths import read_json
 from resift.options import DEFAULT_BACKEND
+from resift.plan import plan_of
 
 if TYPE_CHECKING:
     # argparse has no public name for it.
@@ -67,6 +68,12 @@ def add_parser(commands: _SubParsersAction[argparse.ArgumentParser]) -> None:
         action.add_argument("--cache-dir", help="where downloaded models are kept")
 
 
+def to_json(content: object, out: IO[str]) -> str:
+    """Lines of JSON, escaped where ``out`` isn't in Unicode: other escapes aren't JSON."""
+    is_unicode = (getattr(out, "encoding", None) or "utf-8").lower().startswith("utf")
+    return json.dumps(content, ensure_ascii=not is_unicode, indent=2) + "\n"
+
+
 def _pull(parsed: argparse.Namespace) -> None:
     files = _find(parsed)
     revision = f" (revision {files.revision})" if files.revision else ""
@@ -85,9 +92,22 @@ def _find(parsed: argparse.Namespace) -> ModelFiles:
         trust_remote_code=False,
     )
     # Whether the weights are there and are what they must be.
-    for way in ways(files, backends, parsed.precision):
+    for way in plan_of(files, backends, parsed.precision).ways:
         files.path(way.artifact)
     return files
+
+
+def _runs(name: str, folder: Path) -> dict[str, Any]:
+    """How a model on disk runs here, unless it is asked for otherwise: the preferred way first."""
+    try:
+        found = plan_of(read_files(name, folder), installed_backends(DEFAULT_BACKEND), None)
+    except (ModelError, BackendUnavailableError) as error:
+        return {"runs": [], "refused": [str(error)]}
+    ways = [
+        {"backend": way.backend, "precision": way.precision, "file": way.artifact.file}
+        for way in found.ways
+    ]
+    return {"runs": ways, "refused": found.refused}
 
 
 def _list(parsed: argparse.Namespace) -> None:
@@ -115,13 +135,19 @@ def _show(parsed: argparse.Namespace) -> None:
     cache = Cache.at(parsed.cache_dir)
     listing = find_listing(parsed.model)
     cached = [
-        {"folder": str(cache.folder(key)), **asdict(manifest)}
+        {
+            "folder": str(cache.folder(key)),
+            **_runs(manifest.name, cache.folder(key)),
+            **asdict(manifest),
+        }
         for key in keys_of(parsed.model, cache)
         if (manifest := cache.read_record(key))
     ]
-    card = BUNDLED / parsed.model / "card.json"
+    folder = BUNDLED / parsed.model
+    bundled = is_bundled(parsed.model)
     content = {
-        "card": read_json(card) if "/" not in parsed.model and card.is_file() else None,
+        "card": read_json(folder / "card.json") if bundled else None,
+        "here": _runs(parsed.model, folder) if bundled else None,
         "catalogue": asdict(listing) if listing else None,
         "cached": cached,
     }
@@ -130,8 +156,7 @@ def _show(parsed: argparse.Namespace) -> None:
             f"nothing is known of {parsed.model!r}: it is neither bundled, nor in the catalogue, "
             f"nor in the cache {cache.root}; expected a name that resift models list shows"
         )
-    json.dump({k: v for k, v in content.items() if v}, sys.stdout, indent=2, ensure_ascii=False)
-    sys.stdout.write("\n")
+    sys.stdout.write(to_json({k: v for k, v in content.items() if v}, sys.stdout))
 
 
 def _verify(parsed: argparse.Namespace) -> None:

@@ -8,22 +8,22 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from functools import cache
-from typing import Any, NamedTuple
+from functools import cache, partial
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from resift import machine
 from resift.backends import (
     BACKENDS,
     Backend,
     backend_class,
     having_code,
     installed_backends,
-    stored_weights,
+    with_code,
 )
 from resift.backends.processes import ProcessesBackend
-from resift.backends.threads import available_threads
 from resift.errors import (
     BackendUnavailableError,
     InvalidRequestError,
@@ -33,6 +33,7 @@ from resift.families import Family, find_family
 from resift.models import ModelFiles, find_model
 from resift.models.card import Artifact, Golden
 from resift.options import LoadOptions, RankOptions, Token, resolved
+from resift.plan import Way, Wish, plan_of, wider
 from resift.request import Request
 from resift.selftest import check_golden
 from resift.tokenization import Pair, PairTokenizer, TokenizedRequest
@@ -86,76 +87,15 @@ class LoadedModel:
             trust_remote_code=options.trust_remote_code,
             token=options.token,
         )
-        backends = having_code(backends, files.config, files.name, options.first_device)
-        card = files.card
-        family = find_family(files.config, files.family, files.name)
-        window = card.window if card else family.window(files.config)
-        prompt = family.prompt
-        tokenizer = PairTokenizer(files.tokenizer, pad_token_id=files.pad_token_id, prompt=prompt)
-        vocabulary_ids = tokenizer.token_ids(prompt.answers) if prompt else []
-        threads = options.threads or available_threads()
-
-        def open_backend(way: _Way) -> Backend:
-            return backend_class(way.backend)(
-                files.path(way.artifact),
-                device=options.first_device,
-                precision=way.precision,
-                threads=threads,
-                vocabulary_ids=vocabulary_ids,
-            )
-
-        def open_backends(way: _Way) -> Backend | ProcessesBackend:
-            if options.devices is None:
-                return open_backend(way)
-            return ProcessesBackend(
-                way.backend,
-                files.path(way.artifact),
-                devices=options.devices,
-                precision=way.precision,
-                threads=threads,
-                vocabulary_ids=vocabulary_ids,
-            )
-
-        def open_in(way: _Way) -> LoadedModel:
-            backend = open_backends(way)
-
-            # Kept, where it is ever needed: a model with one NaN may have more.
-            @cache
-            def wider_backend() -> Backend | ProcessesBackend | None:
-                if way.precision == "fp32":
-                    return backend
-                try:
-                    return open_backend(ways(files, [way.backend, *backends], "fp32")[0])
-                except BackendUnavailableError:
-                    return None
-
-            return cls(
-                files=files,
-                artifact=way.artifact,
-                family=family,
-                tokenizer=tokenizer,
-                backend_name=way.backend,
-                backend=backend,
-                precision=way.precision,
-                golden=files.golden(way.artifact),
-                wider_backend=wider_backend,
-                pool=ThreadPoolExecutor(backend.workers, thread_name_prefix="resift"),
-                window=window,
-                max_length=card.max_length
-                if card
-                else min(
-                    files.listed_max_length or DEFAULT_MAX_LENGTH,
-                    window,
-                    files.model_max_length or window,
-                ),
-                one_by_one=files.mixes_rows(way.artifact),
-            )
-
+        found = plan_of(files, backends, options.precision, options.first_device)
+        for reason in found.refused:
+            _logger.info("%s: %s", files.name, reason)
+        opener = _Opener.of(files, options, backends)
         missing: list[BackendUnavailableError] = []
         faults: list[SelfTestError] = []
-        for way in ways(files, backends, options.precision, options.first_device):
+        for way in found.ways:
             try:
-                model = open_in(way)
+                model = opener.open(way)
                 check_golden(model)
             # A damaged file has an error of its own, and nothing runs in its place.
             except BackendUnavailableError as error:
@@ -219,6 +159,92 @@ class LoadedModel:
         return logits
 
 
+@dataclass(frozen=True, slots=True)
+class _Opener:
+    """A model that was found, and what all ways to run it share."""
+
+    files: ModelFiles
+    options: LoadOptions
+    backends: Sequence[str]
+    family: Family
+    tokenizer: PairTokenizer
+    vocabulary_ids: Sequence[int]
+
+    @classmethod
+    def of(cls, files: ModelFiles, options: LoadOptions, backends: Sequence[str]) -> _Opener:
+        family = find_family(files.config, files.family, files.name)
+        prompt = family.prompt
+        tokenizer = PairTokenizer(files.tokenizer, pad_token_id=files.pad_token_id, prompt=prompt)
+        vocabulary_ids = tokenizer.token_ids(prompt.answers) if prompt else []
+        able = with_code(backends, files.config)
+        return cls(files, options, able, family, tokenizer, vocabulary_ids)
+
+    def open(self, way: Way) -> LoadedModel:
+        """Raises ``ModelError`` naming a file, ``BackendUnavailableError`` without the device."""
+        files, card = self.files, self.files.card
+        backend = self._backends(way)
+        window = card.window if card else self.family.window(files.config)
+        return LoadedModel(
+            files=files,
+            artifact=way.artifact,
+            family=self.family,
+            tokenizer=self.tokenizer,
+            backend_name=way.backend,
+            backend=backend,
+            precision=way.precision,
+            golden=files.golden(way.artifact),
+            # Kept, where it is ever needed: a model with one NaN may have more.
+            wider_backend=cache(partial(self._wider, way, backend)),
+            pool=ThreadPoolExecutor(backend.workers, thread_name_prefix="resift"),
+            window=window,
+            max_length=card.max_length
+            if card
+            else min(
+                files.listed_max_length or DEFAULT_MAX_LENGTH,
+                window,
+                files.model_max_length or window,
+            ),
+            one_by_one=files.mixes_rows(way.artifact),
+        )
+
+    def _wider(
+        self, way: Way, backend: Backend | ProcessesBackend
+    ) -> Backend | ProcessesBackend | None:
+        if way.precision == "fp32":
+            return backend
+        found = wider(self.files.artifacts, way, self.backends, machine.processor())
+        try:
+            return self._backend(found) if found else None
+        except BackendUnavailableError as error:
+            _logger.info("%s", error)
+            return None
+
+    def _backends(self, way: Way) -> Backend | ProcessesBackend:
+        if self.options.devices is None:
+            return self._backend(way)
+        return ProcessesBackend(
+            way.backend,
+            self.files.path(way.artifact),
+            devices=self.options.devices,
+            precision=way.precision,
+            threads=self._threads,
+            vocabulary_ids=self.vocabulary_ids,
+        )
+
+    def _backend(self, way: Way) -> Backend:
+        return backend_class(way.backend)(
+            self.files.path(way.artifact),
+            device=self.options.first_device,
+            precision=way.precision,
+            threads=self._threads,
+            vocabulary_ids=self.vocabulary_ids,
+        )
+
+    @property
+    def _threads(self) -> int:
+        return self.options.threads or machine.available_threads()
+
+
 def find_files(
     model: str | os.PathLike[str],
     backends: Sequence[str],
@@ -245,48 +271,10 @@ def find_files(
         revision=revision,
         cache_dir=cache_dir,
         offline=offline,
-        wanted=stored_weights(backends, precision),
+        wanted=Wish.of(backends, precision),
         trust_remote_code=trust_remote_code,
         # Asked for only where something is downloaded.
         token=lambda: resolved(token),
         check_family=check,
         known_code=[each for name in backends for each in BACKENDS[name].architectures],
-    )
-
-
-class _Way(NamedTuple):
-    backend: str
-    precision: str
-    artifact: Artifact
-
-
-def ways(
-    files: ModelFiles,
-    backends: Sequence[str],
-    precision: str | None,
-    device: str | None = None,
-) -> list[_Way]:
-    """The ways to run a model, the preferred one first, at least one.
-
-    In the precision asked for, else in those that the weights are stored in, in the card's order.
-    ``device`` is for the message of the ``BackendUnavailableError`` where there is none.
-    """
-    artifacts = files.artifacts
-    wanted = [each.precision for each in artifacts] if precision is None else [precision]
-    found = [
-        _Way(backend, runs, artifact)
-        for runs in dict.fromkeys(wanted)
-        for backend in backends
-        for stored in BACKENDS[backend].runs.get(runs, ())
-        for artifact in artifacts
-        if artifact.format in BACKENDS[backend].formats and artifact.precision == stored
-    ]
-    if found:
-        return found
-    stored = sorted({f"{each.precision} ({each.format})" for each in artifacts})
-    raise BackendUnavailableError(
-        f"{files.name} has no weights that {' or '.join(backends)} runs in precision "
-        f"{precision or 'any'}{f' on device {device}' if device else ''}; {files.folder} has "
-        f"{stored or 'none'}. Leave precision and backend out to take what there is, or export the "
-        "model: expected model.onnx, onnx/model.onnx or, for the backend 'torch', model.safetensors"
     )

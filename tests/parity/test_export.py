@@ -193,7 +193,7 @@ def test_linear_layers_run_in_int8(exported: Exported) -> None:
 
 
 def test_files_and_digests(exported: Exported) -> None:
-    card = json.loads((exported.folder / "card.json").read_text())
+    card = json.loads((exported.folder / "card.json").read_text(encoding="utf-8"))
     assert card == exported.card
     wanted = ["fp32"] if exported.precision == "fp32" else ["int8", "fp32"]
     assert [artifact["precision"] for artifact in card["artifacts"]] == wanted
@@ -203,14 +203,16 @@ def test_files_and_digests(exported: Exported) -> None:
     assert card["revision"] == card["artifacts"][0]["sha256"][:12]
     assert card["max_length"] == card["window"] == WINDOW
     assert set(card["tools"]) >= {"resift", "torch", "transformers", "onnx", "onnxruntime"}
-    tokenizer = json.loads((exported.folder / "tokenizer.json").read_text())
+    tokenizer = json.loads((exported.folder / "tokenizer.json").read_text(encoding="utf-8"))
     assert tokenizer["truncation"] is tokenizer["padding"] is None
-    assert str(exported.source.parent) not in (exported.folder / "config.json").read_text()
+    assert str(exported.source.parent) not in (exported.folder / "config.json").read_text(
+        encoding="utf-8"
+    )
     assert [path.name for path in exported.folder.parent.glob(".*")] == []
 
 
 def test_golden_pairs(exported: Exported) -> None:
-    golden = json.loads((exported.folder / "golden.json").read_text())
+    golden = json.loads((exported.folder / "golden.json").read_text(encoding="utf-8"))
     assert golden["model_sha256"] == exported.card["artifacts"][0]["sha256"]
     assert len(golden["pairs"]) == 6
     reranker = Reranker(exported.folder)
@@ -304,7 +306,7 @@ def test_large_weights_are_beside_the_graph(
 
 
 def test_an_existing_folder_is_kept(bert: Path, tmp_path: Path) -> None:
-    (tmp_path / "mine").write_text("text")
+    (tmp_path / "mine").write_text("text", encoding="utf-8")
     for out in (tmp_path, tmp_path / "mine"):
         with pytest.raises(InvalidRequestError, match="exists"):
             exporting.export(bert, out)
@@ -318,9 +320,9 @@ def test_other_models_are_refused(tmp_path: Path) -> None:
     with pytest.raises(UnsupportedModelError, match="3 labels"):
         exporting.export(make("bert", tmp_path / "three", num_labels=3), tmp_path / "out")
     headless = make("bert", tmp_path / "headless")
-    config = json.loads((headless / "config.json").read_text())
+    config = json.loads((headless / "config.json").read_text(encoding="utf-8"))
     transformers.AutoModel.from_pretrained(headless).save_pretrained(headless)
-    (headless / "config.json").write_text(json.dumps(config))
+    (headless / "config.json").write_text(json.dumps(config), encoding="utf-8")
     with pytest.raises(UnsupportedModelError, match="lacks weights"):
         exporting.export(headless, tmp_path / "out")
     transformers.AutoModel.from_pretrained(headless).save_pretrained(headless)
@@ -335,7 +337,9 @@ def test_calibration_with_grades(bert: Path, tmp_path: Path) -> None:
     grades = [int(index == best) for index in range(12)]
     line = {"query": QUERY, "documents": DOCUMENTS[:12], "grades": grades}
     file = tmp_path / "lines"
-    file.write_text(json.dumps(line) + "\n\n" + json.dumps({**line, "grades": None}) + "\n")
+    file.write_text(
+        json.dumps(line) + "\n\n" + json.dumps({**line, "grades": None}) + "\n", encoding="utf-8"
+    )
     card = exporting.export(bert, tmp_path / "out", "int8", file)
     metrics = card["metrics"]
     assert metrics["calibration"]["queries"] == 2
@@ -366,7 +370,7 @@ def test_calibration_with_grades(bert: Path, tmp_path: Path) -> None:
 )
 def test_wrong_calibration_is_placed(line: str, tmp_path: Path) -> None:
     file = tmp_path / "lines"
-    file.write_text('{"query": "a", "documents": ["b"]}\n' + line)
+    file.write_text('{"query": "a", "documents": ["b"]}\n' + line, encoding="utf-8")
     with pytest.raises(InvalidRequestError, match=r"lines:2"):
         calibration.read_groups(file)
 

@@ -439,7 +439,7 @@ def test_words_are_dequantised_by_row(libraries: graph.Libraries, bert: Any) -> 
 
 def test_golden_pairs_allow_for_other_last_digits(tmp_path: Path) -> None:
     exporting.export(make("bert", tmp_path / "source"), tmp_path / "out", "int8")
-    golden = json.loads((tmp_path / "out/golden.json").read_text())
+    golden = json.loads((tmp_path / "out/golden.json").read_text(encoding="utf-8"))
     model = onnx.load(tmp_path / "out/model_int8.onnx")
     other = copy(model)
     (bias,) = [

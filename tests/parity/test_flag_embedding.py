@@ -163,7 +163,9 @@ def make(
 
 def edit(folder: Path, **fields: Any) -> None:
     path = folder / "config.json"
-    path.write_text(json.dumps({**json.loads(path.read_text()), **fields}))
+    path.write_text(
+        json.dumps({**json.loads(path.read_text(encoding="utf-8")), **fields}), encoding="utf-8"
+    )
 
 
 @pytest.fixture(scope="module", params=list(FIELDS))
@@ -316,7 +318,9 @@ def test_what_this_backend_is_for(reference: Reference, tmp_path: Path) -> None:
 
 def test_code_of_the_folder_is_not_run(reference: Reference, tmp_path: Path) -> None:
     make(reference.kind, tmp_path)
-    (tmp_path / "evil.py").write_text("raise SystemExit('code of the folder was run')")
+    (tmp_path / "evil.py").write_text(
+        "raise SystemExit('code of the folder was run')", encoding="utf-8"
+    )
     names = {"AutoConfig": "evil.Config", "AutoModelForCausalLM": "evil.Model"}
     edit(tmp_path, auto_map=names)
     for backend in ("auto", "flag_embedding"):
@@ -378,5 +382,5 @@ def test_nothing_is_printed(reference: Reference) -> None:
         "Reranker(sys.argv[1]).rank('ferry', ['Harbour', 'ferry boat'])"
     )
     command = [sys.executable, "-c", program, str(reference.folder)]
-    done = subprocess.run(command, timeout=100, capture_output=True, text=True)
+    done = subprocess.run(command, timeout=100, capture_output=True, encoding="utf-8")
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")

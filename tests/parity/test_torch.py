@@ -335,7 +335,7 @@ def make_answering(family: str, folder: Path) -> Answering:
                 {"format": "safetensors", "precision": "fp32", "file": "model.safetensors"}
             ],
         }
-        (folder / "card.json").write_text(json.dumps(card))
+        (folder / "card.json").write_text(json.dumps(card), encoding="utf-8")
     return Answering(folder, tokenizer, model, family)
 
 
@@ -391,10 +391,10 @@ def test_only_the_answers_rows_are_computed(answering: Answering) -> None:
 
 def test_a_vocabulary_without_the_answers(tmp_path: Path) -> None:
     answering = make_answering("bge_reranker_gemma", tmp_path)
-    config = json.loads((tmp_path / "config.json").read_text())
+    config = json.loads((tmp_path / "config.json").read_text(encoding="utf-8"))
     config["architectures"] = ["T5ForConditionalGeneration"]
     config["n_positions"] = 512
-    (tmp_path / "config.json").write_text(json.dumps(config))
+    (tmp_path / "config.json").write_text(json.dumps(config), encoding="utf-8")
     with pytest.raises(UnsupportedModelError, match=r"tokenizer\.json.*true"):
         Reranker(answering.folder, backend="torch").rank("a", ["b"])
 
@@ -532,7 +532,10 @@ sys.exit(os.waitstatus_to_exitcode(status))
 def test_a_forked_child_works(tmp_path: Path) -> None:
     make_encoder("bert", tmp_path)
     done = subprocess.run(
-        [sys.executable, "-c", _FORK, str(tmp_path)], timeout=100, capture_output=True, text=True
+        [sys.executable, "-c", _FORK, str(tmp_path)],
+        timeout=100,
+        capture_output=True,
+        encoding="utf-8",
     )
     assert done.returncode == 0, done.stderr
 
@@ -544,7 +547,10 @@ def test_nothing_is_printed(tmp_path: Path) -> None:
         "Reranker(sys.argv[1], backend='torch').rank('ferry', ['Harbour'])"
     )
     done = subprocess.run(
-        [sys.executable, "-c", program, str(tmp_path)], timeout=100, capture_output=True, text=True
+        [sys.executable, "-c", program, str(tmp_path)],
+        timeout=100,
+        capture_output=True,
+        encoding="utf-8",
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 

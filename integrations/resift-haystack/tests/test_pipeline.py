@@ -144,7 +144,7 @@ def rank_in_a_fresh_process(
         [sys.executable, "-W", "error", "-c", RANK_SAVED],
         input=json.dumps(given),
         capture_output=True,
-        text=True,
+        encoding="utf-8",
         check=True,
         cwd=folder,
     )
@@ -166,7 +166,8 @@ def test_a_saved_callback_is_called_in_a_fresh_process(
     (tmp_path / "saved_callback.py").write_text(
         "from pathlib import Path\n"
         "def record(event):\n"
-        "    Path('recorded').write_text(str(event.documents))\n"
+        "    Path('recorded').write_text(str(event.documents))\n",
+        encoding="utf-8",
     )
     monkeypatch.syspath_prepend(tmp_path)
     import saved_callback  # type: ignore[import-not-found]
@@ -175,7 +176,7 @@ def test_a_saved_callback_is_called_in_a_fresh_process(
     with pytest.raises(DeserializationError, match="saved_callback"):
         Pipeline.loads(saved)
     rank_in_a_fresh_process(saved, tmp_path, ["saved_callback"])
-    assert (tmp_path / "recorded").read_text() == str(len(TEXTS))
+    assert (tmp_path / "recorded").read_text(encoding="utf-8") == str(len(TEXTS))
 
 
 def test_dumps_and_loads_give_the_same_pipeline() -> None:

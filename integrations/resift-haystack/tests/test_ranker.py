@@ -303,7 +303,11 @@ def test_the_class_is_defined_where_haystack_lets_it_be_loaded_from() -> None:
 
 @pytest.mark.parametrize("source", ["README.md", "docstring"])
 def test_examples_run(source: str, capsys: pytest.CaptureFixture[str]) -> None:
-    text = README.read_text() if source == "README.md" else str(inspect.getdoc(ResiftRanker))
+    text = (
+        README.read_text(encoding="utf-8")
+        if source == "README.md"
+        else str(inspect.getdoc(ResiftRanker))
+    )
     snippets = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
     assert snippets
     for snippet in snippets:

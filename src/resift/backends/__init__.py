@@ -69,6 +69,10 @@ class BackendEntry(NamedTuple):
     """For each precision, the stored ones that it is computed from, the preferred one first."""
     versions: Mapping[str, tuple[str, str | None]] = {}
     """Distributions that have to be of a version from the first to below the second."""
+    probed: Sequence[str] = ()
+    """Precisions that not every processor runs: the module's ``lacking`` says whether this does."""
+    reluctant: Sequence[str] = ()
+    """Precisions taken, unless asked for, only where there is nothing else; the last one last."""
     architectures: Sequence[str] = ()
     """Those that only this backend has the code of, and all that it runs; none: all others."""
 
@@ -84,6 +88,9 @@ BACKENDS: dict[str, BackendEntry] = {
         devices=["cpu"],
         formats=["onnx"],
         runs={each: [each] for each in ("fp32", "int8", "int8-dynamic", "fp16")},
+        probed=["int8"],
+        # It computes fp16 in float32, with casts; docs/models.md has why int8-dynamic.
+        reluctant=["fp16", "int8-dynamic"],
     ),
     "openvino": BackendEntry(
         "resift.backends.openvino",
@@ -93,6 +100,7 @@ BACKENDS: dict[str, BackendEntry] = {
         devices=["cpu"],
         formats=["onnx"],
         runs={"fp32": ["fp32"], "bf16": ["fp32"]},
+        probed=["bf16"],
     ),
     "torch": BackendEntry(
         "resift.backends.torch",
@@ -186,14 +194,11 @@ def having_code(
 
     Raises ``BackendUnavailableError`` where there is none, with what would have it.
     """
-    architectures = set(config.get("architectures") or ())
-    owners = [name for name in BACKENDS if architectures.intersection(BACKENDS[name].architectures)]
-    if owners:
-        found = [name for name in backends if name in owners]
-    else:
-        found = [name for name in backends if not BACKENDS[name].architectures]
+    found = with_code(backends, config)
     if found:
         return found
+    architectures = set(config.get("architectures") or ())
+    owners = [name for name in BACKENDS if architectures.intersection(BACKENDS[name].architectures)]
     if not owners:
         expected = sorted(each for name in backends for each in BACKENDS[name].architectures)
         raise BackendUnavailableError(
@@ -211,26 +216,25 @@ def having_code(
     )
 
 
-def stored_weights(backends: Sequence[str], precision: str | None) -> list[tuple[str, str | None]]:
-    """The formats that the backends read, each with the stored precision it has to be in.
+def with_code(backends: Sequence[str], config: Mapping[str, Any]) -> list[str]:
+    """Those of ``backends`` that have the code for a ``config.json``; maybe none."""
+    architectures = set(config.get("architectures") or ())
+    owners = [name for name in BACKENDS if architectures.intersection(BACKENDS[name].architectures)]
+    if owners:
+        return [name for name in backends if name in owners]
+    return [name for name in backends if not BACKENDS[name].architectures]
 
-    ``None`` stands for any, both in and out; the preferred one is first. Raises
-    ``BackendUnavailableError`` where none of them runs the precision.
+
+def lacking(name: str, precision: str) -> str | None:
+    """Why this processor can't run a precision that a backend runs, or ``None`` where it can.
+
+    Imports the backend's module where not every processor can.
     """
-    entries = [BACKENDS[name] for name in backends]
-    found = [
-        (kind, stored)
-        for entry in entries
-        for kind in entry.formats
-        for stored in ([None] if precision is None else entry.runs.get(precision, ()))
-    ]
-    if not found:
-        known = {name: list(BACKENDS[name].runs) for name in backends}
-        raise BackendUnavailableError(
-            f"precision {precision!r} is not one that the installed backends run: {known}; leave "
-            "precision out, or install another backend"
-        )
-    return list(dict.fromkeys(found))
+    entry = BACKENDS[name]
+    if precision not in entry.probed:
+        return None
+    reason: str | None = import_module(entry.module).lacking(precision)
+    return reason
 
 
 def backend_class(name: str) -> type[Backend]:

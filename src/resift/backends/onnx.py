@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from resift.backends.fork import keep_after_fork
 from resift.backends.inputs import check_cpu, check_inputs, feed, refuse_vocabulary
-from resift.errors import BackendUnavailableError, UnsupportedModelError
+from resift.errors import UnsupportedModelError
 from resift.tokenization import Batch
 
 
@@ -57,14 +57,9 @@ class OnnxBackend:
     ) -> None:
         check_cpu("onnx", device)
         refuse_vocabulary(path, vocabulary_ids)
-        # All else about the precision is in the graph.
-        if precision == "int8" and not _int8_products_are_exact():
-            raise BackendUnavailableError(
-                f"{path.name} is in int8, whose products this processor gets wrong: it lacks the "
-                "instructions for them (AVX-512 VNNI or AVX-VNNI). Expected precision 'fp32'"
-            )
         self.workers = threads
-        # Padding changes the last digit of a float32 sum, and rounding to int8 makes much of that.
+        # All else about the precision is in the graph. Padding changes the last digit of a float32
+        # sum, and rounding to int8 makes much of that.
         self.pads = precision != "int8"
         self._session = open_session(path)
         keep_after_fork(self._session)
@@ -76,6 +71,16 @@ class OnnxBackend:
         """``[batch, length]`` token ids to the graph's first output as float32."""
         (logits,) = self._session.run([self._output], feed(batch, self._inputs))
         return np.asarray(logits, dtype=np.float32)
+
+
+def lacking(precision: str) -> str | None:
+    """Why this processor can't run a precision exactly, or ``None`` where it can."""
+    if precision == "int8" and not _int8_products_are_exact():
+        return (
+            "this processor gets int8 products wrong on backend 'onnx': it lacks the instructions "
+            "for them (AVX-512 VNNI or AVX-VNNI). Expected precision 'fp32'"
+        )
+    return None
 
 
 def open_session(path: Path) -> Any:

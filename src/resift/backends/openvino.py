@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from resift.backends.fork import keep_after_fork
 from resift.backends.inputs import check_cpu, check_inputs, feed, refuse_vocabulary
-from resift.errors import BackendUnavailableError, UnsupportedModelError
+from resift.errors import UnsupportedModelError
 from resift.tokenization import Batch
 
 _PRECISIONS = {"fp32": "f32", "bf16": "bf16"}
@@ -42,11 +42,6 @@ class OpenVinoBackend:
         check_cpu("openvino", device)
         refuse_vocabulary(path, vocabulary_ids)
         core = openvino.Core()
-        capabilities = core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
-        if precision == "bf16" and "BF16" not in capabilities:
-            raise BackendUnavailableError(
-                f"this processor has no bfloat16, only {capabilities}; expected precision 'fp32'"
-            )
         self.workers = threads
         try:
             model = core.compile_model(str(path), "CPU", _properties(precision, threads))
@@ -70,6 +65,18 @@ class OpenVinoBackend:
             return np.array(request.get_output_tensor(0).data, dtype=np.float32)
         finally:
             self._idle.put(request)
+
+
+def lacking(precision: str) -> str | None:
+    """Why this processor can't run a precision, or ``None`` where it can."""
+    if precision == "bf16":
+        capabilities = openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+        if "BF16" not in capabilities:
+            return (
+                "this processor has no bfloat16 on backend 'openvino', only "
+                f"{', '.join(capabilities)}. Expected precision 'fp32'"
+            )
+    return None
 
 
 def _properties(precision: str, threads: int) -> dict[str, Any]:

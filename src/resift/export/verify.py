@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from resift import machine
 from resift.backends.onnx import OnnxBackend
-from resift.errors import UnsupportedModelError
+from resift.errors import BackendUnavailableError, UnsupportedModelError
 from resift.export.calibration import Group
 from resift.export.source import Source
 from resift.tokenization import Batch, Pair, PairTokenizer
@@ -136,6 +137,9 @@ def measure(scorer: Scorer, path: Path, precision: str) -> Measured:
 
     Raises ``BackendUnavailableError`` where this processor doesn't run the precision.
     """
+    reason = machine.processor().lacking("onnx", precision)
+    if reason is not None:
+        raise BackendUnavailableError(f"{path.name} can't be verified here: {reason}")
     backend = OnnxBackend(path, device=None, precision=precision, threads=1)
     alone = [
         np.concatenate([scorer.logits(backend, [pair]) for pair in pairs]) for pairs in scorer.pairs

@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 
 from resift.errors import BackendUnavailableError, ModelNotFoundError, UnsupportedModelError
 from resift.models import archives, hub
-from resift.models.artifacts import Wanted, companions, lone_graph, runs_here, usual
+from resift.models.artifacts import Wanted, companions, lone_graph, usual
 from resift.models.cache import Cache
 from resift.models.card import DESCRIPTIONS, Artifact, Card, Golden
 from resift.models.catalogue import Listing, find_listing
@@ -45,11 +45,14 @@ class ModelFiles:
 
     @property
     def artifacts(self) -> tuple[Artifact, ...]:
-        """Its weights, best first."""
+        """Those of its weights that are there, best first, for whatever processor."""
+
+        def is_there(name: str) -> bool:
+            return (self.folder / name).is_file()
+
         if self.card:
-            return self.card.artifacts
-        found = usual(lambda name: (self.folder / name).is_file()) or lone_graph(self.folder)
-        return tuple(filter(runs_here, found))
+            return tuple(each for each in self.card.artifacts if is_there(each.file))
+        return usual(is_there) or lone_graph(self.folder)
 
     @property
     def files(self) -> list[str]:
@@ -170,11 +173,11 @@ def find_model(
 
     name = os.fspath(model)
     path = Path(name)
-    formats = list(dict.fromkeys(each[0] for each in wanted))
+    formats = wanted.formats
     is_offline = hub.is_offline(offline)
     listing = find_listing(name) if isinstance(model, str) else None
     if isinstance(model, str) and is_bundled(name):
-        files = _read(name, BUNDLED / name)
+        files = read_files(name, BUNDLED / name)
     elif path.is_dir():
         files = _read_folder(name, path)
     elif path.suffix == ".zip" and path.is_file():
@@ -201,7 +204,7 @@ def find_model(
             token=token,
             check=lambda config: check(config, listing.family if listing else None),
         )
-        files = _read(name, folder, commit, listing)
+        files = read_files(name, folder, commit, listing)
     else:
         bundled = sorted(path.parent.name for path in BUNDLED.glob("*/card.json"))
         raise ModelNotFoundError(
@@ -245,19 +248,24 @@ def _read_folder(name: str, folder: Path) -> ModelFiles:
     """A folder of the user's; one that was made to be carried has to be as it was made."""
     manifest = Manifest.read(folder / BUNDLE_MANIFEST)
     if manifest is None:
-        return _read(name, folder)
+        return read_files(name, folder)
     manifest.check_names(folder)
     manifest.check_contents(folder)
     return _read_recorded(folder, manifest)
 
 
 def _read_recorded(folder: Path, manifest: Manifest) -> ModelFiles:
-    return _read(manifest.name, folder, manifest.revision, find_listing(manifest.name))
+    return read_files(manifest.name, folder, manifest.revision, find_listing(manifest.name))
 
 
-def _read(
+def read_files(
     name: str, folder: Path, revision: str | None = None, listing: Listing | None = None
 ) -> ModelFiles:
+    """The model in a folder, whose files aren't compared with any record.
+
+    Raises ``ModelNotFoundError`` without a ``config.json``, ``UnsupportedModelError`` for that or
+    a card that is damaged.
+    """
     config = read_json(_required(folder, "config.json", name))
     content = _read_optional(folder, "card.json")
     card = Card.parse(content, folder / "card.json") if content is not None else None

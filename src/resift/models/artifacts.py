@@ -1,35 +1,42 @@
-"""Which of a model's files of weights are for this machine."""
+"""A model's files of weights: which there are, and what belongs to each."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-
-import numpy as np
+from typing import Any, NamedTuple, Protocol
 
 from resift.models.card import DYNAMIC_INT8, USUAL_ARTIFACTS, Artifact
 from resift.models.graphs import read_graph
 from resift.models.paths import read_json
 
-Wanted = Sequence[tuple[str, str | None]]
-"""Formats of weights, each with the precision that they are to be stored in, or ``None`` for any:
-the preferred one first."""
+
+class Choice(NamedTuple):
+    """Which of a model's artifacts to fetch."""
+
+    artifacts: Sequence[Artifact]
+    """The preferred one, then what must be beside it; none where none can be run."""
+    refused: Sequence[str]
+    """Why this processor can't run others."""
 
 
-def choose(artifacts: Iterable[Artifact], wanted: Wanted) -> Artifact | None:
-    """The first that this processor runs, of what is wanted most."""
-    runnable = list(filter(runs_here, artifacts))
-    for format, precision in wanted:  # noqa: A001
-        for artifact in runnable:
-            if artifact.format == format and precision in (None, artifact.precision):
-                return artifact
-    return None
+class Wanted(Protocol):
+    """Which of a model's weights its user wants: ``resift.plan`` has the one that decides it."""
 
+    @property
+    def formats(self) -> Sequence[str]:
+        """The kinds of files that can be read, the preferred one first."""
 
-def runs_here(artifact: Artifact) -> bool:
-    """Whether this processor has what the artifact was made for."""
-    return artifact.cpu is None or artifact.cpu in cpu_features()
+    @property
+    def precision(self) -> str | None:
+        """The precision asked for, if one was."""
+
+    def choose(self, artifacts: Sequence[Artifact], config: Mapping[str, Any]) -> Choice:
+        """Those to fetch of the ones that there are.
+
+        ``config`` is the model's ``config.json``, or empty where it isn't known yet.
+        """
 
 
 def usual(is_present: Callable[[str], bool]) -> tuple[Artifact, ...]:
@@ -54,7 +61,7 @@ def companions(artifact: Artifact, present: Iterable[str]) -> list[str]:
     else:
         start = artifact.file.removesuffix(".safetensors.index.json")
         part = re.compile(rf"{re.escape(start)}-\d+-of-\d+\.safetensors")
-    return [name for name in present if part.fullmatch(name)]
+    return [name for name in present if part.fullmatch(name) or name == artifact.data_file]
 
 
 def is_whole(path: Path) -> bool:
@@ -68,12 +75,3 @@ def is_whole(path: Path) -> bool:
     else:
         parts = set()
     return all((path.parent / part).is_file() for part in parts)
-
-
-def cpu_features() -> frozenset[str]:
-    """What the processor can do, in numpy's names."""
-    return frozenset(
-        name
-        for name, there in np._core._multiarray_umath.__cpu_features__.items()  # type: ignore[attr-defined]
-        if there
-    )

@@ -92,40 +92,64 @@ class Card:
 
     @classmethod
     def parse(cls, content: Mapping[str, Any], path: Path) -> Card:
-        """Raises ``UnsupportedModelError`` naming the field that is missing."""
+        """Raises ``UnsupportedModelError`` naming the field that is missing or isn't what it is."""
         try:
             return cls(
-                revision=content.get("revision"),
-                family=content.get("family"),
-                max_length=content["max_length"],
-                window=content["window"],
-                tolerance=content["tolerance"],
-                artifacts=tuple(
-                    Artifact(
-                        format=artifact["format"],
-                        precision=artifact["precision"],
-                        file=artifact["file"],
-                        sha256=artifact.get("sha256"),
-                        data_file=artifact.get("data_file"),
-                        data_sha256=artifact.get("data_sha256"),
-                    )
-                    for artifact in content["artifacts"]
-                ),
-                estimator=_estimator(content.get("estimator")),
+                revision=_optional(content, "revision", str),
+                family=_optional(content, "family", str),
+                max_length=_field(content, "max_length", int),
+                window=_field(content, "window", int),
+                tolerance=float(_field(content, "tolerance", (int, float))),
+                artifacts=tuple(map(_artifact, _field(content, "artifacts", list))),
+                estimator=_estimator(_optional(content, "estimator", dict)),
             )
         except KeyError as error:
-            raise UnsupportedModelError(f"{path} is not a model card: it lacks {error}") from error
+            raise UnsupportedModelError(
+                f"{path} is not a model card: it lacks {error}; get the model again"
+            ) from error
+        except TypeError as error:
+            raise UnsupportedModelError(
+                f"{path} is not a model card: {error}; get the model again"
+            ) from error
+
+
+def _artifact(content: object) -> Artifact:
+    if not isinstance(content, dict):
+        raise TypeError(f"expected an object for each of 'artifacts', not {content!r}")
+    return Artifact(
+        format=_field(content, "format", str),
+        precision=_field(content, "precision", str),
+        file=_field(content, "file", str),
+        sha256=_optional(content, "sha256", str),
+        data_file=_optional(content, "data_file", str),
+        data_sha256=_optional(content, "data_sha256", str),
+        cpu=_optional(content, "cpu", str),
+    )
 
 
 def _estimator(content: Mapping[str, Any] | None) -> Estimator | None:
     if content is None:
         return None
     return Estimator(
-        model=content["model"],
-        sha256=content["sha256"],
-        data_sha256=content.get("data_sha256"),
-        margin=content["margin"],
+        model=_field(content, "model", str),
+        sha256=_field(content, "sha256", str),
+        data_sha256=_optional(content, "data_sha256", str),
+        margin=float(_field(content, "margin", (int, float))),
     )
+
+
+def _field(content: Mapping[str, Any], name: str, kind: type | tuple[type, ...]) -> Any:
+    """Raises ``KeyError`` or ``TypeError``."""
+    value = content[name]
+    if not isinstance(value, kind) or isinstance(value, bool):
+        kinds = kind if isinstance(kind, tuple) else (kind,)
+        expected = " or ".join(each.__name__ for each in kinds)
+        raise TypeError(f"{name!r} must be {expected}, not {value!r}")
+    return value
+
+
+def _optional(content: Mapping[str, Any], name: str, kind: type) -> Any:
+    return None if content.get(name) is None else _field(content, name, kind)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

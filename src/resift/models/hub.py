@@ -10,10 +10,16 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from resift.errors import BackendUnavailableError, ModelNotFoundError, OfflineError, ResiftError
-from resift.models.artifacts import Wanted, choose, companions, is_whole, usual
+from resift.errors import (
+    BackendUnavailableError,
+    ModelNotFoundError,
+    OfflineError,
+    ResiftError,
+    UnsupportedModelError,
+)
+from resift.models.artifacts import Wanted, companions, is_whole
 from resift.models.cache import Cache
-from resift.models.card import DESCRIPTIONS, DYNAMIC_INT8, USUAL_ARTIFACTS, Card
+from resift.models.card import DESCRIPTIONS, DYNAMIC_INT8, USUAL_ARTIFACTS, Artifact, Card
 from resift.models.downloads import is_refusal, shown
 from resift.models.manifest import Manifest
 from resift.models.paths import check_inside, list_files, read_json
@@ -61,7 +67,9 @@ def download(
     """
     pinned = revision is not None and COMMIT.fullmatch(revision)
     with cache.lock(store_name(repository), create=not offline):
-        manifest = _cached(repository, revision, cache, wanted) if offline or pinned else None
+        manifest = None
+        if offline or pinned:
+            manifest = _cached(repository, revision, cache, wanted, settle=offline)
         if manifest is None and offline:
             raise _offline_error(repository, revision, cache)
         if manifest is None or not (offline or manifest.is_complete(_folder(manifest, cache))):
@@ -69,7 +77,7 @@ def download(
                 manifest = _fetch(repository, revision, cache, wanted, check, token())
             except _UnreachableError as unreachable:
                 error = unreachable.__cause__
-                manifest = _cached(repository, revision, cache, wanted)
+                manifest = _cached(repository, revision, cache, wanted, settle=True)
                 if manifest is None:
                     raise _explained(repository, revision, error) from error
                 _logger.warning(
@@ -118,7 +126,7 @@ def _fetch(
         raise ModelNotFoundError(f"{repository}: config.json is missing; expected a model")
     if "card.json" not in present:
         # Before anything is downloaded.
-        _choose(repository, None, present, wanted)
+        _choose(repository, None, {}, present, wanted)
     # Not info.sha: the client remembers which commit a name stood for only if given the name, and
     # offline there is nobody else to ask.
     config = get("config.json", revision)
@@ -127,7 +135,7 @@ def _fetch(
     described = DESCRIPTIONS.intersection(present)
     for name in sorted(described):
         get(name, folder.name)
-    weights = _choose(repository, _card(folder, present), present, wanted)
+    weights = _choose(repository, _card(folder, present), read_json(config), present, wanted)
     for name in weights:
         get(name, folder.name)
     return _recorded(repository, folder, cache, [*described, *weights])
@@ -138,45 +146,55 @@ def _card(folder: Path, present: Collection[str]) -> Card | None:
     return Card.parse(read_json(path), path) if path.name in present else None
 
 
+def _config(folder: Path) -> dict[str, Any]:
+    """What ``config.json`` says; nothing where it is missing or damaged, which is said later."""
+    path = folder / "config.json"
+    try:
+        return read_json(path) if path.is_file() else {}
+    except UnsupportedModelError:
+        # By the manifest's checks, which know how it was, or by whoever reads it to run the model.
+        return {}
+
+
 def _choose(
-    repository: str, card: Card | None, present: Iterable[str], wanted: Wanted
+    repository: str,
+    card: Card | None,
+    config: Mapping[str, Any],
+    present: Iterable[str],
+    wanted: Wanted,
 ) -> list[str]:
-    """The files of the weights wanted.
+    """The files of the weights wanted, of those ``present``.
 
     Raises ``BackendUnavailableError`` where there are only others of these formats, and
     ``ModelNotFoundError`` where there are none.
     """
     names = sorted(present)
-    artifacts = card.artifacts if card else usual(names.__contains__)
-    precisions = {precision for _, precision in wanted}
-    # They are for who asks for them.
-    offered = [
-        each
-        for each in artifacts
-        if card or each.precision != DYNAMIC_INT8 or DYNAMIC_INT8 in precisions
-    ]
-    chosen = choose(offered, wanted)
-    if chosen is None:
-        formats = list(dict.fromkeys(each[0] for each in wanted))
+
+    def is_offered(artifact: Artifact) -> bool:
+        # Dynamic int8 is for who asks for it.
+        return bool(card) or wanted.precision == DYNAMIC_INT8 or artifact.precision != DYNAMIC_INT8
+
+    listed = card.artifacts if card else USUAL_ARTIFACTS
+    artifacts = [each for each in listed if each.file in names]
+    chosen, refused = wanted.choose(list(filter(is_offered, artifacts)), config)
+    if not chosen:
         expected = [
             each.file
-            for each in USUAL_ARTIFACTS
-            if each.format in formats and each.precision in (precisions - {None} or {"fp32"})
+            for each in filter(is_offered, USUAL_ARTIFACTS)
+            if wanted.choose([each], config).artifacts
         ]
         message = (
-            f"{repository} has no {' or '.join(formats)} weights in precision "
-            f"{' or '.join(sorted(filter(None, precisions))) or 'fp32 or fp16'} for this "
-            f"processor: expected one of {expected}; it has "
-            f"{[each.file for each in artifacts] or 'none that are known'}. Give precision= or "
-            "backend= what there is, or export the model to a folder with resift export"
+            f"{repository} has no {' or '.join(wanted.formats)} weights in precision "
+            f"{wanted.precision or 'fp32 or fp16'} for this processor: expected one of {expected}; "
+            f"it has {[each.file for each in artifacts] or 'none that are known'}. "
+            f"{''.join(f'{reason}. ' for reason in refused)}Give precision= or backend= what there "
+            "is, or export the model to a folder with resift export"
         )
-        usable = [each for each in artifacts if each.format in formats]
+        usable = [each for each in artifacts if each.format in wanted.formats]
         raise BackendUnavailableError(message) if usable else ModelNotFoundError(message)
-    files = [chosen]
-    if card or chosen.precision == "fp16":
-        # What comes out as NaN is computed again in float32.
-        wider = choose(artifacts, [(chosen.format, "fp32")])
-        files += [wider] if wider and wider != chosen else []
+    first, *wider = chosen
+    # What comes out as NaN is computed again in float32.
+    files = [first, *(wider if card or first.precision == "fp16" else [])]
     return [name for each in files for name in (each.file, *companions(each, names))]
 
 
@@ -194,20 +212,30 @@ def _recorded(repository: str, folder: Path, cache: Cache, files: Iterable[str])
     return manifest
 
 
-def _cached(repository: str, revision: str | None, cache: Cache, wanted: Wanted) -> Manifest | None:
-    """The manifest of a snapshot that has all that a model needs; recorded now if it wasn't."""
+def _cached(
+    repository: str, revision: str | None, cache: Cache, wanted: Wanted, *, settle: bool
+) -> Manifest | None:
+    """The manifest of a snapshot that has all that a model needs; recorded now if it wasn't.
+
+    Where its card lists weights that are wanted more than those in the cache, only to ``settle``.
+    """
     store = cache.root / store_name(repository)
     commit = revision or "main"
     if not COMMIT.fullmatch(commit):
         ref = check_inside(store / "refs" / commit, store)
-        commit = ref.read_text().strip() if ref.is_file() else ""
+        commit = ref.read_text(encoding="utf-8").strip() if ref.is_file() else ""
     folder = cache.folder(f"{store.name}/{commit}")
     if not (COMMIT.fullmatch(commit) and folder.is_dir()):
         return None
     known = cache.read_record(f"{store.name}/{commit}")
     present = list(known.files) if known else list_files(folder)
+    card, config = _card(folder, present), _config(folder)
     try:
-        weights = _choose(repository, _card(folder, present), present, wanted)
+        weights = _choose(repository, card, config, present, wanted)
+        if card and not settle:
+            listed = {*present, *(each.file for each in card.artifacts)}
+            if not set(present).issuperset(_choose(repository, card, config, listed, wanted)):
+                return None
     except (BackendUnavailableError, ModelNotFoundError):
         return None
     if not {"config.json", "tokenizer.json"}.issubset(present):

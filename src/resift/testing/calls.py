@@ -98,6 +98,6 @@ class CallRows(Subject):
             f"print([name for name in {heavy} if name in sys.modules])"
         )
         done = subprocess.run(
-            [sys.executable, "-c", program], capture_output=True, text=True, check=True
+            [sys.executable, "-c", program], capture_output=True, encoding="utf-8", check=True
         )
         assert done.stdout.strip() == "[]"

@@ -1,10 +1,45 @@
-"""How many threads the process may really use."""
+"""What this machine can do: the CPUs that it lends, and what its processor computes."""
 
 from __future__ import annotations
 
 import math
 import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
+
+import numpy as np
+
+from resift.backends import lacking
+
+
+@dataclass(frozen=True, slots=True)
+class Processor:
+    """What a processor can do, as far as the choice of weights depends on it."""
+
+    features: frozenset[str]
+    """Its instructions, in numpy's names, such as ``"AVX512VNNI"``."""
+    lacking: Callable[[str, str], str | None]
+    """For a backend and a precision: why it can't run there, or ``None`` where it can."""
+
+
+@cache
+def processor() -> Processor:
+    """The processor of this machine. Nothing else in resift asks what it is.
+
+    Its features are read now; what a backend computes on it is tried when it first matters, as
+    that imports the backend.
+    """
+    return Processor(_features(), cache(lacking))
+
+
+def _features() -> frozenset[str]:
+    # There is no public name for them. Without it, weights made for one kind of processor are left
+    # alone, and those for any are taken.
+    private = getattr(getattr(np, "_core", None), "_multiarray_umath", None)
+    known = getattr(private, "__cpu_features__", {})
+    return frozenset(name for name, there in known.items() if there)
 
 
 def available_threads() -> int:
@@ -27,7 +62,7 @@ def _cgroup_quota(root: Path) -> float:
     scheduler/sched-bwc.rst (``cpu.cfs_quota_us``).
     """
     try:
-        lines = (root / "proc/self/cgroup").read_text().splitlines()
+        lines = (root / "proc/self/cgroup").read_text(encoding="utf-8").splitlines()
     except OSError:
         return math.inf
     quota = math.inf
@@ -47,7 +82,7 @@ def _cgroup_quota(root: Path) -> float:
 
 def _limit_v2(folder: Path) -> float:
     try:
-        limit, period = (folder / "cpu.max").read_text().split()
+        limit, period = (folder / "cpu.max").read_text(encoding="utf-8").split()
     except (OSError, ValueError):
         return math.inf
     return math.inf if limit == "max" else int(limit) / int(period)
@@ -55,8 +90,8 @@ def _limit_v2(folder: Path) -> float:
 
 def _limit_v1(folder: Path) -> float:
     try:
-        limit = int((folder / "cpu.cfs_quota_us").read_text())
-        period = int((folder / "cpu.cfs_period_us").read_text())
+        limit = int((folder / "cpu.cfs_quota_us").read_text(encoding="utf-8"))
+        period = int((folder / "cpu.cfs_period_us").read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return math.inf
     return limit / period if limit > 0 else math.inf
