@@ -20,8 +20,8 @@ from resift.testing import TEXTS, texts_strategy
 from resift.tokenization import Batch
 
 FOLDER = BUNDLED / "resift-small"
-GOLDEN: dict[str, Any] = json.loads((FOLDER / "golden.json").read_text())
-CARD: dict[str, Any] = json.loads((FOLDER / "card.json").read_text())
+GOLDEN: dict[str, Any] = json.loads((FOLDER / "golden.json").read_text(encoding="utf-8"))
+CARD: dict[str, Any] = json.loads((FOLDER / "card.json").read_text(encoding="utf-8"))
 
 reranker = Reranker(precision="fp32", normalization="none")
 
@@ -41,7 +41,7 @@ class Bundled(NamedTuple):
 @pytest.fixture(params=["resift-nano", "resift-small"])
 def bundled(request: pytest.FixtureRequest) -> Bundled:
     card, golden = (
-        json.loads((BUNDLED / request.param / f"{name}.json").read_text())
+        json.loads((BUNDLED / request.param / f"{name}.json").read_text(encoding="utf-8"))
         for name in ("card", "golden")
     )
     return Bundled(request.param, card, golden)
@@ -134,7 +134,7 @@ def test_int8_gets_no_padding(forwarded: list[Batch]) -> None:
 
 def test_the_margin_was_fitted_with_the_bundled_estimator() -> None:
     estimator = CARD["estimator"]
-    card = json.loads((BUNDLED / estimator["model"] / "card.json").read_text())
+    card = json.loads((BUNDLED / estimator["model"] / "card.json").read_text(encoding="utf-8"))
     fitted = {key: estimator[key] for key in ("sha256", "data_sha256")}
     # Where this fails, a model was built anew: run training/early.py.
     assert fitted.items() <= card["artifacts"][0].items()
@@ -165,14 +165,16 @@ def copied(tmp_path: Path) -> Path:
 
 
 def test_wrong_golden_pairs_are_refused(copied: Path) -> None:
-    for pair in (changed := json.loads((copied / "golden.json").read_text()))["pairs"]:
+    for pair in (changed := json.loads((copied / "golden.json").read_text(encoding="utf-8")))[
+        "pairs"
+    ]:
         pair["logit"] += 2 * GOLDEN["tolerance"]
-    (copied / "golden.json").write_text(json.dumps(changed))
+    (copied / "golden.json").write_text(json.dumps(changed), encoding="utf-8")
     with pytest.raises(SelfTestError, match="golden"):
         Reranker(copied, precision="fp32").warm_up()
     for pair in changed["pairs"]:
         pair["logit"] += 1.5 * CARD["tolerance"]
-    (copied / "golden.json").write_text(json.dumps(changed))
+    (copied / "golden.json").write_text(json.dumps(changed), encoding="utf-8")
     with pytest.raises(UnsupportedModelError, match="golden"):
         Reranker(copied).warm_up()
 
@@ -188,14 +190,14 @@ def test_altered_weights_beside_a_graph_are_refused(copied: Path) -> None:
 
 @pytest.mark.parametrize("content", ["", "[]", "{}", '{"model_sha256": "x", "tolerance": "y"}'])
 def test_a_broken_golden_file_is_refused(copied: Path, content: str) -> None:
-    (copied / "golden.json").write_text(content)
+    (copied / "golden.json").write_text(content, encoding="utf-8")
     with pytest.raises(UnsupportedModelError, match=r"golden\.json"):
         Reranker(copied).warm_up()
 
 
 def test_golden_pairs_of_other_weights_are_refused(copied: Path) -> None:
     golden = {**GOLDEN, "model_sha256": "0" * 64}
-    (copied / "golden.json").write_text(json.dumps(golden))
+    (copied / "golden.json").write_text(json.dumps(golden), encoding="utf-8")
     with pytest.raises(
         UnsupportedModelError, match=r"golden\.json is for weights with the sha256 0"
     ):

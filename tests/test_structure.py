@@ -148,11 +148,9 @@ def unencoded(path: Path) -> Iterator[str]:
 
 def test_text_has_an_encoding() -> None:
     ours = [ROOT / "conftest.py", ROOT / "dev.py"]
-    for folder in ("src", "tests", "benchmarks", "examples", "integrations"):
+    for folder in ("src", "tests", "benchmarks", "examples", "integrations", "training"):
         ours += (ROOT / folder).rglob("*.py")
-    found = [each for path in ours for each in unencoded(path)]
-    # What is left has readers of ASCII alone.
-    assert not [each for each in found if not each.startswith("test_bundled.py")]
+    assert not [each for path in ours for each in unencoded(path)]
 
 
 def test_public_names_are_sorted_and_there() -> None:

@@ -105,7 +105,8 @@ def test_scores_are_kept_and_go_on_after_a_stop(
     monkeypatch.setattr(rankers.Systems, "_open", lambda *_: source)
     Systems(tmp_path, 1).scores("any-int8", COLLECTION, ["a"])
     (kept,) = tmp_path.iterdir()
-    kept.write_text(kept.read_text() + '{"query": "b", "sco')
+    whole = kept.read_text(encoding="utf-8")
+    kept.write_text(whole + '{"query": "b", "sco', encoding="utf-8")
     scores = Systems(tmp_path, 1).scores("any-int8", COLLECTION, ["a", "b"])
     assert scores == {"a": [3.0, 3.0], "b": [3.0, 3.0]}
     assert source.asked == ["a", "b"]
