@@ -99,6 +99,20 @@ def main() -> None:
         CalibrationPairs(PairTokenizer(tokenizer_path, pad_token_id=0), pairs.texts, WINDOW),
     )
     write({paths["int8"]: int8, paths["fp32"]: in_float32(int8)}, out / WEIGHTS)
+    write_json(out / "config.json", config(state))
+    describe(options.model, sha256(options.weights), fit, pairs, out)
+
+
+def describe(
+    model: str, weights_sha256: str, fit: calibration.Fit, pairs: calibration.Pairs, out: Path
+) -> None:
+    """Check the graphs in `out`; write its card and golden pairs.
+
+    Raises `ValueError` where a logit depends on its neighbours, or first words aren't found.
+    """
+    paths = {name: out / file for name, file in GRAPHS.items()}
+    tokenizer_path = out / "tokenizer.json"
+    tokenizer = load_tokenizer(tokenizer_path)
     shipped = {name: OnnxScorer(path, tokenizer) for name, path in paths.items()}
     for scorer_ in shipped.values():
         verify(scorer_)
@@ -106,10 +120,8 @@ def main() -> None:
     logits = {name: each(texts) for name, each in shipped.items()}
     tolerance = round_up(2 * float(np.abs(logits["int8"] - logits["fp32"]).max()))
 
-    write_json(out / "config.json", config(state))
     write_json(
-        out / "card.json",
-        card(options.model, sha256(options.weights), fit, paths, tokenizer_path, tolerance),
+        out / "card.json", card(model, weights_sha256, fit, paths, tokenizer_path, tolerance)
     )
     write_json(
         out / "golden.json",

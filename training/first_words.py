@@ -27,7 +27,7 @@ from resift.testing.late_interaction import KEYWORDS, SENTENCES
 # What importing them opens or prints.
 SKIPPED = {"antigravity", "idlelib", "this", "turtle", "turtledemo"}
 LEAST_WORDS = 4
-QUERIES = 60
+QUERIES = 30
 SEED = 0
 
 log = logging.getLogger("first_words")

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
 from queue import SimpleQueue
+from types import ModuleType
 from typing import Any
 
 import numpy as np
-import openvino
 from numpy.typing import NDArray
 
 from resift.backends.fork import keep_after_fork
@@ -17,6 +19,23 @@ from resift.errors import UnsupportedModelError
 from resift.tokenization import Batch
 
 _PRECISIONS = {"fp32": "f32", "bf16": "bf16"}
+
+
+def _import_quietly() -> ModuleType:
+    # Importing OpenVINO sends usage data to an analytics service, by a package that it does without
+    # where there is none. An earlier import takes precedence.
+    name = "openvino_telemetry"
+    hidden = name not in sys.modules
+    if hidden:
+        sys.modules[name] = None  # type: ignore[assignment]
+    try:
+        return import_module("openvino")
+    finally:
+        if hidden:
+            del sys.modules[name]
+
+
+openvino = _import_quietly()
 
 
 class OpenVinoBackend:
