@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import tiny_models
 from hub_client import UNNEEDED, Client
+from installed import require
 from numpy.typing import NDArray
 from processors import PROCESSORS
 
@@ -30,8 +31,7 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def graph_backend(request: pytest.FixtureRequest) -> str:
     """The name of each backend that is installed and runs the tiny models."""
     name: str = request.param
-    for module in BACKENDS[name].requires:
-        pytest.importorskip(module)
+    require(*BACKENDS[name].requires)
     return name
 
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import PackageNotFoundError
 from pathlib import Path
@@ -14,6 +17,7 @@ import pytest
 import tiny_models
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from installed import require
 from tiny_models import logit
 
 from resift import BackendUnavailableError, NonFiniteScoreError, Reranker, UnsupportedModelError
@@ -31,8 +35,7 @@ from resift.tokenization import Batch
 @pytest.fixture(params=list(BACKENDS))
 def name(request: pytest.FixtureRequest) -> str:
     backend: str = request.param
-    for module in BACKENDS[backend].requires:
-        pytest.importorskip(module)
+    require(*BACKENDS[backend].requires)
     try:
         installed_backends(backend)
     except BackendUnavailableError as error:
@@ -225,3 +228,20 @@ def test_openvino_gets_lengths_that_are_multiples_within_the_window(
     ranking = reranker.rank("a", ["good", "b " * 14, "bad " * 30])
     assert sorted(lengths) == [16, 24, 24]
     assert ranking.counts.padded_tokens == 64
+
+
+def test_importing_openvino_leaves_its_telemetry_out() -> None:
+    # On a build server it sends nothing anyway.
+    elsewhere = {name: value for name, value in os.environ.items() if name != "CI"}
+    program = (
+        "import sys, resift.backends.openvino;"
+        "print(sorted(name for name in sys.modules if name.startswith('openvino_telemetry')))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env=elsewhere,
+        stdout=subprocess.PIPE,
+        encoding="utf-8",
+        check=True,
+    )
+    assert done.stdout.strip() == "[]"

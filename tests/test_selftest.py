@@ -15,6 +15,7 @@ import onnx
 import pytest
 import tiny_models
 import tiny_products
+from installed import require
 from onnx.printer import to_text
 from onnx.reference import ReferenceEvaluator
 
@@ -175,7 +176,7 @@ def test_every_backend_refuses_wrong_golden_pairs(graph_backend: str, model: Pat
 def test_auto_takes_the_backend_that_runs_the_precision(
     tiny: Path, on: Callable[[str], None]
 ) -> None:
-    pytest.importorskip("openvino")
+    require("openvino")
     on("avx512")
     assert Reranker(tiny, precision="fp32").rank("a", TEXTS).backend == "onnx"
     ranking = Reranker(tiny, precision="bf16").rank("a", TEXTS)
@@ -184,7 +185,7 @@ def test_auto_takes_the_backend_that_runs_the_precision(
 
 
 def test_bf16_is_close_to_float32() -> None:
-    pytest.importorskip("openvino")
+    require("openvino")
     if reason := lacking("openvino", "bf16"):
         pytest.skip(reason)
     from resift.testing import QUERY, TEXTS

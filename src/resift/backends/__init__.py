@@ -198,7 +198,7 @@ def having_code(
     if found:
         return found
     architectures = set(config.get("architectures") or ())
-    owners = [name for name in BACKENDS if architectures.intersection(BACKENDS[name].architectures)]
+    owners = _owners(config)
     if not owners:
         expected = sorted(each for name in backends for each in BACKENDS[name].architectures)
         raise BackendUnavailableError(
@@ -218,11 +218,16 @@ def having_code(
 
 def with_code(backends: Sequence[str], config: Mapping[str, Any]) -> list[str]:
     """Those of ``backends`` that have the code for a ``config.json``; maybe none."""
-    architectures = set(config.get("architectures") or ())
-    owners = [name for name in BACKENDS if architectures.intersection(BACKENDS[name].architectures)]
+    owners = _owners(config)
     if owners:
         return [name for name in backends if name in owners]
     return [name for name in backends if not BACKENDS[name].architectures]
+
+
+def _owners(config: Mapping[str, Any]) -> list[str]:
+    """The backends that alone have the code of an architecture in ``config.json``."""
+    architectures = set(config.get("architectures") or ())
+    return [name for name in BACKENDS if architectures.intersection(BACKENDS[name].architectures)]
 
 
 def lacking(name: str, precision: str) -> str | None:
