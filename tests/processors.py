@@ -22,10 +22,14 @@ def _lacks_both(backend: str, precision: str) -> str | None:
     return _WITHOUT.get((backend, precision))
 
 
+def _lacks_bf16(backend: str, precision: str) -> str | None:
+    return NO_BF16 if precision == "bf16" else None
+
+
 PROCESSORS = {
     "avx512": Processor(frozenset({"AVX2", "AVX512F", "AVX512VNNI", "AVX512BF16"}), _lacks_nothing),
     "avx2": Processor(frozenset({"AVX2"}), _lacks_both),
-    "arm64": Processor(frozenset({"ASIMD", "ASIMDDP"}), _lacks_both),
+    "arm64": Processor(frozenset({"ASIMD", "ASIMDDP"}), _lacks_bf16),
     # What numpy says nothing of.
     "unknown": Processor(frozenset(), _lacks_both),
 }

@@ -103,7 +103,9 @@ def open_session(path: Path) -> Any:
 def _int8_products_are_exact() -> bool:
     """Whether sums of the largest products are right. AVX2 adds in 16 bits, which cuts them off.
 
-    Golden pairs can't be sure to show it: roundings move a logit nearly as far.
+    Golden pairs can't be sure to show it: roundings move a logit nearly as far. Of weights from
+    -127 to 127, that is: ARM64 without dot products cuts off sums of (-128) × (-128), and nothing
+    else, so it computes the weights that ``resift export`` writes.
     """
     # (tokens - 128) times a matrix of 127: tests/tiny_products.py.
     session = open_session(Path(__file__).with_name("int8_products.onnx"))
