@@ -6,28 +6,31 @@ one, and what they have isn't given to it: the tiny models compute alike in ever
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from resift import machine
 from resift.machine import Processor
 
 NO_INT8 = "this processor gets int8 products wrong: it lacks the instructions"
 NO_BF16 = "this processor has no bfloat16"
-_WITHOUT = {("onnx", "int8"): NO_INT8, ("openvino", "bf16"): NO_BF16}
 
 
-def _lacks_nothing(backend: str, precision: str) -> str | None:
-    return None
-
-
-def _lacks_both(backend: str, precision: str) -> str | None:
-    return _WITHOUT.get((backend, precision))
+def _lacking(**reasons: str) -> Callable[[str, str], str | None]:
+    """For each precision, why it can't be run."""
+    graphs = ("onnx", "openvino")
+    return lambda backend, precision: (
+        reasons.get(precision.removesuffix("-narrow")) if backend in graphs else None
+    )
 
 
 PROCESSORS = {
-    "avx512": Processor(frozenset({"AVX2", "AVX512F", "AVX512VNNI", "AVX512BF16"}), _lacks_nothing),
-    "avx2": Processor(frozenset({"AVX2"}), _lacks_both),
-    "arm64": Processor(frozenset({"ASIMD", "ASIMDDP"}), _lacks_both),
-    # What numpy says nothing of.
-    "unknown": Processor(frozenset(), _lacks_both),
+    "avx512": Processor(
+        frozenset({"AVX2", "AVX512F", "AVX512VNNI", "AVX512BF16"}), _lacking(), lambda: False
+    ),
+    "avx2": Processor(frozenset({"AVX2"}), _lacking(bf16=NO_BF16), lambda: True),
+    "arm64": Processor(frozenset({"ASIMD", "ASIMDDP"}), _lacking(bf16=NO_BF16), lambda: False),
+    # What numpy says nothing of, and ONNX Runtime has no right products for.
+    "unknown": Processor(frozenset(), _lacking(int8=NO_INT8, bf16=NO_BF16), lambda: True),
 }
 
 

@@ -9,12 +9,18 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
+import onnx
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
+from onnx import numpy_helper
 
 from resift import Reranker, SelfTestError, UnsupportedModelError
-from resift.backends.onnx import _int8_products_are_exact
+from resift.backends.onnx import ort
+from resift.export.int8 import pair_sums
+from resift.machine import processor
 from resift.models import BUNDLED
 from resift.testing import TEXTS, texts_strategy
 from resift.tokenization import Batch
@@ -35,7 +41,8 @@ class Bundled(NamedTuple):
 
     @property
     def tolerances(self) -> dict[str, float]:
-        return {"int8": self.card["tolerance"], "fp32": self.golden["tolerance"]}
+        found = {each["precision"]: each.get("tolerance") for each in self.card["artifacts"]}
+        return {**found, "fp32": self.golden["tolerance"]}
 
 
 @pytest.fixture(params=["resift-nano", "resift-small"])
@@ -52,18 +59,20 @@ def one_by_one(model: str, precision: str) -> Reranker:
     return Reranker(model, precision=precision, max_batch_tokens=1, normalization="none")
 
 
-@pytest.fixture(params=["int8", "fp32"])
+@pytest.fixture(params=["int8", "int8-narrow", "fp32"])
 def precision(request: pytest.FixtureRequest) -> str:
     name: str = request.param
-    if name == "int8" and not _int8_products_are_exact():
-        pytest.skip("this processor lacks int8 products")
+    if reason := processor().lacking("onnx", name):
+        pytest.skip(reason)
     return name
 
 
 def test_the_card_has_the_digests(bundled: Bundled) -> None:
     folder = BUNDLED / bundled.name
     artifacts = {artifact["precision"]: artifact for artifact in bundled.card["artifacts"]}
-    assert list(artifacts) == ["int8", "fp32"]
+    assert list(artifacts) == ["int8", "int8-narrow", "fp32"]
+    # Nobody downloads weights twice.
+    assert len({each["data_sha256"] for each in artifacts.values()}) == 1
     for artifact in artifacts.values():
         for file, digest in (("file", "sha256"), ("data_file", "data_sha256")):
             content = (folder / artifact[file]).read_bytes()
@@ -71,6 +80,18 @@ def test_the_card_has_the_digests(bundled: Bundled) -> None:
     assert bundled.golden["model_sha256"] == artifacts["fp32"]["sha256"]
     tokenizer = sha256((folder / "tokenizer.json").read_bytes()).hexdigest()
     assert tokenizer == bundled.card["tokenizer_sha256"]
+
+
+def test_int8_weights_have_no_minus_128(bundled: Bundled) -> None:
+    model = onnx.load(BUNDLED / bundled.name / "model_int8.onnx")
+    values = {each.name: each for each in model.graph.initializer}
+    products = [node for node in model.graph.node if node.op_type == "MatMulIntegerToFloat"]
+    assert products
+    for node in products:
+        weight = numpy_helper.to_array(values[node.input[1]])
+        # ARM64 without dot products cuts off sums of (-128) × (-128).
+        assert weight.dtype == np.int8
+        assert weight.min() == -127
 
 
 def test_sizes() -> None:
@@ -86,7 +107,7 @@ def test_sizes() -> None:
 
 def test_the_default_is_what_this_processor_runs() -> None:
     ranking = Reranker().rank("sort", ["sort"])
-    assert ranking.precision == ("int8" if _int8_products_are_exact() else "fp32")
+    assert ranking.precision == ("int8-narrow" if processor().int8_saturates() else "int8")
     assert ranking.status == "complete"
 
 
@@ -96,6 +117,32 @@ def test_golden_logits(bundled: Bundled, precision: str) -> None:
     found = [scores[0] for scores in chosen.score_many(requests)]
     wanted = [pair["logit"] for pair in bundled.golden["pairs"]]
     assert found == pytest.approx(wanted, abs=bundled.tolerances[precision])
+
+
+@pytest.mark.parametrize("name", ["resift-nano", "resift-small"])
+def test_no_sum_of_two_narrow_products_needs_more_than_16_bits(name: str) -> None:
+    weights = _narrow_weights(BUNDLED / name)
+    assert weights
+    for weight in weights:
+        assert 255 * pair_sums(weight).max() <= 2**15 - 1
+        # Otherwise precision would be thrown away.
+        assert np.median(pair_sums(weight)) >= 126
+
+
+def _narrow_weights(folder: Path) -> list[NDArray[np.int8]]:
+    """As ONNX Runtime has them once the graph is loaded."""
+    model = onnx.load(folder / "model_int8_narrow.onnx")
+    products = [node for node in model.graph.node if node.op_type == "MatMulIntegerToFloat"]
+    names = [node.input[1] for node in products]
+    kinds = [onnx.TensorProto.INT8] * len(names)
+    del model.graph.output[:]
+    model.graph.output.extend(
+        onnx.helper.make_tensor_value_info(name, kind, None)
+        for name, kind in zip(names, kinds, strict=True)
+    )
+    session = ort.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    some = {each.name: np.ones((1, 4), dtype=np.int64) for each in session.get_inputs()}
+    return list(session.run(names, some))
 
 
 def test_golden_logits_in_company(bundled: Bundled) -> None:
@@ -123,8 +170,6 @@ def test_neighbours_batches_and_padding_change_nothing(
 
 
 def test_int8_gets_no_padding(forwarded: list[Batch]) -> None:
-    if not _int8_products_are_exact():
-        pytest.skip("this processor lacks int8 products")
     texts = [*TEXTS, *(f"{text} once more" for text in TEXTS), *(text[::-1] for text in TEXTS)]
     ranking = Reranker(backend="onnx", precision="int8").rank("sort a dictionary", texts)
     assert all(batch.attention_mask.all() for batch in forwarded)

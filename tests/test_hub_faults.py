@@ -333,7 +333,7 @@ def described(precisions: list[str], graph: bytes, **changes: object) -> dict[st
 
 @pytest.mark.parametrize(
     ("processor", "precision", "fetched"),
-    [("avx512", "int8", ["fp32.onnx", "int8.onnx"]), ("avx2", "fp32", ["fp32.onnx"])],
+    [("avx512", "int8", ["fp32.onnx", "int8.onnx"]), ("unknown", "fp32", ["fp32.onnx"])],
 )
 def test_a_repository_with_a_card(
     hub: hub_server.Hub,

@@ -25,6 +25,7 @@ from resift.models.card import USUAL_ARTIFACTS, Artifact
 from resift.plan import Plan, Way, Wish, plan, wider
 
 INT8 = Artifact(format="onnx", precision="int8", file="int8.onnx")
+NARROW = Artifact(format="onnx", precision="int8-narrow", file="narrow.onnx")
 FP16 = Artifact(format="onnx", precision="fp16", file="fp16.onnx")
 FP32 = Artifact(format="onnx", precision="fp32", file="fp32.onnx")
 TORCH = Artifact(format="safetensors", precision="fp32", file="model.safetensors")
@@ -53,11 +54,37 @@ def test_the_order_is_the_cards_then_the_backends() -> None:
 
 
 def test_what_the_processor_lacks_is_left_out_and_named() -> None:
-    found = plan(FOUR, ALL, None, PROCESSORS["avx2"])
+    found = plan(FOUR, ALL, None, PROCESSORS["unknown"])
     assert found.ways[0] == Way("onnx", "fp32", FP32)
     assert INT8 not in [way.artifact for way in found.ways]
     assert found.refused == [NO_INT8]
-    assert plan([INT8], ALL, None, PROCESSORS["avx2"]) == Plan([], [NO_INT8])
+    assert plan([INT8], ALL, None, PROCESSORS["unknown"]) == Plan([], [NO_INT8])
+
+
+@pytest.mark.parametrize(
+    ("on", "expected"),
+    [
+        ("avx512", ["int8", "int8-narrow"]),
+        ("arm64", ["int8", "int8-narrow"]),
+        ("avx2", ["int8-narrow", "int8"]),
+        ("unknown", []),
+    ],
+)
+def test_the_kind_of_int8_that_is_faster_goes_first(on: str, expected: list[str]) -> None:
+    for artifacts in ([INT8, NARROW, FP32], [NARROW, INT8, FP32]):
+        assert [each[1] for each in made(artifacts, ["onnx"], None, on)] == [*expected, "fp32"]
+        assert [each[1] for each in made(artifacts, ALL, "int8", on)] == expected
+        assert made(artifacts, ["onnx"], "int8-narrow", on) == [
+            ("onnx", "int8-narrow", "narrow.onnx") for _ in expected[:1]
+        ]
+        wish = Wish(ALL, None, PROCESSORS[on])
+        # Nobody downloads both.
+        fetched = [each.precision for each in wish.choose(artifacts, {}).artifacts]
+        assert fetched == [*expected[:1], "fp32"]
+    # A maker that puts float32 first has a reason.
+    assert made([FP32, NARROW, INT8], ["onnx"], None, on)[0][1] == "fp32"
+    only = [each[1] for each in made([NARROW], ALL, "int8", on)]
+    assert only == (["int8-narrow"] if expected else [])
 
 
 def test_a_precision_asked_for_is_computed_from_what_there_is() -> None:
@@ -65,7 +92,7 @@ def test_a_precision_asked_for_is_computed_from_what_there_is() -> None:
         ("openvino", "bf16", "fp32.onnx"),
         ("torch", "bf16", "model.safetensors"),
     ]
-    assert made(FOUR, ALL, "bf16", on="avx2") == [("torch", "bf16", "model.safetensors")]
+    assert made(FOUR, ALL, "bf16", on="unknown") == [("torch", "bf16", "model.safetensors")]
     assert made(FOUR, ALL, "fp16")[0] == ("onnx", "fp16", "fp16.onnx")
     assert made(FOUR, ["onnx"], "bf16") == []
 
@@ -77,7 +104,7 @@ def test_weights_for_other_processors_are_left_alone() -> None:
     assert made(artifacts, ["onnx"], None)[0][2] == "vnni.onnx"
     assert made(artifacts, ["onnx"], None, on="arm64")[0][2] == "arm.onnx"
     assert [each[2] for each in made(artifacts, ["onnx"], None, on="unknown")] == ["fp32.onnx"]
-    (refused,) = plan(artifacts, ["onnx"], "int8", PROCESSORS["avx2"]).refused
+    (refused,) = plan(artifacts, ["onnx"], "int8", PROCESSORS["unknown"]).refused
     assert refused == "vnni.onnx was made for processors with AVX512VNNI, which this one lacks"
 
 
@@ -102,11 +129,11 @@ def test_what_is_fetched_is_the_first_way_and_its_float32() -> None:
         return list(wish.choose(artifacts, options.get("config", {})).artifacts)
 
     assert fetched(FOUR, ALL, "avx512") == [INT8, FP32]
-    assert fetched(FOUR, ALL, "avx2") == [FP32]
+    assert fetched(FOUR, ALL, "unknown") == [FP32]
     assert fetched(FOUR, ALL, "avx512", precision="fp16") == [FP16, FP32]
     assert fetched(FOUR, ["torch"], "avx512") == [TORCH]
-    assert fetched(FOUR, ALL, "avx2", precision="bf16") == [TORCH]
-    assert fetched([INT8], ["onnx"], "avx2") == []
+    assert fetched(FOUR, ALL, "unknown", precision="bf16") == [TORCH]
+    assert fetched([INT8], ["onnx"], "unknown") == []
     # Of backends without the code for a model, nothing is read.
     config = {"architectures": ["CostWiseGemmaForCausalLM"]}
     assert fetched(FOUR, ["onnx", "flag_embedding"], "avx512", config=config) == [TORCH]
@@ -145,7 +172,7 @@ def test_what_is_fetched_is_opened_first(on: str, precision: str | None) -> None
 def test_impossible_precisions_are_refused_before_anything_is_looked_for(
     on: Callable[[str], None],
 ) -> None:
-    on("avx2")
+    on("unknown")
     with pytest.raises(BackendUnavailableError, match="'bf16' is not one"):
         Wish.of(["onnx"], "bf16")
     with pytest.raises(BackendUnavailableError, match=NO_INT8):
@@ -195,7 +222,7 @@ def four(tmp_path_factory: pytest.TempPathFactory, files: dict[str, bytes]) -> d
     return {**described, **weights, "card.json": _card(listed)}
 
 
-RUNS = {"avx512": ["int8", "fp32"], "avx2": ["fp32"]}
+RUNS = {"avx512": ["int8", "fp32"], "unknown": ["fp32"]}
 ON = pytest.mark.parametrize("on_processor", RUNS)
 
 
@@ -217,7 +244,7 @@ def test_four_artifacts_on_a_hub(
     weights = sorted(f"{each}.onnx" for each in expected)
     assert hub.fetched("acme/four") == sorted([*NEEDED - {"model.onnx"}, "card.json", *weights])
     # What this processor can't run isn't looked for, in the cache or elsewhere.
-    if on_processor == "avx2":
+    if on_processor == "unknown":
         (refused,) = client.rank({"model": "acme/four", "precision": "int8"})
         assert refused["error"] == "BackendUnavailableError"
         assert "lacks the instructions" in refused["message"]
@@ -251,17 +278,18 @@ def test_four_artifacts_pulled_shown_and_bundled(
     assert (bundled.returncode, bundled.stderr) == (0, "")
     assert {path.name for path in out.glob("*.onnx")} == {f"{each}.onnx" for each in expected}
     # Carried to any processor, it runs what it has.
-    for name in PROCESSORS:
+    for name, there in PROCESSORS.items():
         client.processor = name
         (outcome,) = client.rank({"model": str(out), "offline": True})
-        assert outcome["precision"] == (expected[0] if name == on_processor else "fp32")
+        lacks = there.lacking("onnx", expected[0])
+        assert outcome["precision"] == ("fp32" if lacks else expected[0])
 
 
 def test_a_cache_carried_to_another_processor(
     hub: hub_server.Hub, client: Client, four: dict[str, bytes]
 ) -> None:
     commit = hub.commit("acme/four", four)
-    client.processor = "avx2"
+    client.processor = "unknown"
     assert client.rank({"model": "acme/four"})[0]["precision"] == "fp32"
     client.processor = "avx512"
     hub.requests.clear()
@@ -365,9 +393,9 @@ def test_a_malformed_card_is_named(
 def test_a_bundled_model_is_shown_with_what_runs(
     capsys: pytest.CaptureFixture[str], on: Callable[[str], None]
 ) -> None:
-    for name, precision in (("avx512", "int8"), ("avx2", "fp32")):
+    for name, precision in (("avx512", "int8"), ("unknown", "fp32")):
         on(name)
         assert main(["models", "show", "resift-small"]) == 0
         here = json.loads(capsys.readouterr().out)["here"]
         assert here["runs"][0]["precision"] == precision
-        assert here["refused"] == ([NO_INT8] if name == "avx2" else [])
+        assert here["refused"] == ([NO_INT8] if name == "unknown" else [])

@@ -28,6 +28,7 @@ from resift import (
 )
 from resift.backends import lacking
 from resift.backends import onnx as onnx_backend
+from resift.export.int8 import quantise
 
 TEXTS = ["good", "bad a", "b"]
 RIGHT = [tiny_models.logit(text) for text in TEXTS]
@@ -106,49 +107,111 @@ def test_other_weights_have_the_cards_tolerance(model: Path, on: Callable[[str],
         Reranker(model, backend="onnx").warm_up()
 
 
-def test_the_probe_of_int8_products_is_what_it_says() -> None:
-    path = Path(onnx_backend.__file__).with_name("int8_products.onnx")
-    found, expected = onnx.load(path), tiny_products.build()
+@pytest.mark.parametrize("largest", [64, 127])
+def test_the_probe_of_int8_products_is_what_it_says(largest: int) -> None:
+    path = Path(onnx_backend.__file__).with_name(f"int8_products_{largest}.onnx")
+    found, expected = onnx.load(path), tiny_products.build(largest)
     assert to_text(found.graph) == to_text(expected.graph)
     assert list(found.graph.initializer) == list(expected.graph.initializer)
-    largest = np.full((tiny_products.SIZE,) * 2, 255, dtype=np.uint8)
-    sums: Any = ReferenceEvaluator(found).run(None, {"tokens": largest})
-    assert (sums[0] == 127 * 127 * tiny_products.SIZE).all()
+    tokens = np.full((tiny_products.SIZE,) * 2, 255, dtype=np.uint8)
+    sums: Any = ReferenceEvaluator(found).run(None, {"tokens": tokens})
+    assert (sums[0] == 127 * largest * tiny_products.SIZE).all()
+
+
+def test_exported_weights_are_what_the_probe_asks_about() -> None:
+    weight = np.random.default_rng(0).normal(size=(64, 256)).astype(np.float32)
+    rounded, _ = quantise(weight)
+    assert (np.abs(rounded.astype(int)).max(axis=0) == 127).all()
+    # Both ends: int8 has one number more below zero.
+    assert (rounded.min(), rounded.max()) == (-127, 127)
 
 
 class _Session:
-    """Sums as this processor gives them, or as AVX2 does: 255 × 127 + 255 × 127 is cut to 32767."""
+    """Sums of two products as a processor gives them that cuts them off at ``most``."""
 
-    def __init__(self, largest: int) -> None:
-        self._largest = largest
+    def __init__(self, path: Path, most: int) -> None:
+        self._weight, self._most = int(path.stem.rpartition("_")[2]), most
 
     def get_inputs(self) -> list[Any]:
         return [SimpleNamespace(name="tokens", shape=[tiny_products.SIZE] * 2)]
 
     def run(self, _: None, feed: dict[str, Any]) -> list[Any]:
         (tokens,) = feed.values()
-        pair = min(2 * int(tokens.max()) * 127, self._largest) - 2 * 128 * 127
+        pair = min(2 * int(tokens.max()) * self._weight, self._most) - 2 * 128 * self._weight
         return [np.full(tokens.shape, tokens.shape[1] // 2 * pair)]
 
 
-@pytest.mark.parametrize(("largest", "exact"), [(2**31, True), (2**15 - 1, False)])
-def test_the_probe_sees_sums_that_are_cut_off(
-    monkeypatch: pytest.MonkeyPatch, largest: int, exact: bool
+def be_a_processor_that_adds(
+    monkeypatch: pytest.MonkeyPatch, most: int, most_if_exact: int
 ) -> None:
-    monkeypatch.setattr(onnx_backend, "open_session", lambda _: _Session(largest))
-    assert onnx_backend._int8_products_are_exact.__wrapped__() is exact
+    """As ONNX Runtime would find it: the probes see it, and models run on the real one."""
+    real = onnx_backend.open_session
+
+    def opened(path: Path, *, exact: bool = False) -> Any:
+        if path.stem.startswith("int8_products"):
+            return _Session(path, most_if_exact if exact else most)
+        return real(path, exact=exact)
+
+    monkeypatch.setattr(onnx_backend, "open_session", opened)
+    monkeypatch.setattr(onnx_backend, "_is_exact", onnx_backend._is_exact.__wrapped__)
+    monkeypatch.setattr(onnx_backend, "int8_saturates", onnx_backend.int8_saturates.__wrapped__)
+    monkeypatch.setattr(machine, "processor", machine.processor.__wrapped__)
+
+
+WIDE, NARROW, WRONG = 2**31, 2**15 - 1, 2**14
+
+
+@pytest.mark.parametrize(
+    ("most", "if_exact", "saturates", "runs"),
+    [
+        (WIDE, WIDE, False, ["int8", "int8-narrow"]),
+        # 255 × 127 + 255 × 127 is cut off, and 255 × 64 + 255 × 64 isn't.
+        (NARROW, WIDE, True, ["int8", "int8-narrow"]),
+        (NARROW, NARROW, True, ["int8-narrow"]),
+        (WRONG, WRONG, True, []),
+    ],
+)
+def test_the_probe_sees_sums_that_are_cut_off(
+    monkeypatch: pytest.MonkeyPatch, most: int, if_exact: int, saturates: bool, runs: list[str]
+) -> None:
+    be_a_processor_that_adds(monkeypatch, most, if_exact)
+    processor = machine.processor()
+    assert processor.int8_saturates() is saturates
+    kinds = ("int8", "int8-narrow")
+    assert [each for each in kinds if processor.lacking("onnx", each) is None] == runs
+
+
+@pytest.mark.parametrize(("most", "asked"), [(WIDE, False), (NARROW, True)])
+def test_int8_is_exact_where_it_saturates(
+    model: Path, monkeypatch: pytest.MonkeyPatch, most: int, asked: bool
+) -> None:
+    (model / "model_int8.onnx").write_bytes((model / "model.onnx").read_bytes())
+    write(model, ["int8", "fp32"], golden="int8")
+    be_a_processor_that_adds(monkeypatch, most, WIDE)
+    exact: list[bool] = []
+    opened = onnx_backend.open_session
+
+    def recorded(path: Path, **options: bool) -> Any:
+        if path.parent == model:
+            exact.append(options["exact"])
+        return opened(path, **options)
+
+    monkeypatch.setattr(onnx_backend, "open_session", recorded)
+    assert Reranker(model).rank("a", TEXTS).precision == "int8"
+    assert exact.pop() is asked
+    Reranker(model, precision="fp32").warm_up()
+    assert exact.pop() is False
 
 
 def test_a_processor_that_gets_int8_wrong_runs_float32(
     model: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(onnx_backend, "_int8_products_are_exact", lambda: False)
-    monkeypatch.setattr(machine, "processor", machine.processor.__wrapped__)
+    be_a_processor_that_adds(monkeypatch, NARROW, NARROW)
     with caplog.at_level(logging.INFO, "resift"):
         ranking = Reranker(model).rank("a", TEXTS)
     # The right choice here, so nothing is amiss.
     assert (ranking.status, ranking.precision) == ("complete", "fp32")
-    assert "lacks the instructions" in caplog.text
+    assert "gets products in int8 wrong" in caplog.text
     with pytest.raises(BackendUnavailableError, match="Expected precision 'fp32'"):
         Reranker(model, precision="int8").warm_up()
     # Of other precisions nothing is asked.

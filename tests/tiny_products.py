@@ -1,4 +1,4 @@
-"""The graph of ``resift/backends/int8_products.onnx``."""
+"""The graphs of ``resift/backends/int8_products_127.onnx`` and ``…_64.onnx``."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from onnx import TensorProto, helper, numpy_helper
 SIZE = 16
 
 
-def build() -> onnx.ModelProto:
-    """``sums = (tokens - 128) @ weight``, all of the weight being 127."""
+def build(largest: int) -> onnx.ModelProto:
+    """``sums = (tokens - 128) @ weight``, all of the weight being ``largest``."""
     shape = [SIZE, SIZE]
     graph = helper.make_graph(
         [helper.make_node("MatMulInteger", ["tokens", "weight", "zero"], ["sums"])],
@@ -18,7 +18,7 @@ def build() -> onnx.ModelProto:
         [helper.make_tensor_value_info("tokens", TensorProto.UINT8, shape)],
         [helper.make_tensor_value_info("sums", TensorProto.INT32, shape)],
         [
-            numpy_helper.from_array(np.full(shape, 127, dtype=np.int8), "weight"),
+            numpy_helper.from_array(np.full(shape, largest, dtype=np.int8), "weight"),
             numpy_helper.from_array(np.array(128, dtype=np.uint8), "zero"),
         ],
     )

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from safetensors.numpy import load_file
 
 import calibration
@@ -21,12 +22,13 @@ from first_words import sentences_found
 from golden import PAIRS
 from late_interaction import WORTH, Scorer, State, build
 from resift import Reranker
-from resift.export.verify import round_up
+from resift.export.verify import kendall_tau, round_up
+from resift.models.card import NARROW_INT8
 from resift.models.manifest import sha256
 from resift.testing.late_interaction import SENTENCES
 from resift.tokenization import PairTokenizer
 from scoring import WINDOW, OnnxScorer, load_tokenizer
-from shipped import CalibrationPairs, in_float32, in_int8, write, write_json
+from shipped import CalibrationPairs, in_float32, in_int8, in_narrow, write, write_json
 from teachers import START, TEACHERS, fetch
 
 HERE = Path(__file__).parent
@@ -39,7 +41,7 @@ BEFORE = "0.4.0"
 HEADS = 12
 EPSILON = 1e-12
 # The preferred one first.
-GRAPHS = {"int8": "model_int8.onnx", "fp32": "model.onnx"}
+GRAPHS = {"int8": "model_int8.onnx", NARROW_INT8: "model_int8_narrow.onnx", "fp32": "model.onnx"}
 WEIGHTS = "model.onnx.data"
 # Of the float32 graph's logits between machines and releases; they are written to five digits.
 TOLERANCE = 1e-4
@@ -106,11 +108,13 @@ def main() -> None:
 def describe(
     model: str, weights_sha256: str, fit: calibration.Fit, pairs: calibration.Pairs, out: Path
 ) -> None:
-    """Check the graphs in `out`; write its card and golden pairs.
+    """Add the narrow graph to the others in `out`, and check all; write the card and golden pairs.
 
     Raises `ValueError` where a logit depends on its neighbours, or first words aren't found.
     """
     paths = {name: out / file for name, file in GRAPHS.items()}
+    narrow = in_narrow(paths["int8"])
+    paths[NARROW_INT8].write_bytes(narrow.SerializeToString(deterministic=True))
     tokenizer_path = out / "tokenizer.json"
     tokenizer = load_tokenizer(tokenizer_path)
     shipped = {name: OnnxScorer(path, tokenizer) for name, path in paths.items()}
@@ -118,10 +122,11 @@ def describe(
         verify(scorer_)
     texts = [*PAIRS, *pairs.texts[:: len(pairs.texts) // COMPARED]]
     logits = {name: each(texts) for name, each in shipped.items()}
-    tolerance = round_up(2 * float(np.abs(logits["int8"] - logits["fp32"]).max()))
-
+    distances = {
+        name: distance(logits["fp32"], found) for name, found in logits.items() if name != "fp32"
+    }
     write_json(
-        out / "card.json", card(model, weights_sha256, fit, paths, tokenizer_path, tolerance)
+        out / "card.json", card(model, weights_sha256, fit, paths, tokenizer_path, distances)
     )
     write_json(
         out / "golden.json",
@@ -143,6 +148,17 @@ def describe(
         )
     for path in sorted(out.iterdir()):
         log.info("%s  %9d  %s", sha256(path), path.stat().st_size, path.name)
+
+
+def distance(expected: NDArray[np.float32], found: NDArray[np.float32]) -> dict[str, float]:
+    """How far logits are from those of float32, `[pairs]` each."""
+    differences = np.abs(found - expected)
+    return {
+        "pairs": len(differences),
+        "mean": float(f"{differences.mean():.3g}"),
+        "largest": float(f"{differences.max():.3g}"),
+        "kendall_tau": round(kendall_tau(expected, found), 4),
+    }
 
 
 def unfitted(state: State) -> Scorer:
@@ -242,10 +258,12 @@ def card(
     fit: calibration.Fit,
     graphs: dict[str, Path],
     tokenizer: Path,
-    tolerance: float,
+    distances: dict[str, dict[str, float]],
 ) -> dict[str, Any]:
     """The machine-readable card; the first of `graphs` is the preferred one."""
     weights = tokenizer.with_name(WEIGHTS)
+    # Two draws of the rounding may be as far apart.
+    tolerances = {name: round_up(2 * found["largest"]) for name, found in distances.items()}
     return {
         "name": f"resift-{model}",
         "revision": REVISIONS[model],
@@ -256,12 +274,20 @@ def card(
         "max_length": WINDOW,
         "window": WINDOW,
         "artifacts": [
-            *(_artifact("onnx", precision, path, weights) for precision, path in graphs.items()),
+            *(
+                _artifact("onnx", precision, path, weights)
+                | (
+                    {"tolerance": tolerances[precision], "from_fp32": distances[precision]}
+                    if precision in distances
+                    else {}
+                )
+                for precision, path in graphs.items()
+            ),
             # What the backend "torch" reads the same weights from.
             _artifact("late_interaction", "fp32", graphs["fp32"], weights),
         ],
         "tokenizer_sha256": sha256(tokenizer),
-        "tolerance": tolerance,
+        "tolerance": max(tolerances.values()),
         "neighbour_tolerance": NEIGHBOUR_TOLERANCE,
         "calibration": {
             "slope": fit.slope,

@@ -146,7 +146,10 @@ class Systems:
     def _open(self, name: str) -> Source:
         if name in ENCODERS:
             return Encoders(ENCODERS[name], self._cache, threads=self._threads)
-        model, _, precision = name.rpartition("-")
+        # Of the precisions, one ends as no other does: int8-narrow.
+        bare = name.removesuffix("-narrow")
+        model = bare.rpartition("-")[0]
+        precision = name[len(model) + 1 :]
         for folder in (Path(model), BUNDLED / model, BUNDLED / f"resift-{model}"):
             if model and (folder / "config.json").exists():
                 return Engine(folder, precision, threads=self._threads)

@@ -34,7 +34,8 @@ def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     out = options.out or ALL_BUNDLED / f"resift-{options.model}"
     out.mkdir(parents=True, exist_ok=True)
-    for name in ("config.json", WEIGHTS, *GRAPHS.values()):
+    graphs = (GRAPHS["int8"], GRAPHS["fp32"])
+    for name in ("config.json", WEIGHTS, *graphs):
         shutil.copyfile(options.old / name, out / name)
     old = json.loads((options.old / "tokenizer.json").read_text(encoding="utf-8"))
     write_tokenizer(old, out / "tokenizer.json")
@@ -45,7 +46,7 @@ def main() -> None:
     logits = OnnxScorer(out / GRAPHS["fp32"], load_tokenizer(out / "tokenizer.json"))(pairs.texts)
     fit = calibration.fit(pairs, ((logits - intercept) / slope).astype(np.float32))
     log.info("%s", fit)
-    for name in GRAPHS.values():
+    for name in graphs:
         set_line(out / name, (slope, intercept), (fit.slope, fit.intercept))
     describe(options.model, before["weights_sha256"], fit, pairs, out)
 

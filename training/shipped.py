@@ -1,4 +1,4 @@
-"""The two graphs that are shipped, in int8 and in float32, over one file of int8 weights."""
+"""The graphs that are shipped, in two kinds of int8 and in float32, over one file of weights."""
 
 import copy
 import hashlib
@@ -13,7 +13,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from resift.export.graph import Libraries, drop_unused
-from resift.export.int8 import row_int8
+from resift.export.int8 import LARGEST, pair_sums, row_int8
 from resift.export.smoothing import smoothing
 from resift.export.words import words_int8
 from resift.tokenization import Batch, Pair, PairTokenizer
@@ -89,6 +89,42 @@ def in_float32(quantised: onnx.ModelProto) -> onnx.ModelProto:
     standard = [each for each in model.opset_import if each.domain == ""]
     del model.opset_import[:]
     model.opset_import.extend(standard)
+    return model
+
+
+def in_narrow(path: Path) -> onnx.ModelProto:
+    """The int8 graph at `path`, whose weights, the same on disk, are made narrow as it is loaded.
+
+    `resift.export.int8.quantise` says what that is. Where sums of two are too large, the column's
+    weights are divided, and rounded again.
+    """
+    model = onnx.load(str(path), load_external_data=False)
+    graph = model.graph
+    constants = {each.name: each for each in graph.initializer}
+    nodes: list[onnx.NodeProto] = []
+
+    def add(kind: str, inputs: Sequence[str], output: str, **attributes: Any) -> str:
+        nodes.append(helper.make_node(kind, inputs, [output], **attributes))
+        return output
+
+    for node in graph.node:
+        if node.op_type == "MatMulIntegerToFloat":
+            weight, scale = node.input[1], node.input[3]
+            divisor = f"{weight}_divisor"
+            if divisor not in constants:
+                sums = pair_sums(numpy_helper.to_array(constants[weight], str(path.parent)))
+                values = np.maximum(sums / LARGEST, 1).astype(np.float32)
+                constants[divisor] = numpy_helper.from_array(values, divisor)
+                graph.initializer.append(constants[divisor])
+                wide = add("Cast", [weight], f"{weight}_float", to=TensorProto.FLOAT)
+                wide = add("Div", [wide, divisor], f"{weight}_divided")
+                wide = add("Round", [wide], f"{weight}_rounded")
+                add("Cast", [wide], f"{weight}_narrow", to=TensorProto.INT8)
+                add("Mul", [scale, divisor], f"{scale}_narrow")
+            node.input[1], node.input[3] = f"{weight}_narrow", f"{scale}_narrow"
+        nodes.append(node)
+    del graph.node[:]
+    graph.node.extend(nodes)
     return model
 
 

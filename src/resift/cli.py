@@ -76,13 +76,13 @@ def _export(parsed: argparse.Namespace) -> int:
     # It imports a package that only this command needs.
     from resift.export import export
 
-    card = export(parsed.model, parsed.out, parsed.precision, parsed.calibration)
+    card = export(parsed.model, parsed.out, parsed.precision, parsed.calibration, parsed.target)
     measured = card["metrics"]["calibration"]
     sys.stdout.write(
-        f"{parsed.out}: {parsed.precision}, attention {card['attention']}; of "
+        f"{parsed.out}: {card['artifacts'][0]['precision']}, attention {card['attention']}; of "
         f"{measured['pairs']} pairs, logits within {measured['max_logit_difference']:.2g} of the "
         f"source's, Kendall's tau {measured['kendall_tau']:.3f}; neighbours move them by "
-        f"{measured['neighbour_difference']:.2g}\n"
+        f"{measured['neighbour_difference']:.2g}; verified {card['verified']}\n"
     )
     return EXIT_OK
 
@@ -190,6 +190,12 @@ def _add_export(export: argparse.ArgumentParser) -> None:
         choices=["fp32", "bf16", "int8"],
         default="fp32",
         help="of matrix products (default: %(default)s)",
+    )
+    export.add_argument(
+        "--target",
+        default="auto",
+        help="the processor that int8 is for: avx2, avx512-vnni, arm64, any of them, or auto, "
+        "which is this one (default: %(default)s)",
     )
     export.add_argument(
         "--calibration",

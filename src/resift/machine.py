@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from resift.backends import lacking
+from resift.backends import int8_saturates, lacking
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +22,8 @@ class Processor:
     """Its instructions, in numpy's names, such as ``"AVX512VNNI"``."""
     lacking: Callable[[str, str], str | None]
     """For a backend and a precision: why it can't run there, or ``None`` where it can."""
+    int8_saturates: Callable[[], bool]
+    """Whether int8 takes slower instructions on it, unless sums of two products fit 16 bits."""
 
 
 @cache
@@ -31,7 +33,7 @@ def processor() -> Processor:
     Its features are read now; what a backend computes on it is tried when it first matters, as
     that imports the backend.
     """
-    return Processor(_features(), cache(lacking))
+    return Processor(_features(), cache(lacking), int8_saturates)
 
 
 def _features() -> frozenset[str]:

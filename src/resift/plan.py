@@ -5,7 +5,7 @@ What is fetched, opened, shown and bundled are all read off ``plan``.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -15,7 +15,9 @@ from resift.errors import BackendUnavailableError, ModelNotFoundError
 from resift.machine import Processor
 from resift.models import ModelFiles
 from resift.models.artifacts import Choice
-from resift.models.card import Artifact
+from resift.models.card import NARROW_INT8, Artifact
+
+_INT8 = ("int8", NARROW_INT8)
 
 
 class Way(NamedTuple):
@@ -44,18 +46,20 @@ def plan(
     """The ways to run a model that has these artifacts, on these backends; maybe none.
 
     In the precision asked for, or for ``None`` in those that the weights are stored in, in the
-    order of the artifacts, save those that backends are reluctant to run. In each precision, in
-    the order of the backends.
+    order of the artifacts, save those that backends are reluctant to run. ``"int8"`` asks for
+    ``"int8-narrow"`` too, which goes first where it is the faster. In each precision, in the order
+    of the backends.
     """
+    asked = None if precision is None else _stored_as(precision)
     made_for_it = [each for each in artifacts if each.cpu is None or each.cpu in processor.features]
     refused = [
         f"{each.file} was made for processors with {each.cpu}, which this one lacks"
         for each in artifacts
-        if each not in made_for_it and precision in (None, each.precision)
+        if each not in made_for_it and (asked is None or each.precision in asked)
     ]
-    wanted = [each.precision for each in made_for_it] if precision is None else [precision]
+    wanted = [each.precision for each in made_for_it] if asked is None else asked
     ways: list[Way] = []
-    for runs in dict.fromkeys(wanted):
+    for runs in _faster_first(wanted, processor):
         for backend in backends:
             found = [
                 Way(backend, runs, artifact)
@@ -72,7 +76,21 @@ def plan(
                 refused.append(reason)
     if precision is None:
         ways.sort(key=_reluctance)
-    return Plan(ways, refused)
+    return Plan(ways, list(dict.fromkeys(refused)))
+
+
+def _stored_as(precision: str) -> Sequence[str]:
+    """What weights for a precision that is asked for may be stored as."""
+    return _INT8 if precision == "int8" else (precision,)
+
+
+def _faster_first(precisions: Iterable[str], processor: Processor) -> list[str]:
+    """Each once, in the order given, but for the two kinds of int8."""
+    found = list(dict.fromkeys(precisions))
+    if not set(_INT8).issubset(found):
+        return found
+    faster = iter(reversed(_INT8) if processor.int8_saturates() else _INT8)
+    return [next(faster) if each in _INT8 else each for each in found]
 
 
 def _reluctance(way: Way) -> int:
@@ -97,18 +115,21 @@ class Wish:
         processor = machine.processor()
         if precision is None:
             return cls(backends, precision, processor)
-        running = [name for name in backends if precision in BACKENDS[name].runs]
+        asked = _stored_as(precision)
+        running = [
+            (name, each) for name in backends for each in asked if each in BACKENDS[name].runs
+        ]
         if not running:
             known = {name: list(BACKENDS[name].runs) for name in backends}
             raise BackendUnavailableError(
                 f"precision {precision!r} is not one that the installed backends run: {known}; "
                 "leave precision out, or install another backend"
             )
-        reasons = {name: processor.lacking(name, precision) for name in running}
-        able = [name for name, reason in reasons.items() if reason is None]
+        reasons = {each: processor.lacking(*each) for each in running}
+        able = [name for (name, _), reason in reasons.items() if reason is None]
         if not able:
-            raise BackendUnavailableError("; ".join(map(str, reasons.values())))
-        return cls(able, precision, processor)
+            raise BackendUnavailableError("; ".join(dict.fromkeys(map(str, reasons.values()))))
+        return cls(list(dict.fromkeys(able)), precision, processor)
 
     @property
     def formats(self) -> list[str]:

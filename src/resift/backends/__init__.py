@@ -87,8 +87,8 @@ BACKENDS: dict[str, BackendEntry] = {
         install="onnxruntime",
         devices=["cpu"],
         formats=["onnx"],
-        runs={each: [each] for each in ("fp32", "int8", "int8-dynamic", "fp16")},
-        probed=["int8"],
+        runs={each: [each] for each in ("fp32", "int8", "int8-narrow", "int8-dynamic", "fp16")},
+        probed=["int8", "int8-narrow"],
         # It computes fp16 in float32, with casts; docs/models.md has why int8-dynamic.
         reluctant=["fp16", "int8-dynamic"],
     ),
@@ -240,6 +240,12 @@ def lacking(name: str, precision: str) -> str | None:
         return None
     reason: str | None = import_module(entry.module).lacking(precision)
     return reason
+
+
+def int8_saturates() -> bool:
+    """Whether this processor takes slower instructions for int8 that is exact."""
+    saturates: bool = import_module(BACKENDS["onnx"].module).int8_saturates()
+    return saturates
 
 
 def backend_class(name: str) -> type[Backend]:

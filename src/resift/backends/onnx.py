@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from resift.backends.fork import keep_after_fork
 from resift.backends.inputs import check_cpu, check_inputs, feed, refuse_vocabulary
 from resift.errors import UnsupportedModelError
+from resift.models.card import DYNAMIC_INT8, NARROW_INT8
 from resift.tokenization import Batch
 
 
@@ -58,10 +59,11 @@ class OnnxBackend:
         check_cpu("onnx", device)
         refuse_vocabulary(path, vocabulary_ids)
         self.workers = threads
-        # All else about the precision is in the graph. Padding changes the last digit of a float32
-        # sum, and rounding to int8 makes much of that.
-        self.pads = precision != "int8"
-        self._session = open_session(path)
+        # Padding changes the last digit of a float32 sum, and rounding to int8 makes much of that.
+        self.pads = precision not in ("int8", NARROW_INT8)
+        self._session = open_session(
+            path, exact=precision in ("int8", DYNAMIC_INT8) and int8_saturates()
+        )
         keep_after_fork(self._session)
         self._inputs = [node.name for node in self._session.get_inputs()]
         check_inputs(path, self._inputs)
@@ -75,17 +77,34 @@ class OnnxBackend:
 
 def lacking(precision: str) -> str | None:
     """Why this processor can't run a precision exactly, or ``None`` where it can."""
-    if precision == "int8" and not _int8_products_are_exact():
+    largest = {"int8": 127, NARROW_INT8: 64}[precision]
+    if not _is_exact(largest, exact=precision == "int8" and int8_saturates()):
         return (
-            "this processor gets int8 products wrong on backend 'onnx': it lacks the instructions "
-            "for them (AVX-512 VNNI or AVX-VNNI). Expected precision 'fp32'"
+            f"this processor gets products in {precision} wrong on backend 'onnx'. Expected "
+            "precision 'fp32'"
         )
     return None
 
 
-def open_session(path: Path) -> Any:
-    """It runs in the calling thread alone. Raises ``UnsupportedModelError`` naming the file."""
+@cache
+def int8_saturates() -> bool:
+    """Whether ONNX Runtime adds two int8 products in 16 bits here, which cuts the largest off.
+
+    So it does on x86 without VNNI, unless told to take other instructions, which are exact and
+    slower. Golden pairs can't be sure to show it: roundings move a logit nearly as far.
+    """
+    return not _is_exact(127, exact=False)
+
+
+def open_session(path: Path, *, exact: bool = False) -> Any:
+    """It runs in the calling thread alone. Raises ``UnsupportedModelError`` naming the file.
+
+    ``exact`` is for int8 where it saturates.
+    """
     options = ort.SessionOptions()
+    if exact:
+        # onnxruntime_session_options_config_keys.h, kOrtSessionOptionsAvx2PrecisionMode.
+        options.add_session_config_entry("session.x64quantprecision", "1")
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
     # Warnings about graphs go to standard error; faults are raised.
@@ -100,13 +119,13 @@ def open_session(path: Path) -> Any:
 
 
 @cache
-def _int8_products_are_exact() -> bool:
-    """Whether sums of the largest products are right. AVX2 adds in 16 bits, which cuts them off.
+def _is_exact(largest: int, *, exact: bool) -> bool:
+    """Whether sums of the largest products by weights up to ``largest``, 64 or 127, are right.
 
-    Golden pairs can't be sure to show it: roundings move a logit nearly as far.
+    ARM64 without dot products cuts off sums of (-128) × (-128), which no weights of ours have.
     """
-    # (tokens - 128) times a matrix of 127: tests/tiny_products.py.
-    session = open_session(Path(__file__).with_name("int8_products.onnx"))
+    # Tokens less 128 by a matrix of nothing but the largest: tests/tiny_products.py.
+    session = open_session(Path(__file__).with_name(f"int8_products_{largest}.onnx"), exact=exact)
     (tokens,) = session.get_inputs()
     (sums,) = session.run(None, {tokens.name: np.full(tokens.shape, 255, dtype=np.uint8)})
-    return bool((sums == 127 * 127 * tokens.shape[1]).all())
+    return bool((sums == 127 * largest * tokens.shape[1]).all())

@@ -23,9 +23,11 @@ from resift.export.graph import Libraries, count_attention, save, trace
 from resift.export.int8 import row_int8
 from resift.export.smoothing import smoothing
 from resift.export.source import Source
+from resift.export.target import Target
 from resift.export.verify import Measured, Scorer, measure, round_up
 from resift.export.words import words_int8
 from resift.loading import DEFAULT_MAX_LENGTH
+from resift.models.card import NARROW_INT8
 from resift.models.manifest import sha256
 
 __all__ = ["export"]
@@ -34,8 +36,8 @@ _logger = logging.getLogger(__name__)
 
 # More than rounding explains, so the graph is wrong: shares of the largest logit, or of 1.
 _FUSED_FAULT = 1e-4
-_FAULT = {"fp32": 1e-3, "int8": 0.5}
-_NEIGHBOUR_FAULT = {"fp32": 1e-4, "int8": 1e-3}
+_FAULT = {"fp32": 1e-3, "int8": 0.5, NARROW_INT8: 0.5}
+_NEIGHBOUR_FAULT = {"fp32": 1e-4, "int8": 1e-3, NARROW_INT8: 1e-3}
 # Of the int8 graph's mean difference. Errors add as squares: a quarter adds 3 %.
 _WORDS_SHARE = 0.25
 _TOOLS = ("torch", "transformers", "onnx", "onnxruntime", "numpy", "tokenizers")
@@ -46,34 +48,40 @@ def export(
     out: str | os.PathLike[str],
     precision: str = "fp32",
     calibration: str | os.PathLike[str] | None = None,
+    target: str = "auto",
 ) -> dict[str, Any]:
     """Write ``model`` to the new folder ``out``, which ``Reranker(out)`` reads; returns its card.
 
     ``model`` is a folder or a hub name that transformers reads. ``precision`` is ``"fp32"`` or
     ``"int8"``; beside int8 weights, float32 ones are written for batches that come out as NaN.
     ``calibration`` is a file of JSON lines, ``{"query": …, "documents": […], "grades": […]}``, the
-    grades being optional; without it, a small English set is used. ``out`` appears whole or not at
-    all.
+    grades being optional; without it, a small English set is used. ``target`` is the processor that
+    int8 is for, one of ``resift.export.target.TARGETS``: ``"auto"`` is this one, and ``"any"`` is
+    exact and fast on all. ``out`` appears whole or not at all.
 
     Raises ``InvalidRequestError`` for a wrong argument or file, ``BackendUnavailableError`` for
     bf16 and where the extra isn't installed, ``ModelNotFoundError``, and ``UnsupportedModelError``
     for a model of another kind or whose export doesn't compute what the source does.
     """
     _check_precision(precision)
-    target = Path(out)
-    if target.exists() and not (target.is_dir() and not any(target.iterdir())):
-        raise InvalidRequestError(f"{target} exists already; expected a new or an empty folder")
+    kind = Target.find(target)
+    final = Path(out)
+    if final.exists() and not (final.is_dir() and not any(final.iterdir())):
+        raise InvalidRequestError(f"{final} exists already; expected a new or an empty folder")
     groups = built_in() if calibration is None else read_groups(Path(calibration))
     libraries = Libraries.load()
     source = Source.load(libraries, model)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(prefix=f".{target.name}-", dir=target.parent) as parent:
+    final.parent.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(prefix=f".{final.name}-", dir=final.parent) as parent:
         folder = Path(parent, "model")
         folder.mkdir()
-        card = _write(libraries, source, folder, precision, groups)
-        if target.exists():
-            target.rmdir()
-        folder.rename(target)
+        stored = kind.int8 if precision == "int8" else precision
+        card = _write(libraries, source, folder, stored, groups)
+        card |= {"target": kind.name, "verified": kind.verified(stored)}
+        _write_json(folder / "card.json", card)
+        if final.exists():
+            final.rmdir()
+        folder.rename(final)
     return card
 
 
@@ -99,11 +107,13 @@ def _write(
     forms, measured = _export_fp32(libraries, source, plain, scorer)
     _check(measured, "fp32", scorer)
     files = {"fp32": plain}
-    if precision == "int8":
+    if precision != "fp32":
         quantised = folder / "model_int8.onnx"
-        forms["word_embeddings"], measured = _export_int8(libraries, plain, quantised, scorer)
-        _check(measured, "int8", scorer)
-        files = {"int8": quantised, "fp32": plain}
+        forms["word_embeddings"], measured = _export_int8(
+            libraries, plain, quantised, scorer, precision
+        )
+        _check(measured, precision, scorer)
+        files = {precision: quantised, "fp32": plain}
 
     artifacts = [_artifact(each, path) for each, path in files.items()]
     digest = artifacts[0]["sha256"]
@@ -133,9 +143,7 @@ def _write(
             for query, document, logit in scorer.golden(files[precision], GOLDEN)
         ],
     }
-    for name, content in (("card.json", card), ("golden.json", golden)):
-        text = json.dumps(content, ensure_ascii=False, indent=2)
-        (folder / name).write_text(text + "\n", encoding="utf-8")
+    _write_json(folder / "golden.json", golden)
     return card
 
 
@@ -172,24 +180,24 @@ def _export_fp32(
 
 
 def _export_int8(
-    libraries: Libraries, plain: Path, path: Path, scorer: Scorer
+    libraries: Libraries, plain: Path, path: Path, scorer: Scorer, precision: str
 ) -> tuple[str, Measured]:
     """Write the graph at ``plain`` with products in int8; says how word embeddings are stored."""
-    model = libraries.onnx.load(str(plain))
-    factors = smoothing(libraries, model, scorer)
+    model, narrow = libraries.onnx.load(str(plain)), precision == NARROW_INT8
+    factors = smoothing(libraries, model, scorer, narrow=narrow)
     effect = None
     if words_int8(libraries, model):
         save(libraries, model, path)
         effect = measure(scorer, path, "fp32")
-    save(libraries, row_int8(libraries, model, factors), path)
-    measured = measure(scorer, path, "int8")
+    save(libraries, row_int8(libraries, model, factors, narrow=narrow), path)
+    measured = measure(scorer, path, precision)
     if effect is None:
         return "float32", measured
     if effect.mean_difference <= _WORDS_SHARE * measured.mean_difference:
         return "int8", measured
-    model = row_int8(libraries, libraries.onnx.load(str(plain)), factors)
+    model = row_int8(libraries, libraries.onnx.load(str(plain)), factors, narrow=narrow)
     save(libraries, model, path)
-    return "float32", measure(scorer, path, "int8")
+    return "float32", measure(scorer, path, precision)
 
 
 def _check(measured: Measured, precision: str, scorer: Scorer) -> None:
@@ -208,6 +216,11 @@ def _check(measured: Measured, precision: str, scorer: Scorer) -> None:
             f"{measured.neighbour_difference:.2g} when its neighbours change; expected none of "
             "their influence. Nothing was written"
         )
+
+
+def _write_json(path: Path, content: dict[str, Any]) -> None:
+    text = json.dumps(content, ensure_ascii=False, indent=2)
+    path.write_text(text + "\n", encoding="utf-8")
 
 
 def _artifact(precision: str, path: Path) -> dict[str, str]:

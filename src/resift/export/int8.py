@@ -19,6 +19,10 @@ from resift.export.graph import Libraries, drop_unused
 Floats = NDArray[np.float32]
 
 _MICROSOFT = "com.microsoft"
+# The largest weight; and, for x86 without VNNI, the largest sum of two before they are rounded, as
+# two products are added in 16 bits there, cut off at 32,767 (Intel's manual, VPMADDUBSW): 255 times
+# 128 fits, and rounding may add 1 to the sum.
+LARGEST = 127
 # Heads of one or two labels cost nothing, and their rounding would show undamped in the logit.
 _MIN_SIZE = 16
 
@@ -88,25 +92,45 @@ def products(model: Any) -> Iterator[Product]:
             yield Product(tokens, weight, node.output[0], _ROUNDINGS.get(kind, _SIGNED))
 
 
-def quantise(weight: Floats) -> tuple[NDArray[np.int8], Floats]:
-    """``weight [K, N]`` in int8, and one scale for each column."""
+def quantise(weight: Floats, *, narrow: bool = False) -> tuple[NDArray[np.int8], Floats]:
+    """``weight [K, N]`` in int8, and one scale for each column.
+
+    ``narrow``: so that no sum of two products, of adjacent rows by tokens in uint8, needs more than
+    16 bits. Scales are then larger, by a quarter in most columns.
+    """
     largest = np.abs(weight).max(axis=0)
-    scale = np.where(largest > 0, largest / 127, 1).astype(np.float32)
+    if narrow:
+        largest = np.maximum(largest, pair_sums(weight))
+    scale = np.where(largest > 0, largest / LARGEST, 1).astype(np.float32)
     return np.rint(weight / scale).astype(np.int8), scale
 
 
-def row_int8(libraries: Libraries, model: Any, factors: Mapping[str, Floats]) -> Any:
+def pair_sums(weight: NDArray[Any]) -> Floats:
+    """The largest sum in each column of ``weight [K, N]`` of two adjacent rows, of either sign.
+
+    Tokens are never negative, so the positive and the negative parts each have a sum of their own.
+    """
+    even = np.pad(weight.astype(np.float32), ((0, len(weight) % 2), (0, 0)))
+    sums = [np.maximum(side * even, 0).reshape(-1, 2, weight.shape[1]).sum(1) for side in (1, -1)]
+    largest: Floats = np.max(sums, axis=(0, 1))
+    return largest
+
+
+def row_int8(
+    libraries: Libraries, model: Any, factors: Mapping[str, Floats], *, narrow: bool = False
+) -> Any:
     """Change ``model`` in place, and return it: products by constant matrices run in int8.
 
     Tokens ``[..., K]`` that have ``factors [K]`` are divided by them first, and the matrices that
-    they meet are multiplied. Raises ``UnsupportedModelError`` where there is no such product.
+    they meet are multiplied. ``narrow`` is ``quantise``'s. Raises ``UnsupportedModelError`` where
+    there is no such product.
     """
-    return _Rewriting(libraries.onnx, model, factors).run()
+    return _Rewriting(libraries.onnx, model, factors, narrow).run()
 
 
 class _Rewriting:
-    def __init__(self, onnx: Any, model: Any, factors: Mapping[str, Floats]) -> None:
-        self._onnx, self._model, self._factors = onnx, model, factors
+    def __init__(self, onnx: Any, model: Any, factors: Mapping[str, Floats], narrow: bool) -> None:
+        self._onnx, self._model, self._factors, self._narrow = onnx, model, factors, narrow
         self._nodes: list[Any] = []
         self._weights = {each.name: each for each in model.graph.initializer}
         self._tokens: dict[str, str] = {}
@@ -186,7 +210,9 @@ class _Rewriting:
         if names[0] not in self._known:
             weight = self._onnx.numpy_helper.to_array(self._weights[product.weight])
             factors = self._factors.get(product.tokens)
-            values, scale = quantise(weight if factors is None else weight * factors[:, None])
+            if factors is not None:
+                weight = weight * factors[:, None]
+            values, scale = quantise(weight, narrow=self._narrow)
             self._constant(names[0], values)
             self._constant(names[1], scale)
         return names

@@ -28,11 +28,13 @@ _TOKENS = 8
 """Of each pair, for the error; the largest numbers are those of all its tokens."""
 
 
-def smoothing(libraries: Libraries, model: Any, scorer: Scorer) -> dict[str, Floats]:
+def smoothing(
+    libraries: Libraries, model: Any, scorer: Scorer, *, narrow: bool = False
+) -> dict[str, Floats]:
     """Factors ``[K]`` for those inputs of products that are rounded better with them.
 
     ``model`` computes in float32; what its products take, and how well these come out, is measured
-    on pairs of ``scorer``.
+    on pairs of ``scorer``. ``narrow`` is ``quantise``'s.
     """
     groups = _groups(model)
     if not groups:
@@ -43,30 +45,32 @@ def smoothing(libraries: Libraries, model: Any, scorer: Scorer) -> dict[str, Flo
     found = {}
     for tokens, group in groups.items():
         matrix = np.concatenate([to_array(weights[each.weight]) for each in group], axis=1)
-        factors = choose(group[0], matrix, largest[tokens], samples[tokens])
+        factors = choose(group[0], matrix, largest[tokens], samples[tokens], narrow=narrow)
         if factors is not None:
             found[tokens] = factors
     return found
 
 
-def choose(product: Product, weight: Floats, largest: Floats, tokens: Floats) -> Floats | None:
+def choose(
+    product: Product, weight: Floats, largest: Floats, tokens: Floats, *, narrow: bool = False
+) -> Floats | None:
     """Those with the smallest error; ``None`` where without any it is hardly larger."""
     exact = tokens @ weight
-    best, least = None, (1 - _WORTH) * _error(product, weight, tokens, exact)
+
+    def error(weight: Floats, tokens: Floats) -> float:
+        values, scale = quantise(weight, narrow=narrow)
+        found = product.rounding.rounded(tokens) @ (values * scale)
+        return float(np.square(found - exact).mean())
+
+    best, least = None, (1 - _WORTH) * error(weight, tokens)
     strongest = np.abs(weight).max(axis=1)
     for power in _POWERS:
         shares = np.maximum(largest, 1e-5) ** power / np.maximum(strongest, 1e-5) ** (1 - power)
         factors = (shares / np.exp(np.log(shares).mean())).astype(np.float32)
-        error = _error(product, weight * factors[:, None], tokens * (1 / factors), exact)
-        if error < least:
-            best, least = factors, error
+        found = error(weight * factors[:, None], tokens * (1 / factors))
+        if found < least:
+            best, least = factors, found
     return best
-
-
-def _error(product: Product, weight: Floats, tokens: Floats, exact: Floats) -> float:
-    values, scale = quantise(weight)
-    found = product.rounding.rounded(tokens) @ (values * scale)
-    return float(np.square(found - exact).mean())
 
 
 def _groups(model: Any) -> dict[str, list[Product]]:

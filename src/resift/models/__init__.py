@@ -97,7 +97,7 @@ class ModelFiles:
     def golden(self, artifact: Artifact) -> Golden | None:
         """The golden pairs of these weights, where the model has them.
 
-        Those of its other weights are taken within the card's tolerance. Raises
+        Those of its other weights are taken within the artifact's or the card's tolerance. Raises
         ``UnsupportedModelError`` where ``golden.json`` is damaged.
         """
         content = _read_optional(self.folder, "golden.json")
@@ -108,7 +108,8 @@ class ModelFiles:
         if golden.model_sha256 == artifact.sha256:
             return golden
         if golden.model_sha256 in {each.sha256 for each in self.card.artifacts}:
-            return replace(golden, tolerance=max(golden.tolerance, self.card.tolerance))
+            tolerance = self.card.tolerance if artifact.tolerance is None else artifact.tolerance
+            return replace(golden, tolerance=max(golden.tolerance, tolerance))
         raise UnsupportedModelError(
             f"{path} is for weights with the sha256 {golden.model_sha256}, which are not the "
             "card's; install the model again"

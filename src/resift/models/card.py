@@ -26,6 +26,8 @@ class Artifact:
     data_sha256: str | None = None
     cpu: str | None = None
     """The processor's feature that it was made for, in numpy's names; ``None``: for any."""
+    tolerance: float | None = None
+    """How far its logits may be from the golden ones of other weights; ``None``: as the card's."""
 
 
 DESCRIPTIONS = frozenset(
@@ -35,6 +37,9 @@ DESCRIPTIONS = frozenset(
 
 DYNAMIC_INT8 = "int8-dynamic"
 """Int8 with one scale for a whole batch of tokens, which most published int8 graphs find."""
+
+NARROW_INT8 = "int8-narrow"
+"""Int8 whose weights are so small that sums of two products fit 16 bits."""
 
 # Where models without a card keep their weights, in the order in which they are tried: as optimum
 # and sentence-transformers name them, then as resift export and transformers.js do.
@@ -124,6 +129,7 @@ def _artifact(content: object) -> Artifact:
         data_file=_optional(content, "data_file", str),
         data_sha256=_optional(content, "data_sha256", str),
         cpu=_optional(content, "cpu", str),
+        tolerance=_optional(content, "tolerance", float),
     )
 
 
