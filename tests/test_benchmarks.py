@@ -310,3 +310,17 @@ def test_reasons_are_short_and_of_no_machine(
     module: Callable[[str], ModuleType], text: str, short: str
 ) -> None:
     assert module("reasons").in_short(text) == short
+
+
+def test_the_pages_show_what_was_measured(module: Callable[[str], ModuleType]) -> None:
+    """After a run: python benchmarks/cpu/side_by_side.py."""
+    pages = module("side_by_side")
+    results = pages.committed(BENCHMARKS / "results")
+    assert {"avx512-vnni"} <= {each["class"] for each in results}
+    assert pages.PAGE.read_text(encoding="utf-8") == pages.page(results)
+    assert pages.readme_table(results) in pages.README.read_text(encoding="utf-8")
+    for path in BENCHMARKS.glob("results/**/cpu.json"):
+        content = json.loads(path.read_text(encoding="utf-8"))
+        assert content["class"] in path.parts
+        report = path.with_name("cpu.md").read_text(encoding="utf-8")
+        assert report == module("report").report(content)
