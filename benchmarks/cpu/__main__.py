@@ -103,11 +103,10 @@ def _measure_shape(
 ) -> None:
     """One model's, by the systems that it could be made for."""
     able = dict(systems)
-    failures = models.failures(shape, [REFERENCE.made_by, *(s.made_by for s in systems.values())])
+    failures = models.failures(shape, (system.made_by for system in systems.values()))
     for name, system in systems.items():
-        reason = failures.get(REFERENCE.made_by) or failures.get(system.made_by)
-        if reason:
-            results.leave_out(name, reason, shape)
+        if system.made_by in failures:
+            results.leave_out(name, failures[system.made_by], shape)
             del able[name]
     if not able:
         return
