@@ -9,10 +9,12 @@ import hashlib
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from platform import machine
 from types import ModuleType
 from typing import Any
 
@@ -25,6 +27,7 @@ BENCHMARKS = ROOT / "benchmarks"
 _FAKE = """#!{python}
 import json, os, signal, sys
 from pathlib import Path
+from platform import machine
 
 words = sys.argv[1:]
 faults = {faults}
@@ -324,3 +327,25 @@ def test_the_pages_show_what_was_measured(module: Callable[[str], ModuleType]) -
         assert content["class"] in path.parts
         report = path.with_name("cpu.md").read_text(encoding="utf-8")
         assert report == module("report").report(content)
+
+
+def test_an_instruction_is_hidden_where_it_stands(tmp_path: Path) -> None:
+    if not (shutil.which("gcc") and shutil.which("objdump")) or machine() != "x86_64":
+        pytest.skip("no gcc and objdump for x86-64 here")
+    source = BENCHMARKS / "simulate/hide.c"
+    library = tmp_path / "onnxruntime/capi/hide.so"
+    library.parent.mkdir(parents=True)
+    # Its own question is one, and so it is an example.
+    command = ["gcc", "-O2", "-shared", "-fPIC", "-Wall", "-Werror", "-o", library, source]
+    subprocess.run(command, check=True)
+    before = library.read_bytes()
+    script = BENCHMARKS / "simulate/patch.py"
+    done = subprocess.run(
+        [sys.executable, script, tmp_path], check=True, stdout=subprocess.PIPE, encoding="utf-8"
+    )
+    after = library.read_bytes()
+    changed = [at for at in range(len(before)) if before[at] != after[at]]
+    assert done.stdout == f"hide.so: {len(changed) // 2}\n"
+    assert changed
+    for at in changed[::2]:
+        assert (before[at : at + 2], after[at : at + 2]) == (b"\x0f\xa2", b"\xcc\x90")
