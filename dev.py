@@ -3,7 +3,7 @@
     python dev.py demo             rerank real documents through all three frameworks
     python dev.py test             check style and types, and run every test
     python dev.py test --oldest    the tests on the oldest dependencies that we declare
-    python dev.py test --parity    the tests that compare with torch, and nothing else
+    python dev.py test --parity    the tests that compare or train with torch, and nothing else
 
 Each installs what it needs into the virtual environment that is active, or else into one of its
 own, ``.venv``. Arguments after ``--`` go to pytest.
@@ -84,7 +84,8 @@ def check_types(python: str) -> None:
     line = f"import site; site.addsitedir({str(installed)!r})\n"
     (layered / "installed.pth").write_text(line, encoding="utf-8")
     sources = [f"{path}/src" for path in INTEGRATIONS]
-    run(pinned, "-m", "mypy", "src", "tests", "examples", "benchmarks", "dev.py", *sources)
+    folders = ["src", "tests", "examples", "benchmarks", "training"]
+    run(pinned, "-m", "mypy", *folders, "dev.py", *sources)
     # Each by itself, as they have modules of the same name.
     for path in ("conftest.py", *(f"{path}/tests" for path in INTEGRATIONS)):
         run(pinned, "-m", "mypy", path)
@@ -113,7 +114,7 @@ def parity(arguments: Sequence[str]) -> None:
     # By itself and first: anything that asks for torch without a pin gets gigabytes of CUDA.
     pip(python, "--requirement", "tests/torch.txt")
     install(python, [".[test,parity]"])
-    run(python, "-m", "pytest", "tests/parity", *arguments)
+    run(python, "-m", "pytest", "tests/parity", "training/tests", *arguments)
 
 
 def environment(folder: str | None = None) -> str:
