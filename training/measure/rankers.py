@@ -12,11 +12,10 @@ import by_text
 import resift
 from collection import Collection
 from comparison import z_sum
+from made import BUNDLED, TEACHERS, fetch
 from resift import Reranker
-from resift.models import BUNDLED
 from resift.models.manifest import sha256
 from resift.tokenization import PairTokenizer
-from teachers import TEACHERS, fetch
 
 # Their scores are summed from two parts; `encoder` is the first alone.
 ENCODERS = {"v0": "minilm", "bge-small": "bge-small", "gte-small": "gte-small"}
