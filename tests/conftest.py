@@ -18,7 +18,7 @@ from processors import PROCESSORS
 from resift import machine
 from resift.backends import BACKENDS
 from resift.backends.onnx import OnnxBackend
-from resift.tokenization import Batch
+from resift.text.batch import Batch
 
 
 @pytest.fixture(scope="session")

@@ -29,7 +29,7 @@ from resift.backends import (
     installed_backends,
 )
 from resift.testing import QUERY, TEXTS
-from resift.tokenization import Batch
+from resift.text.batch import Batch
 
 
 @pytest.fixture(params=list(BACKENDS))

@@ -22,7 +22,7 @@ from resift.export.int8 import pair_sums
 from resift.machine import processor
 from resift.models import BUNDLED
 from resift.testing import TEXTS, texts_strategy
-from resift.tokenization import Batch
+from resift.text.batch import Batch
 
 FOLDER = BUNDLED / "resift-small"
 GOLDEN: dict[str, Any] = json.loads((FOLDER / "golden.json").read_text(encoding="utf-8"))

@@ -13,15 +13,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from resift import Calibration, InvalidRequestError
-from resift.batching import plan_batches
 from resift.families import find_family
 from resift.families.sequence_classification import SequenceClassification
 from resift.integration import Integration
 from resift.normalization import normalize
 from resift.options import RankOptions
-from resift.prompt import Prompt
 from resift.request import encodable
-from resift.tokenization import WINDOW_OVERLAP, Pair, PairTokenizer, window_starts
+from resift.text.batch import Pair
+from resift.text.batching import plan_batches
+from resift.text.prompt import Prompt
+from resift.text.tokenizer import PairTokenizer
+from resift.text.windows import WINDOW_OVERLAP, window_starts
 
 floats = st.floats(-50, 50, width=32)
 

@@ -25,7 +25,7 @@ from resift import (
 from resift.backends.processes import ProcessesBackend
 from resift.machine import _cgroup_quota, available_threads
 from resift.telemetry import Stopwatch
-from resift.tokenization import Batch
+from resift.text.batch import Batch
 
 _FORK = """
 import os, sys, threading

@@ -35,7 +35,7 @@ from resift.models.library import bundle
 from resift.options import LoadOptions
 from resift.plan import Wish
 from resift.pruning import survivors
-from resift.tokenization import Batch
+from resift.text.batch import Batch
 
 WORDS = [f"w{n}" for n in range(10)]
 TEXTS = [f"{word} {word}" for word in WORDS]

@@ -30,7 +30,7 @@ from resift import (
     UnsupportedModelError,
 )
 from resift.backends.onnx import OnnxBackend
-from resift.tokenization import Batch
+from resift.text.batch import Batch
 
 DOCUMENTS = ["bad", "good", "a b", "good bad", "a"]
 words = st.lists(st.sampled_from(["a", "b", "good", "bad", "w3", "w7"]), max_size=20)

@@ -26,7 +26,7 @@ from resift.export.verify import kendall_tau, round_up
 from resift.models.card import NARROW_INT8
 from resift.models.manifest import sha256
 from resift.testing.late_interaction import SENTENCES
-from resift.tokenization import PairTokenizer
+from resift.text.tokenizer import PairTokenizer
 from scoring import WINDOW, OnnxScorer, load_tokenizer
 from shipped import CalibrationPairs, in_float32, in_int8, in_narrow, write, write_json
 from teachers import START, TEACHERS, fetch

@@ -13,7 +13,7 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from resift.tokenization import PairTokenizer
+from resift.text.tokenizer import PairTokenizer
 from scoring import WINDOW
 
 Vectors = NDArray[np.float32]

@@ -15,7 +15,7 @@ from comparison import z_sum
 from resift import Reranker
 from resift.models import BUNDLED
 from resift.models.manifest import sha256
-from resift.tokenization import PairTokenizer
+from resift.text.tokenizer import PairTokenizer
 from teachers import TEACHERS, fetch
 
 # Their scores are summed from two parts; `encoder` is the first alone.

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar, get_type_hints
 from resift.errors import InvalidRequestError
 from resift.integration import DATA_OPTIONS, Integration
 from resift.normalization import Normalization
-from resift.options import LongDocuments, Prune, RerankerOptions
+from resift.options import Prune, RerankerOptions
 from resift.reranker import Reranker
+from resift.text.windows import LongDocuments
 
 _Init = TypeVar("_Init", bound=Callable[..., None])
 

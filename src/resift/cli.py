@@ -22,9 +22,9 @@ from resift.options import (
     DEFAULT_LONG_DOCUMENTS,
     DEFAULT_MODEL,
     DEFAULT_NORMALIZATION,
-    LongDocuments,
     Prune,
 )
+from resift.text.windows import LongDocuments
 
 EXIT_OK, EXIT_NOTHING_KEPT, EXIT_USAGE, EXIT_FAILED = 0, 1, 2, 3
 

@@ -36,7 +36,8 @@ from resift.options import LoadOptions, RankOptions, Token, resolved
 from resift.plan import Way, Wish, plan_of, wider
 from resift.request import Request
 from resift.selftest import check_golden
-from resift.tokenization import Pair, PairTokenizer, TokenizedRequest
+from resift.text.batch import Pair
+from resift.text.tokenizer import PairTokenizer, TokenizedRequest
 
 _logger = logging.getLogger(__name__)
 

@@ -22,7 +22,7 @@ from resift.models.manifest import sha256
 from resift.options import LoadOptions, RankOptions
 from resift.request import Request
 from resift.scoring import score_requests
-from resift.tokenization import TokenizedRequest
+from resift.text.tokenizer import TokenizedRequest
 
 _logger = logging.getLogger(__name__)
 

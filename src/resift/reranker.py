@@ -15,7 +15,6 @@ import numpy as np
 from resift.backends import installed_backends
 from resift.errors import NonFiniteScoreError
 from resift.loading import LoadedModel
-from resift.models.downloads import shown
 from resift.normalization import Calibration, Normalization
 from resift.options import (
     DEFAULT_BACKEND,
@@ -24,7 +23,6 @@ from resift.options import (
     DEFAULT_NORMALIZATION,
     CallOptions,
     LoadOptions,
-    LongDocuments,
     Prune,
     RankOptions,
     ScoreOptions,
@@ -34,11 +32,13 @@ from resift.options import (
 )
 from resift.pruning import Kept, Pruner, may_prune, prune
 from resift.ranking import Counts, RankedDocument, Ranking, Timings
+from resift.redaction import shown
 from resift.request import Request
 from resift.scoring import ScoredRequest, score_requests
 from resift.selection import select_documents
 from resift.telemetry import Observer, Stopwatch, TimingEvent
-from resift.tokenization import TokenizedRequest
+from resift.text.tokenizer import TokenizedRequest
+from resift.text.windows import LongDocuments
 
 Documents = Iterable[str | None]
 

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from resift.batching import plan_batches
 from resift.loading import LoadedModel
-from resift.tokenization import Pair, TokenizedRequest
+from resift.text.batch import Pair
+from resift.text.batching import plan_batches
+from resift.text.tokenizer import TokenizedRequest
 
 
 @dataclass(frozen=True, slots=True)

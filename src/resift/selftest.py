@@ -9,7 +9,7 @@ import numpy as np
 from resift.errors import SelfTestError
 from resift.options import RankOptions
 from resift.request import Request
-from resift.tokenization import Pair
+from resift.text.batch import Pair
 
 if TYPE_CHECKING:
     from resift.loading import LoadedModel

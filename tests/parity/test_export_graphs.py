@@ -29,7 +29,7 @@ from resift.export.int8 import Product, Rounding, products, quantise, row_int8
 from resift.export.source import Source
 from resift.export.verify import Scorer
 from resift.export.words import words_int8
-from resift.tokenization import Batch
+from resift.text.batch import Batch
 
 torch: Any = pytest.importorskip("torch")
 transformers: Any = pytest.importorskip("transformers")

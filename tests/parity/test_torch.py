@@ -39,7 +39,7 @@ from resift.families.prompts import (
 )
 from resift.testing import QUERY as BUNDLED_QUERY
 from resift.testing import TEXTS
-from resift.tokenization import Batch
+from resift.text.batch import Batch
 
 _REASON = "compares with torch and transformers: python dev.py test --parity"
 torch: Any = pytest.importorskip("torch", reason=_REASON)

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from resift.errors import BackendUnavailableError, InvalidRequestError
-from resift.tokenization import Batch
+from resift.text.batch import Batch
 
 
 class Backend(Protocol):

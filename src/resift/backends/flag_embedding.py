@@ -16,7 +16,7 @@ from resift.backends.inputs import refuse_vocabulary
 from resift.backends.torch import TorchBackend
 from resift.backends.torch.network import to_device
 from resift.errors import UnsupportedModelError
-from resift.tokenization import Batch
+from resift.text.batch import Batch
 
 
 class _Kind(NamedTuple):

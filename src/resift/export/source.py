@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from resift.errors import ModelNotFoundError, UnsupportedModelError
 from resift.export.graph import Libraries
 from resift.families import FAMILIES, Family, find_family
-from resift.tokenization import Batch
+from resift.text.batch import Batch
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

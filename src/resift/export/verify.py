@@ -16,7 +16,8 @@ from resift.backends.onnx import OnnxBackend
 from resift.errors import BackendUnavailableError, UnsupportedModelError
 from resift.export.calibration import Group
 from resift.export.source import Source
-from resift.tokenization import Batch, Pair, PairTokenizer
+from resift.text.batch import Batch, Pair
+from resift.text.tokenizer import PairTokenizer
 
 Logits = NDArray[np.float32]
 

@@ -19,7 +19,7 @@ from resift.families.language_models import (
     RankT5,
 )
 from resift.families.sequence_classification import SequenceClassification
-from resift.prompt import Prompt
+from resift.text.prompt import Prompt
 
 
 class Family(Protocol):

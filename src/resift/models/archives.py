@@ -10,6 +10,7 @@ import zlib
 from pathlib import Path, PurePosixPath
 from tempfile import mkdtemp
 
+from resift.checks import COMMIT
 from resift.errors import (
     InvalidRequestError,
     ModelNotFoundError,
@@ -18,9 +19,9 @@ from resift.errors import (
 )
 from resift.models.cache import Cache
 from resift.models.catalogue import Listing
-from resift.models.downloads import fetch, locate, shown
-from resift.models.hub import COMMIT
+from resift.models.downloads import fetch, locate
 from resift.models.manifest import BUNDLE_MANIFEST, Manifest, sha256
+from resift.redaction import shown
 
 _MOST_FILES = 1000
 _MOST_BYTES = 32 * 2**30

@@ -10,6 +10,7 @@ from resift.errors import ModelNotFoundError, UnsupportedModelError
 from resift.models.cache import Cache
 from resift.models.catalogue import Listing
 from resift.models.manifest import SHA256, sha256
+from resift.redaction import shown
 
 
 def locate(
@@ -82,8 +83,3 @@ def is_refusal(error: Exception) -> bool:
     if status is None:
         return isinstance(error, HFValidationError)
     return bool(status < 500 and status != 429)
-
-
-def shown(text: object) -> str:
-    """A text without what addresses in it may hold of secrets: who asks, and signatures."""
-    return re.sub(r"(https?://)([^\s/@'\"]*@)?([^\s?#'\"]*)[^\s'\"]*", r"\1\3", str(text))

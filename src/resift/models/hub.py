@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import logging
 import os
-import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from resift.checks import COMMIT
 from resift.errors import (
     BackendUnavailableError,
     ModelNotFoundError,
@@ -20,14 +20,12 @@ from resift.errors import (
 from resift.models.artifacts import Wanted, companions, is_whole
 from resift.models.cache import Cache
 from resift.models.card import DESCRIPTIONS, DYNAMIC_INT8, USUAL_ARTIFACTS, Artifact, Card
-from resift.models.downloads import is_refusal, shown
+from resift.models.downloads import is_refusal
 from resift.models.manifest import Manifest
 from resift.models.paths import check_inside, list_files, read_json
+from resift.redaction import shown
 
 _logger = logging.getLogger(__name__)
-
-COMMIT = re.compile(r"[0-9a-f]{40}")
-"""A full commit: what it names never changes."""
 
 _TRUE = frozenset({"1", "ON", "YES", "TRUE"})
 

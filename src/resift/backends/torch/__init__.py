@@ -19,7 +19,7 @@ from resift.backends.torch.device import (
     placed,
 )
 from resift.backends.torch.network import Network
-from resift.tokenization import Batch
+from resift.text.batch import Batch
 
 
 class TorchBackend:

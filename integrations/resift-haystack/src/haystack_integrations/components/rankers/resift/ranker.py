@@ -18,8 +18,9 @@ from haystack_integrations.components.rankers.resift.options import (
 
 from resift import Ranking, Reranker, TimingEvent
 from resift.attributes import EngineOptions, shows_engine_options
+from resift.checks import check_positive_int
 from resift.integration import DEFAULT_TOP_N, Integration, copy_documents, read_documents
-from resift.options import SharedOptions, check_positive_int
+from resift.options import SharedOptions
 
 
 @component

@@ -1,4 +1,4 @@
-"""Texts to token ids, once; truncation and windows; batches collated."""
+"""Texts to token ids, once; pairs of them collated to batches."""
 
 from __future__ import annotations
 
@@ -6,44 +6,19 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import compress
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from resift.errors import InvalidRequestError, UnsupportedModelError
-from resift.options import LongDocuments
-from resift.prompt import Prompt
-
-if TYPE_CHECKING:
-    from tokenizers import Tokenizer
-
-Ids = NDArray[np.int32]
-
-WINDOW_OVERLAP = 0.25
-"""Share of a window that the next repeats: a passage up to that long is whole in one of them."""
+from resift.text.batch import Batch, Ids, Pair, as_ids
+from resift.text.prompt import Prompt
+from resift.text.template import PairTemplate
+from resift.text.windows import LongDocuments, TokenizedText, cut_tail, cut_windows
 
 # What the tokenizer gets at once: it keeps about 100 bytes for each token, and a request may have
 # hundreds of documents of a megabyte each.
 _TEXTS_AT_ONCE, _CHARACTERS_AT_ONCE = 64, 1_000_000
-
-
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """What a forward pass takes: three ``int64 [batch, length]``, padded at the right."""
-
-    input_ids: NDArray[np.int64]
-    attention_mask: NDArray[np.int64]
-    token_type_ids: NDArray[np.int64]
-
-
-@dataclass(frozen=True, slots=True)
-class Document:
-    """One text in token ids, without special tokens, as the model will see it."""
-
-    windows: tuple[Ids, ...]
-    """One, or several that overlap."""
-    truncated_tokens: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +27,7 @@ class TokenizedRequest:
 
     query: Ids
     query_truncated: bool
-    documents: tuple[Document, ...]
+    documents: tuple[TokenizedText, ...]
 
     @property
     def pairs(self) -> int:
@@ -62,83 +37,6 @@ class TokenizedRequest:
     def only(self, kept: NDArray[np.bool_]) -> TokenizedRequest:
         """The same query, with the texts that are ``kept`` (``[texts]``)."""
         return replace(self, documents=tuple(compress(self.documents, kept)))
-
-
-@dataclass(frozen=True, slots=True)
-class Pair:
-    """A query and one window of a document: ``int32 [tokens]`` each, without special tokens."""
-
-    query: Ids
-    document: Ids
-
-
-@dataclass(frozen=True, slots=True)
-class PairTemplate:
-    """How two texts become one sequence: ``before + query + between + document + after``."""
-
-    input_ids: tuple[Ids, Ids, Ids]
-    """Special tokens before, between and after."""
-    token_type_ids: tuple[Ids, Ids, Ids]
-    query_type: int
-    document_type: int
-
-    @property
-    def size(self) -> int:
-        """How many special tokens a pair has."""
-        return sum(map(len, self.input_ids))
-
-    @classmethod
-    def read(cls, tokenizer: Tokenizer) -> PairTemplate:
-        """Read it off a pair that the tokenizer itself has joined.
-
-        Raises ``UnsupportedModelError`` where a pair isn't its two parts with specials around.
-        """
-        query = tokenizer.encode("a", add_special_tokens=False).ids
-        document = tokenizer.encode("b", add_special_tokens=False).ids
-        pair = tokenizer.encode("a", "b")
-        at = [i for i, owner in enumerate(pair.sequence_ids) if owner == 0]
-        to = [i for i, owner in enumerate(pair.sequence_ids) if owner == 1]
-        if not (
-            at
-            and to
-            and pair.ids[at[0] : at[-1] + 1] == query
-            and pair.ids[to[0] : to[-1] + 1] == document
-            and at[-1] < to[0]
-        ):
-            raise UnsupportedModelError(
-                f"the tokenizer joins 'a' and 'b' as {pair.tokens}, which is not its tokens of 'a' "
-                "and of 'b' with special tokens around them; resift can't run such a model"
-            )
-        around = (slice(0, at[0]), slice(at[-1] + 1, to[0]), slice(to[-1] + 1, None))
-        before, between, after = (_ids(pair.ids[part]) for part in around)
-        types = [_ids(pair.type_ids[part]) for part in around]
-        return cls(
-            input_ids=(before, between, after),
-            token_type_ids=(types[0], types[1], types[2]),
-            query_type=pair.type_ids[at[0]],
-            document_type=pair.type_ids[to[0]],
-        )
-
-    @classmethod
-    def of_prompt(cls, tokenizer: Tokenizer, prompt: Prompt) -> PairTemplate:
-        """Each piece of the prompt tokenized by itself; the document's types are 1, with its label.
-
-        A language model has no types: they tell a backend where the document is.
-        """
-
-        def tokenize(pieces: Sequence[str]) -> Ids:
-            encodings = [tokenizer.encode(piece, add_special_tokens=False) for piece in pieces]
-            return _ids([each for encoding in encodings for each in encoding.ids])
-
-        pieces = (prompt.before, prompt.between, prompt.label, prompt.after)
-        before, between, label, after = map(tokenize, pieces)
-        types = np.concatenate([np.zeros_like(between), np.ones_like(label)])
-        return cls(
-            input_ids=(before, np.concatenate([between, label]), after),
-            token_type_ids=(np.zeros_like(before), types, np.zeros_like(after)),
-            query_type=0,
-            document_type=1,
-        )
 
 
 class PairTokenizer:
@@ -203,7 +101,7 @@ class PairTokenizer:
         room = max_length - self._template.size
         kept_query = whole_query[: min(max_length // 2, room - 1)]
         room -= len(kept_query)
-        cut = _cut_windows if long_documents == "windows" else _cut_tail
+        cut = cut_windows if long_documents == "windows" else cut_tail
         return TokenizedRequest(
             query=kept_query,
             query_truncated=len(kept_query) < len(whole_query),
@@ -236,7 +134,7 @@ class PairTokenizer:
     def _encode(self, texts: Sequence[str]) -> Iterator[Ids]:
         for chunk in _chunks(texts):
             for encoding in self._tokenizer.encode_batch_fast(chunk, add_special_tokens=False):
-                yield _ids(encoding.ids)
+                yield as_ids(encoding.ids)
 
 
 def _chunks(texts: Sequence[str]) -> Iterator[list[str]]:
@@ -250,32 +148,3 @@ def _chunks(texts: Sequence[str]) -> Iterator[list[str]]:
         characters += len(text)
     if chunk:
         yield chunk
-
-
-def _ids(ids: list[int]) -> Ids:
-    return np.asarray(ids, dtype=np.int32)
-
-
-def _cut_tail(ids: Ids, room: int) -> Document:
-    # A copy, so that the rest of a long document is freed.
-    kept = ids[:room].copy() if len(ids) > room else ids
-    return Document(windows=(kept,), truncated_tokens=len(ids) - len(kept))
-
-
-def _cut_windows(ids: Ids, room: int) -> Document:
-    return Document(
-        windows=tuple(ids[start : start + room] for start in window_starts(len(ids), room)),
-        truncated_tokens=0,
-    )
-
-
-def window_starts(length: int, size: int) -> list[int]:
-    """Where windows of ``size`` tokens begin, so that together they cover ``length`` tokens.
-
-    Each overlaps the one before by ``WINDOW_OVERLAP`` of ``size`` or more; the last is moved back
-    to end with the text, so that it is full too.
-    """
-    if length <= size:
-        return [0]
-    stride = max(1, round(size * (1 - WINDOW_OVERLAP)))
-    return [*range(0, length - size, stride), length - size]
