@@ -23,8 +23,8 @@ from golden import PAIRS
 from late_interaction import WORTH, Scorer, State, build
 from resift import Reranker
 from resift.export.verify import kendall_tau, round_up
-from resift.models.card import NARROW_INT8
 from resift.models.manifest import sha256
+from resift.precision import NARROW_INT8
 from resift.testing.late_interaction import SENTENCES
 from resift.text.tokenizer import PairTokenizer
 from scoring import WINDOW, OnnxScorer, load_tokenizer

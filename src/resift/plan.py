@@ -15,7 +15,8 @@ from resift.errors import BackendUnavailableError, ModelNotFoundError
 from resift.machine import Processor
 from resift.models import ModelFiles
 from resift.models.artifacts import Choice
-from resift.models.card import NARROW_INT8, Artifact
+from resift.models.card import Artifact
+from resift.precision import NARROW_INT8
 
 _INT8 = ("int8", NARROW_INT8)
 

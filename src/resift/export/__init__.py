@@ -27,8 +27,8 @@ from resift.export.target import Target
 from resift.export.verify import Measured, Scorer, measure, round_up
 from resift.export.words import words_int8
 from resift.loading import DEFAULT_MAX_LENGTH
-from resift.models.card import NARROW_INT8
 from resift.models.manifest import sha256
+from resift.precision import NARROW_INT8
 
 __all__ = ["export"]
 

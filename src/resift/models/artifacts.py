@@ -7,9 +7,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
-from resift.models.card import DYNAMIC_INT8, USUAL_ARTIFACTS, Artifact
+from resift.models.card import USUAL_ARTIFACTS, Artifact
 from resift.models.graphs import read_graph
 from resift.models.paths import read_json
+from resift.precision import DYNAMIC_INT8
 
 
 class Choice(NamedTuple):

@@ -19,10 +19,11 @@ from resift.errors import (
 )
 from resift.models.artifacts import Wanted, companions, is_whole
 from resift.models.cache import Cache
-from resift.models.card import DESCRIPTIONS, DYNAMIC_INT8, USUAL_ARTIFACTS, Artifact, Card
+from resift.models.card import DESCRIPTIONS, USUAL_ARTIFACTS, Artifact, Card
 from resift.models.downloads import is_refusal
 from resift.models.manifest import Manifest
 from resift.models.paths import check_inside, list_files, read_json
+from resift.precision import DYNAMIC_INT8
 from resift.redaction import shown
 
 _logger = logging.getLogger(__name__)
