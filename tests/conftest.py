@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from processors import PROCESSORS
 
 from resift import machine
-from resift.backends import BACKENDS
 from resift.backends.onnx import OnnxBackend
+from resift.backends.table import BACKENDS
 from resift.text.batch import Batch
 
 

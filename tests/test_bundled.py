@@ -20,7 +20,7 @@ from resift import Reranker, SelfTestError, UnsupportedModelError
 from resift.backends.onnx import ort
 from resift.export.int8 import pair_sums
 from resift.machine import processor
-from resift.models import BUNDLED
+from resift.models.sources.disk import BUNDLED
 from resift.testing import TEXTS, texts_strategy
 from resift.text.batch import Batch
 

@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from resift import Calibration, InvalidRequestError
-from resift.families import find_family
 from resift.families.sequence_classification import SequenceClassification
+from resift.families.table import find_family
 from resift.integration import Integration
 from resift.normalization import normalize
 from resift.options import RankOptions
@@ -33,7 +33,7 @@ def test_a_prompt_says_where_the_document_is(tiny: Path) -> None:
     prompt = Prompt(query="a {}", document="{}", answers=(), **pieces)
     tokenizer = PairTokenizer(tiny / "tokenizer.json", pad_token_id=0, prompt=prompt)
     request = tokenizer.tokenize("a", ["a a", ""], max_length=20, long_documents="truncate")
-    pairs = [Pair(request.query, document.windows[0]) for document in request.documents]
+    pairs = [Pair(request.query, document.windows[0]) for document in request.texts]
     types = tokenizer.collate(pairs).token_type_ids
     assert types.tolist() == [[0, 0, 0, 1, 1, 1, 0], [0, 0, 0, 1, 0, 0, 0]]
 

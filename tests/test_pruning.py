@@ -25,16 +25,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from resift import InvalidRequestError, Observer, Ranking, Reranker, TimingEvent, models
+from resift import InvalidRequestError, Observer, Ranking, Reranker, TimingEvent
 from resift.backends.onnx import OnnxBackend
-from resift.families import FAMILIES
 from resift.families.sequence_classification import SequenceClassification
-from resift.loading import LoadedModel
-from resift.models import find_model
-from resift.models.library import bundle
+from resift.families.table import FAMILIES
+from resift.loading import opening
+from resift.loading.finding import find_files
+from resift.loading.model import LoadedModel
+from resift.models.sources import disk
+from resift.models.store.upkeep import bundle
 from resift.options import LoadOptions
-from resift.plan import Wish
-from resift.pruning import survivors
+from resift.scoring.cascade import survivors
 from resift.text.batch import Batch
 
 WORDS = [f"w{n}" for n in range(10)]
@@ -51,7 +52,7 @@ _names = (f"estimator-{n}" for n in count())
 def bundled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """In place of the models that come with the package: those that ``build`` makes."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(models, "BUNDLED", tmp_path_factory.mktemp("bundled"))
+        patch.setattr(disk, "BUNDLED", tmp_path_factory.mktemp("bundled"))
         yield
 
 
@@ -92,14 +93,14 @@ def build(
 ) -> Path:
     """The tiny model, with an estimator of its own among the bundled ones."""
     tiny_models.build(folder)
-    named = estimator(models.BUNDLED / next(_names), weights=weights)
+    named = estimator(disk.BUNDLED / next(_names), weights=weights)
     describe(folder, estimator={**named, "margin": margin})
     return folder
 
 
 def estimator_of(folder: Path) -> Path:
     name = json.loads((folder / "card.json").read_text(encoding="utf-8"))["estimator"]["model"]
-    return models.BUNDLED / str(name)
+    return disk.BUNDLED / str(name)
 
 
 @pytest.fixture(scope="module")
@@ -255,13 +256,13 @@ def test_several_queries_are_pruned_each_by_itself(reranker: Reranker) -> None:
 
 def test_threads_agree_and_load_once(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     loads: list[str] = []
-    load: Callable[[LoadOptions], LoadedModel] = LoadedModel.load
+    load = opening.load_model
 
     def counted(options: LoadOptions) -> LoadedModel:
         loads.append(Path(options.model).name)
         return load(options)
 
-    monkeypatch.setattr(LoadedModel, "load", counted)
+    monkeypatch.setattr(opening, "load_model", counted)
     reranker = Reranker(model, backend="onnx", prune="auto")
     lists = [TEXTS[n % 5 :] for n in range(32)]
     with ThreadPoolExecutor(16) as pool:
@@ -527,15 +528,7 @@ def test_it_is_one_of_the_options(model: Path) -> None:
 
 
 def test_a_bundle_prunes(model: Path, tmp_path: Path) -> None:
-    files = find_model(
-        model,
-        revision=None,
-        cache_dir=None,
-        offline=None,
-        wanted=Wish.of(["onnx"], None),
-        trust_remote_code=False,
-        check_family=lambda *_: None,
-    )
+    files = find_files(LoadOptions(model=model), ["onnx"])
     bundle(replace(files, name="pruned"), tmp_path / "bundle")
     ranking = Reranker(tmp_path / "bundle").rank("a", TEXTS, top_n=2, prune="auto")
     assert ranking.counts.pruned_documents == PRUNED

@@ -314,7 +314,7 @@ def test_option_names_are_said_once() -> None:
     import inspect
 
     signature = set(inspect.signature(Reranker).parameters)
-    assert signature == set(RerankerOptions.__annotations__) | {"score_threshold"}
+    assert signature == set(RerankerOptions.__annotations__) | {"score_threshold", "scorer"}
 
 
 def test_phases_and_progress_are_observed(tiny: Path) -> None:

@@ -23,7 +23,7 @@ from golden import PAIRS
 from late_interaction import WORTH, Scorer, State, build
 from resift import Reranker
 from resift.export.verify import kendall_tau, round_up
-from resift.models.manifest import sha256
+from resift.models.store.manifest import sha256
 from resift.precision import NARROW_INT8
 from resift.testing.late_interaction import SENTENCES
 from resift.text.tokenizer import PairTokenizer

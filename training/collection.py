@@ -7,7 +7,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 
-from resift.models.manifest import sha256
+from resift.models.store.manifest import sha256
 
 SEED = 0
 

@@ -26,7 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calibration import SETS, bm25
-from resift.models import BUNDLED
+from resift.models.sources.disk import BUNDLED
 from scoring import OnnxScorer, load_tokenizer
 from shipped import write_json
 

@@ -25,7 +25,7 @@ from ir_measures import ScoredDoc, nDCG
 from collection import Collection, read
 from early import MODEL, read_card
 from resift import Ranking, Reranker
-from resift.models import BUNDLED
+from resift.models.sources.disk import BUNDLED
 from shipped import write_json
 
 TOP_NS = (5, 10)

@@ -13,8 +13,8 @@ import resift
 from collection import Collection
 from comparison import z_sum
 from resift import Reranker
-from resift.models import BUNDLED
-from resift.models.manifest import sha256
+from resift.models.sources.disk import BUNDLED
+from resift.models.store.manifest import sha256
 from resift.text.tokenizer import PairTokenizer
 from teachers import TEACHERS, fetch
 

@@ -9,16 +9,17 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from resift.backends import installed_backends
+from resift.backends.choice import installed_backends
 from resift.errors import BackendUnavailableError, ModelError, ModelNotFoundError
-from resift.loading import find_files
-from resift.models import BUNDLED, ModelFiles, is_bundled, read_files
-from resift.models.cache import Cache
+from resift.loading.finding import find_files
+from resift.loading.plan import plan_of
 from resift.models.catalogue import find_listing, listings
-from resift.models.library import bundle, keys_of, remove, verify, verify_bundle
-from resift.models.paths import read_json
-from resift.options import DEFAULT_BACKEND
-from resift.plan import plan_of
+from resift.models.folder import ModelFiles, read_files
+from resift.models.sources.disk import BUNDLED, is_bundled
+from resift.models.store.cache import Cache
+from resift.models.store.paths import read_json
+from resift.models.store.upkeep import bundle, keys_of, remove, verify, verify_bundle
+from resift.options import DEFAULT_BACKEND, LoadOptions
 
 if TYPE_CHECKING:
     # argparse has no public name for it.
@@ -82,15 +83,15 @@ def _pull(parsed: argparse.Namespace) -> None:
 
 def _find(parsed: argparse.Namespace) -> ModelFiles:
     backends = installed_backends(parsed.backend)
-    files = find_files(
-        parsed.model,
-        backends,
+    options = LoadOptions(
+        model=parsed.model,
+        backend=parsed.backend,
         revision=parsed.revision,
         cache_dir=parsed.cache_dir,
         offline=parsed.offline,
         precision=parsed.precision,
-        trust_remote_code=False,
     )
+    files = find_files(options, backends)
     # Whether the weights are there and are what they must be.
     for way in plan_of(files, backends, parsed.precision).ways:
         files.path(way.artifact)

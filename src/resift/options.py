@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal, TypedDict, get_args
 
 from resift.checks import (
@@ -17,7 +17,7 @@ from resift.checks import (
     check_token,
 )
 from resift.errors import InvalidRequestError
-from resift.normalization import Normalization, check_normalization, over_all_documents
+from resift.normalization import Calibration, Normalization, check_normalization, over_all_documents
 from resift.telemetry import Observer, TimingEvent
 from resift.text.windows import LongDocuments
 
@@ -129,18 +129,18 @@ class RankOptions:
 class LoadOptions:
     """What is fixed when a ``Reranker`` is made. Invalid values raise ``InvalidRequestError``."""
 
-    model: str | os.PathLike[str]
-    backend: str
-    device: str | None
-    devices: Sequence[str] | None
-    precision: str | None
-    max_batch_tokens: int | None
-    threads: int | None
-    revision: str | None
-    cache_dir: str | os.PathLike[str] | None
-    offline: bool | None
-    trust_remote_code: bool
-    on_timing: Callable[[TimingEvent], None] | None
+    model: str | os.PathLike[str] = DEFAULT_MODEL
+    backend: str = DEFAULT_BACKEND
+    device: str | None = None
+    devices: Sequence[str] | None = None
+    precision: str | None = None
+    max_batch_tokens: int | None = None
+    threads: int | None = None
+    revision: str | None = None
+    cache_dir: str | os.PathLike[str] | None = None
+    offline: bool | None = None
+    trust_remote_code: bool = False
+    on_timing: Callable[[TimingEvent], None] | None = None
     token: Token = field(default=None, repr=False)
 
     @property
@@ -177,6 +177,33 @@ class LoadOptions:
             )
         check_positive_int("max_batch_tokens", self.max_batch_tokens, "None for the default")
         check_positive_int("threads", self.threads, "None for all that the process may use")
+
+
+def split_options(given: Mapping[str, Any]) -> tuple[LoadOptions, RankOptions]:
+    """The keywords of ``Reranker``: what is fixed when it is made, and what a call may change."""
+    loads = LoadOptions.__dataclass_fields__
+    load = {name: value for name, value in given.items() if name in loads}
+    return LoadOptions(**load), RankOptions(**{k: v for k, v in given.items() if k not in loads})
+
+
+def joined_options(load: LoadOptions, rank: RankOptions) -> dict[str, Any]:
+    """The keywords of ``Reranker`` again, without ``token`` and those that are ``None``.
+
+    Strings, numbers and dicts, save ``on_timing``.
+    """
+    given = {
+        name: getattr(options, name)
+        for options in (load, rank)
+        for name in options.__dataclass_fields__
+    }
+    del given["token"]
+    for name in ("model", "cache_dir"):
+        given[name] = given[name] and os.fspath(given[name])
+    # Omitted when False, so that options saved before it existed still compare equal.
+    given["trust_remote_code"] = given["trust_remote_code"] or None
+    if isinstance(given["normalization"], Calibration):
+        given["normalization"] = asdict(given["normalization"])
+    return {name: value for name, value in given.items() if value is not None}
 
 
 def resolved(token: Token) -> str | None:

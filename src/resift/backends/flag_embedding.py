@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from transformers.utils import logging as transformers_logging
 
 from resift.backends.inputs import refuse_vocabulary
-from resift.backends.torch import TorchBackend
+from resift.backends.torch.backend import TorchBackend
 from resift.backends.torch.network import to_device
 from resift.errors import UnsupportedModelError
 from resift.text.batch import Batch

@@ -114,7 +114,7 @@ def serve() -> None:
     """The process: a backend's arguments in, then batches in and outputs out, until the end."""
     import os
 
-    from resift.backends import backend_class
+    from resift.backends.choice import backend_class
 
     source = sys.stdin.buffer
     # Only answers go to the parent; what libraries print goes to standard error.

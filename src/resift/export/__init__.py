@@ -26,8 +26,8 @@ from resift.export.source import Source
 from resift.export.target import Target
 from resift.export.verify import Measured, Scorer, measure, round_up
 from resift.export.words import words_int8
-from resift.loading import DEFAULT_MAX_LENGTH
-from resift.models.manifest import sha256
+from resift.loading.opening import DEFAULT_MAX_LENGTH
+from resift.models.store.manifest import sha256
 from resift.precision import NARROW_INT8
 
 __all__ = ["export"]

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from resift.errors import ModelNotFoundError, UnsupportedModelError
 from resift.export.graph import Libraries
-from resift.families import FAMILIES, Family, find_family
+from resift.families.protocol import Family
+from resift.families.table import FAMILIES, find_family
 from resift.text.batch import Batch
 
 

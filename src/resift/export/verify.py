@@ -85,7 +85,7 @@ class Scorer:
         request = self._tokenizer.tokenize(
             query, texts, max_length=self.max_length, long_documents="truncate"
         )
-        return [Pair(request.query, document.windows[0]) for document in request.documents]
+        return [Pair(request.query, text.windows[0]) for text in request.texts]
 
     def logits(self, backend: OnnxBackend, pairs: Sequence[Pair], *, padding: int = 0) -> Logits:
         """One batch: ``float32 [len(pairs)]``; ``padding`` is tokens beyond the longest pair."""

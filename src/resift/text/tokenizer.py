@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
-from itertools import compress
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from resift.errors import InvalidRequestError, UnsupportedModelError
 from resift.text.batch import Batch, Ids, Pair, as_ids
@@ -27,16 +25,12 @@ class TokenizedRequest:
 
     query: Ids
     query_truncated: bool
-    documents: tuple[TokenizedText, ...]
+    texts: tuple[TokenizedText, ...]
 
     @property
     def pairs(self) -> int:
         """How many pairs the model scores: one for each window."""
-        return sum(len(document.windows) for document in self.documents)
-
-    def only(self, kept: NDArray[np.bool_]) -> TokenizedRequest:
-        """The same query, with the texts that are ``kept`` (``[texts]``)."""
-        return replace(self, documents=tuple(compress(self.documents, kept)))
+        return sum(len(text.windows) for text in self.texts)
 
 
 class PairTokenizer:
@@ -105,7 +99,7 @@ class PairTokenizer:
         return TokenizedRequest(
             query=kept_query,
             query_truncated=len(kept_query) < len(whole_query),
-            documents=tuple(cut(ids, room) for ids in self._encode(texts)),
+            texts=tuple(cut(ids, room) for ids in self._encode(texts)),
         )
 
     def length(self, pair: Pair) -> int:
