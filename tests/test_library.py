@@ -16,7 +16,7 @@ import tiny_models
 from hub_client import DOCUMENTS, NEEDED, Client
 
 from resift import InvalidRequestError, ModelNotFoundError, Reranker, UnsupportedModelError
-from resift.cli import main
+from resift.cli.main import main
 from resift.families.table import FAMILIES
 from resift.loading.finding import find_files
 from resift.models.card import USUAL_ARTIFACTS

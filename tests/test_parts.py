@@ -13,9 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from resift import Calibration, InvalidRequestError
+from resift.adapter import Adapter
 from resift.families.sequence_classification import SequenceClassification
 from resift.families.table import find_family
-from resift.integration import Integration
 from resift.normalization import normalize
 from resift.options import RankOptions
 from resift.request import encodable
@@ -189,27 +189,25 @@ def test_numpy_options_become_python() -> None:
 
 
 def test_metadata_format() -> None:
-    integration = Integration(
+    adapter = Adapter(
         reranker=None,
         top_n=None,
         score_threshold=None,
         metadata_fields=["title", "year", "draft"],
         options={},
     )
-    assert (
-        integration.text("body", {"year": 0, "title": "T", "other": 1}) == "title: T\nyear: 0\nbody"
-    )
-    assert integration.text(None, {"draft": False, "title": None}) == "draft: False\n"
-    assert integration.text("body", {}) == "body"
-    assert integration.text(None, {}) == ""
-    assert integration.text(3, {"title": "T"}) == 3
-    json.dumps(integration.to_dict())
+    assert adapter.text("body", {"year": 0, "title": "T", "other": 1}) == "title: T\nyear: 0\nbody"
+    assert adapter.text(None, {"draft": False, "title": None}) == "draft: False\n"
+    assert adapter.text("body", {}) == "body"
+    assert adapter.text(None, {}) == ""
+    assert adapter.text(3, {"title": "T"}) == 3
+    json.dumps(adapter.to_dict())
 
 
 @pytest.mark.parametrize("fields", ["title", [1], None, {"title"}])
 def test_metadata_fields_are_checked(fields: object) -> None:
     with pytest.raises(InvalidRequestError, match="metadata_fields"):
-        Integration(
+        Adapter(
             reranker=None,
             top_n=None,
             score_threshold=None,

@@ -17,7 +17,7 @@ from processors import NO_BF16, NO_INT8, PROCESSORS
 
 from resift import BackendUnavailableError, ModelNotFoundError, Reranker, UnsupportedModelError
 from resift.backends.choice import lacking
-from resift.cli import main
+from resift.cli.main import main
 from resift.loading.opening import load_model
 from resift.loading.plan import Plan, Way, Wish, plan, wider
 from resift.machine import processor

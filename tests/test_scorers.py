@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import pickle
 import threading
 import time
@@ -22,6 +23,8 @@ from resift import (
     Reranker,
     TimingEvent,
 )
+from resift.adapter import Adapter
+from resift.attributes import EngineOptions
 from resift.call import Call
 from resift.once import Once
 from resift.options import LoadOptions
@@ -177,3 +180,35 @@ def test_a_value_that_could_not_be_made_is_tried_again() -> None:
     with pytest.raises(OSError, match="busy"):
         once.get()
     assert once.get() == "made"
+
+
+def test_an_adapters_scorer_is_its_rerankers() -> None:
+    class Options(EngineOptions):
+        def __init__(self, reranker: Reranker) -> None:
+            self._take(
+                Adapter(
+                    reranker=reranker, top_n=5, score_threshold=None, metadata_fields=(), options={}
+                )
+            )
+
+    scorer = Numbers()
+    options = Options(Reranker(scorer=scorer))
+    assert options.scorer is scorer
+    with pytest.raises(InvalidRequestError, match="assign reranker="):
+        options.scorer = Numbers()  # type: ignore[misc]
+    options.reranker = Reranker(normalization="none")
+    assert [options.scorer, options.normalization] == [None, "none"]
+
+
+def test_an_adapter_shows_the_model_that_a_scorer_names() -> None:
+    def adapter(scorer: Numbers) -> Adapter:
+        reranker = Reranker(scorer=scorer)
+        return Adapter(
+            reranker=reranker, top_n=5, score_threshold=None, metadata_fields=(), options={}
+        )
+
+    scorer = Numbers()
+    assert adapter(scorer).values()["model"] == adapter(scorer).to_dict()["model"] == "numbers"
+    assert adapter(scorer) == adapter(scorer)
+    assert adapter(scorer) != adapter(Numbers())
+    json.dumps(adapter(scorer).to_dict())

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from resift.errors import ModelNotFoundError, UnsupportedModelError
-from resift.export.graph import Libraries
+from resift.export.libraries import Libraries
 from resift.families.protocol import Family
 from resift.families.table import FAMILIES, find_family
 from resift.text.batch import Batch
