@@ -9,7 +9,7 @@ import pickle
 import re
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from hashlib import sha256
@@ -37,6 +37,7 @@ from resift.models.store.upkeep import bundle
 from resift.options import LoadOptions
 from resift.scoring.cascade import survivors
 from resift.text.batch import Batch
+from resift.text.tokenizer import PairTokenizer
 
 WORDS = [f"w{n}" for n in range(10)]
 TEXTS = [f"{word} {word}" for word in WORDS]
@@ -252,6 +253,37 @@ def test_several_queries_are_pruned_each_by_itself(reranker: Reranker) -> None:
     apart = [reranker.rank(*request, top_n=2, prune="auto") for request in requests]
     assert [facts(each) for each in together] == [facts(each) for each in apart]
     assert [each.counts.pruned_documents for each in together] == [PRUNED, 0, 0, PRUNED]
+
+
+def test_what_was_cut_is_said_of_all(reranker: Reranker) -> None:
+    texts = [f"{word} " * 12 if n % 2 else word for n, word in enumerate(WORDS)]
+    options: dict[str, Any] = {"top_n": 2, "max_length": 10}
+    everything = reranker.rank("a", texts, **options, prune="off")
+    ranking = reranker.rank("a", texts, **options, prune="auto")
+    assert ranking.counts.pruned_documents > 0
+    assert facts(ranking) == facts(everything)
+    assert max(each.truncated_tokens for each in ranking) > 0
+    assert ranking.counts.truncated_documents == everything.counts.truncated_documents == 5
+
+
+def test_texts_are_tokenized_once(reranker: Reranker, monkeypatch: pytest.MonkeyPatch) -> None:
+    tokenized: list[str] = []
+    tokenize = PairTokenizer.tokenize
+
+    def counted(self: PairTokenizer, query: str, texts: Sequence[str], **options: Any) -> Any:
+        tokenized.extend(texts)
+        return tokenize(self, query, texts, **options)
+
+    monkeypatch.setattr(PairTokenizer, "tokenize", counted)
+    assert reranker.rank("a", TEXTS, top_n=2, prune="auto").counts.pruned_documents == PRUNED
+    assert tokenized == TEXTS
+
+
+def test_one_query_may_come_with_several_lists(reranker: Reranker) -> None:
+    requests = [("a", TEXTS), ("a", ["good", *TEXTS[:5]]), ("a", TEXTS[5:])]
+    together = reranker.rank_many(requests, top_n=1, prune="auto")
+    apart = [reranker.rank(*request, top_n=1, prune="auto") for request in requests]
+    assert [facts(each) for each in together] == [facts(each) for each in apart]
 
 
 def test_threads_agree_and_load_once(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -484,6 +516,16 @@ def test_without_the_estimator_that_the_card_names_nothing_is_pruned(
     (warning,) = (each for each in caplog.messages if each.endswith("No document is pruned"))
     assert re.search(message, warning)
     assert reranker.rank("a", TEXTS, top_n=2).status == "complete"
+
+
+def test_each_request_says_whether_its_estimates_failed(tmp_path: Path) -> None:
+    model = build(tmp_path / "model")
+    remove(model)
+    events: list[TimingEvent] = []
+    reranker = Reranker(model, backend="onnx", prune="auto", on_timing=events.append)
+    rankings = reranker.rank_many([("a", TEXTS[:2]), ("a", TEXTS)], top_n=2)
+    assert [each.status for each in rankings] == ["complete", "fallback"]
+    assert events[0].status == "fallback"
 
 
 def test_an_estimator_that_had_to_fall_back_prunes_and_says_so(tmp_path: Path) -> None:

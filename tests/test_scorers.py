@@ -165,6 +165,7 @@ def test_a_value_is_made_once() -> None:
     with ThreadPoolExecutor(8) as pool:
         assert set(pool.map(lambda _: once.get(), range(16))) == {1}
     assert once.is_made
+    assert len(made) == 1
 
 
 def test_a_value_that_could_not_be_made_is_tried_again() -> None:

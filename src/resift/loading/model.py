@@ -37,8 +37,8 @@ class LoadedModel:
     """The same model in float32, maybe ``backend`` itself; ``None`` without such weights."""
     pool: ThreadPoolExecutor
     """Runs as many forward passes at a time as the backend has workers, for all calls."""
-    max_batch_tokens: int
-    """Padded tokens of one forward pass, at most."""
+    one_by_one: bool
+    """Whether a pair must have a forward pass of its own, as others would change its logit."""
     fallback: bool = False
     """Whether a faster way to run the model gave wrong logits on this machine."""
 

@@ -90,10 +90,6 @@ class Opener:
     def open(self, way: Way) -> LoadedModel:
         """Raises ``ModelError`` naming a file, ``BackendUnavailableError`` without the device."""
         backend = self._backends(way)
-        # A pair must have a forward pass of its own where others would change its logit; within a
-        # budget of one token, it has.
-        mixes = self.files.mixes_rows(way.artifact)
-        budget = 1 if mixes else self.options.max_batch_tokens or backend.max_batch_tokens
         return LoadedModel(
             files=self.files,
             way=way,
@@ -101,7 +97,7 @@ class Opener:
             backend=backend,
             float32=Once(partial(self._float32, way, backend)),
             pool=ThreadPoolExecutor(backend.workers, thread_name_prefix="resift"),
-            max_batch_tokens=budget,
+            one_by_one=self.files.mixes_rows(way.artifact),
         )
 
     def _float32(self, way: Way, backend: AnyBackend) -> AnyBackend | None:

@@ -24,7 +24,7 @@ class Choice(NamedTuple):
 
 
 class Wanted(Protocol):
-    """Which of a model's weights its user wants: ``resift.plan`` has the one that decides it."""
+    """Which of a model's weights its user wants: ``resift.loading.plan`` decides it."""
 
     @property
     def formats(self) -> Sequence[str]:

@@ -39,6 +39,7 @@ class LocalScorer:
     def __init__(self, options: LoadOptions, load: Callable[[], LoadedModel] | None = None) -> None:
         backend = installed_backends(options.backend, options.first_device)[0]
         self.source = Source(model=shown(os.fspath(options.model)), backend=backend)
+        self._max_batch_tokens = options.max_batch_tokens
         self._model = Once(load or (lambda: opening.load_model(options)))
 
     def warm_up(self, call: Call) -> None:
@@ -77,7 +78,8 @@ class LocalScorer:
                 for text in tokens.texts
                 for window in text.windows
             ]
-            logits, lengths, padded = _forward(model, pairs, call)
+            budget = self._max_batch_tokens or model.backend.max_batch_tokens
+            logits, lengths, padded = _forward(model, pairs, budget, call)
         bounds = pairwise(accumulate((tokens.pairs for tokens in tokenized), initial=0))
         return [
             _answer(tokens, logits[start:stop], lengths[start:stop], padded[start:stop], source)
@@ -98,7 +100,7 @@ def _tokenize(reader: Reader, request: Request, call: Call) -> TokenizedRequest:
 
 
 def _forward(
-    model: LoadedModel, pairs: Sequence[Pair], call: Call
+    model: LoadedModel, pairs: Sequence[Pair], budget: int, call: Call
 ) -> tuple[NDArray[np.float32], Ints, Ints]:
     """Forward all pairs: their logits, lengths and padded lengths, ``[pairs]`` each."""
     length = model.reader.tokenizer.length
@@ -107,9 +109,9 @@ def _forward(
     logits = np.empty(len(pairs), dtype=np.float32)
     done = 0
     call.step(done, len(pairs))
-    batches = plan_batches(
-        padded.tolist(), model.max_batch_tokens, equal_lengths=not model.backend.pads
-    )
+    # Within a budget of one token, each pair is a batch of its own.
+    budget = 1 if model.one_by_one else budget
+    batches = plan_batches(padded.tolist(), budget, equal_lengths=not model.backend.pads)
     with closing(model.logits([pairs[i] for i in batch] for batch in batches)) as forwarded:
         for batch, batch_logits in zip(batches, forwarded, strict=True):
             logits[batch] = batch_logits
