@@ -4,7 +4,7 @@
     python dev.py test             check style and types, and run every test but the slow ones
     python dev.py test -- --slow   those, too
     python dev.py test --oldest    the tests on the oldest dependencies that we declare
-    python dev.py test --parity    the tests that compare with torch, and nothing else
+    python dev.py test --parity    the tests that compare or train with torch, and nothing else
 
 Each installs what it needs into the virtual environment that is active, or else into one of its
 own, ``.venv``. Arguments after ``--`` go to pytest.
@@ -101,7 +101,7 @@ def check_types(python: str, pinned: str) -> list[subprocess.CompletedProcess[st
     (layered / "installed.pth").write_text(line, encoding="utf-8")
     sources = [f"{path}/src" for path in INTEGRATIONS]
     passes = [
-        ["src", "tests", "examples", "benchmarks", "dev.py", *sources],
+        ["src", "tests", "examples", "benchmarks", "training", "dev.py", *sources],
         # Each by itself, as they have modules of the same name.
         *(["conftest.py"], *([f"{path}/tests"] for path in INTEGRATIONS)),
     ]
@@ -134,7 +134,7 @@ def parity(arguments: Sequence[str]) -> None:
     # By itself and first: anything that asks for torch without a pin gets gigabytes of CUDA.
     pip(python, "--requirement", "tests/torch.txt")
     install(python, [".[test,parity]"])
-    run(python, "-m", "pytest", "tests/parity", *arguments)
+    run(python, "-m", "pytest", "tests/parity", "training/tests", *arguments)
 
 
 def environment(folder: str | None = None) -> str:

@@ -181,7 +181,7 @@ def test_the_margin_was_fitted_with_the_bundled_estimator() -> None:
     estimator = CARD["estimator"]
     card = json.loads((BUNDLED / estimator["model"] / "card.json").read_text(encoding="utf-8"))
     fitted = {key: estimator[key] for key in ("sha256", "data_sha256")}
-    # Where this fails, a model was built anew: run training/early.py.
+    # Where this fails, a model was built anew: run training/make/early.py.
     assert fitted.items() <= card["artifacts"][0].items()
     assert card["tokenizer_sha256"] == CARD["tokenizer_sha256"]
     assert estimator["margin"] > 0

@@ -11,7 +11,7 @@ from typing import IO, TYPE_CHECKING, get_args
 
 from resift import Observer, Ranking, Reranker
 from resift.cli.output import EXIT_FAILED, EXIT_NOTHING_KEPT, EXIT_OK, EXIT_USAGE, to_json
-from resift.cli.request import read_request
+from resift.cli.request import as_text, read_request
 from resift.normalization import NormalizationName
 from resift.options import (
     DEFAULT_BACKEND,
@@ -50,9 +50,13 @@ def add_parser(commands: _SubParsersAction[argparse.ArgumentParser]) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     rank.set_defaults(run=_rank)
-    rank.add_argument("texts", nargs="*", metavar="TEXT", help="the query, then documents")
+    rank.add_argument(
+        "texts", nargs="*", type=as_text, metavar="TEXT", help="query, then documents"
+    )
     query = rank.add_mutually_exclusive_group()
-    query.add_argument("-q", "--query", help="the query; then all TEXTs are documents")
+    query.add_argument(
+        "-q", "--query", type=as_text, help="the query; then all TEXTs are documents"
+    )
     query.add_argument("--query-file", metavar="FILE", help="a file that is the query")
     rank.add_argument(
         "-f", "--file", action="append", default=[], help="a file of documents; may be repeated"

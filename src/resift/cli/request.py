@@ -5,10 +5,23 @@ from __future__ import annotations
 import argparse
 import io
 import json
+import os
+import re
 import sys
 from pathlib import Path
 
 from resift.errors import InvalidRequestError
+
+
+def as_text(argument: str) -> str:
+    """An argument as files are: what the locale has no characters for is UTF-8."""
+    try:
+        # Python keeps in surrogates what it couldn't decode.
+        return (
+            os.fsencode(argument).decode() if re.search("[\udc80-\udcff]", argument) else argument
+        )
+    except UnicodeDecodeError as error:
+        raise argparse.ArgumentTypeError(f"expected UTF-8, not {argument!a}") from error
 
 
 def read_request(parsed: argparse.Namespace) -> tuple[str, list[str]]:

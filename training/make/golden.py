@@ -1,4 +1,10 @@
-"""Pairs whose logits are written down with the model. Every text was written for this file."""
+"""What a built model is checked with: golden pairs, and sentences that are found by a word.
+
+The pairs' logits are written down with the model. Every text of them was written for this file.
+"""
+
+from resift import Reranker
+from resift.testing.late_interaction import KEYWORDS, SENTENCES
 
 _HARBOUR = (
     "The harbour office opens at six in the morning, and the first ferry leaves twenty minutes "
@@ -48,3 +54,9 @@ PAIRS: list[tuple[str, str]] = [
         "with open(path, encoding='utf-8') as lines:\n    for line in lines:\n        print(line)",
     ),
 ]
+
+
+def sentences_found(reranker: Reranker) -> int:
+    """How many of `SENTENCES` come first for their first word."""
+    firsts = [reranker.rank(keyword, SENTENCES)[0].index for keyword in KEYWORDS]
+    return sum(first == place for place, first in enumerate(firsts))

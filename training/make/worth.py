@@ -10,7 +10,6 @@ of the queries, so all of them may be asked; of an encoder that was trained here
 import argparse
 import logging
 import random
-import tomllib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -19,9 +18,9 @@ from numpy.typing import NDArray
 
 from data import Data, read
 from encoder import inner
+from files import CACHE, read_recipe
 from late_interaction import LEAST_WORTH
 
-HERE = Path(__file__).parent
 VOCABULARY = 30522
 POWERS = (0.0, 0.5, 1.0, 1.5)
 SHARES = (0.0, 0.25, 0.5, 1.0, 1.5)
@@ -72,10 +71,10 @@ def main() -> None:
     arguments.add_argument("--out", type=Path, required=True)
     arguments.add_argument("--encoder", default="minilm")
     arguments.add_argument("--held-out", action="store_true")
-    arguments.add_argument("--cache", type=Path, default=HERE / ".cache")
+    arguments.add_argument("--cache", type=Path, default=CACHE)
     options = arguments.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    config = tomllib.loads((HERE / "recipe.toml").read_text(encoding="utf-8"))
+    config = read_recipe()
     data = read([options.encoder], config["limits"], options.cache, options.out)
     numbers = [
         n

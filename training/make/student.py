@@ -21,7 +21,7 @@ class Scores(NamedTuple):
     cosines: Tensor
 
 
-class Student(nn.Module):
+class Student(nn.Module):  # type: ignore[misc]
     """`bert` as it is at the start.
 
     `sharpness` is what z-scores would be: it makes relevance comparable with the teachers' scores.

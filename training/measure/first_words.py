@@ -21,8 +21,9 @@ from importlib.util import find_spec
 
 import numpy as np
 
+from made import sentences_found
 from resift import Reranker
-from resift.testing.late_interaction import KEYWORDS, SENTENCES
+from resift.testing.late_interaction import SENTENCES
 
 # What importing them opens or prints.
 SKIPPED = {"antigravity", "idlelib", "this", "turtle", "turtledemo"}
@@ -70,12 +71,6 @@ def reciprocal_rank(reranker: Reranker, texts: Sequence[str]) -> float:
         scores = np.array(reranker.score(query, texts))
         ranks.append(1 / int((scores >= scores[place]).sum()))
     return float(np.mean(ranks))
-
-
-def sentences_found(reranker: Reranker) -> int:
-    """How many of `SENTENCES` come first for their first word."""
-    firsts = [reranker.rank(keyword, SENTENCES)[0].index for keyword in KEYWORDS]
-    return sum(first == place for place, first in enumerate(firsts))
 
 
 def main() -> None:

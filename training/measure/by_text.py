@@ -1,11 +1,12 @@
 """Late interaction over many lists of candidates: each different text is encoded once.
 
-The formula is `late_interaction`'s. Query and document don't see each other in it, so that a
-document's vectors serve every query that lists it, as long as it is cut at the same place.
+The formula is that of `training/make/late_interaction.py`. Query and document don't see each other
+in it, so that a document's vectors serve every query that lists it, as long as it is cut at the
+same place.
 """
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,8 +14,8 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
+from made import WINDOW
 from resift.text.tokenizer import PairTokenizer
-from scoring import WINDOW
 
 Vectors = NDArray[np.float32]
 
@@ -81,8 +82,11 @@ class Encoder:
         return np.asarray(vectors[0], np.float32)
 
 
-def score(encoder: Encoder, listed: Listed) -> dict[str, Parts]:
-    """The candidates' parts by query. Holds the queries' vectors and one document's at a time."""
+def score(encoder: Callable[[NDArray[np.int32]], Vectors], listed: Listed) -> dict[str, Parts]:
+    """The candidates' parts by query; `encoder` takes and gives what an `Encoder` does.
+
+    Holds the queries' vectors, and one document's at a time.
+    """
     encoded = {name: _query(encoder(ids)) for name, ids in listed.queries.items()}
     parts = {
         name: Parts(np.zeros(length, np.float32), np.zeros(length, np.float32))

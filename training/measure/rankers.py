@@ -12,11 +12,10 @@ import by_text
 import resift
 from collection import Collection
 from comparison import z_sum
+from made import BUNDLED, TEACHERS, fetch
 from resift import Reranker
-from resift.models.sources.disk import BUNDLED
 from resift.models.store.manifest import sha256
 from resift.text.tokenizer import PairTokenizer
-from teachers import TEACHERS, fetch
 
 # Their scores are summed from two parts; `encoder` is the first alone.
 ENCODERS = {"v0": "minilm", "bge-small": "bge-small", "gte-small": "gte-small"}

@@ -1,4 +1,4 @@
-"""Stage 4: the student learns the teachers' scores.
+"""What the student is taught: the teachers' scores.
 
 Each step takes some queries of one source, their own passages and mined candidates, and scores
 every query with every passage. The loss is
@@ -13,26 +13,17 @@ every query with every passage. The loss is
 A z-score is over the batch's passages; the teachers' is that of the weighted sum of theirs.
 """
 
-import json
-import logging
-import math
-import random
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy, log_softmax
 
-from data import Batch, Data, batches
-from encode import MODEL
+from data import Batch, Data
 from encoder import Texts, inner, relevance, where_present
-from student import Scores, Student, save
+from student import Scores, Student
 from worth import worth
-
-log = logging.getLogger("distil")
 
 
 @dataclass(frozen=True)
@@ -70,7 +61,7 @@ class Distillation:
         padded = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True).to(device)
         return padded * inner(where_present([len(row) for row in rows], device))
 
-    @torch.no_grad()
+    @torch.no_grad()  # type: ignore[untyped-decorator]
     def teach(self, batch: Batch, drawn: Tensor, device: Any) -> Target:
         """What they say of a batch and of the pairs of `drawn` tokens."""
         asking = self.asking(batch.queries, device)
@@ -172,138 +163,3 @@ def _margins(scores: Tensor, taught: Tensor, own: list[list[int]]) -> Tensor:
     """Mean square of the difference that is left when the mean over a query's own is taken away."""
     apart = [(scores[number] - taught[number])[places] for number, places in enumerate(own)]
     return torch.stack([each.var(unbiased=False) for each in apart]).mean()
-
-
-@torch.no_grad()
-def develop(student: Student, distillation: Distillation) -> dict[str, float]:
-    """On held-out queries, as many of each source, each with its mined candidates: mean reciprocal
-    rank of its own passage, by the teachers and by the student, and how well the student's order is
-    the teachers': the mean correlation of scores. All by source too.
-    """
-    data, settings = distillation.data, distillation.settings
-    student.eval()
-    device = student.bert.device
-    # Pairs of tokens don't count here.
-    drawn = torch.tensor([0, 1], device=device)
-    found: dict[str, list[float]] = {}
-    for number in _held_out(data, settings["develop_queries"]):
-        first = data.own(number)
-        passages = [*first, *data.mined(number)]
-        if len(passages) < 2:
-            continue
-        places = list(range(len(passages)))
-        batch = Batch([number], passages, [places], [0 if first else -1])
-        taught = distillation.teach(batch, drawn, device).scores[0]
-        scores, _, _ = student(
-            [data.query_ids[number]],
-            [data.passage_ids[each] for each in passages],
-            distillation.asking([number], device),
-        )
-        mine = scores.relevance[0]
-        values = {"correlation": float(torch.corrcoef(torch.stack([mine, taught]))[0, 1])}
-        if first:
-            for name, each in (("mrr", mine), ("mrr_teachers", taught)):
-                values[name] = 1 / (1 + int((each[1:] >= each[0]).sum()))
-        for name, value in values.items():
-            found.setdefault(name, []).append(value)
-            found.setdefault(f"{name}_{data.queries[number]['source']}", []).append(value)
-    student.train()
-    return {name: round(float(np.mean(values)), 4) for name, values in sorted(found.items())}
-
-
-def _held_out(data: Data, each: int) -> list[int]:
-    """Held-out queries, at most `each` of a source: always the same."""
-    sources: dict[str, list[int]] = {}
-    for number, query in enumerate(data.queries):
-        if query["held_out"]:
-            sources.setdefault(query["source"], []).append(number)
-    chance = random.Random("develop")
-    drawn = (chance.sample(held, min(each, len(held))) for _, held in sorted(sources.items()))
-    return [number for numbers in drawn for number in numbers]
-
-
-def train(
-    student: Student, distillation: Distillation, seed: int, steps: int | None, out: Path
-) -> None:
-    """Train, or go on from `checkpoint.pt`; ends after `steps`, or after as many as in `settings`.
-
-    Writes `log.jsonl`, a line for each step, and `model.safetensors`.
-    """
-    data, settings = distillation.data, distillation.settings
-    out.mkdir(exist_ok=True)
-    torch.manual_seed(seed)
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    student.to(device).train()
-    # Dropout would make the scores of a small step noise.
-    for module in student.modules():
-        if isinstance(module, torch.nn.Dropout):
-            module.p = 0.0
-    optimiser = torch.optim.AdamW(
-        [each for each in student.parameters() if each.requires_grad],
-        lr=settings["learning_rate"],
-        weight_decay=settings["weight_decay"],
-    )
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda n: _rate(n, settings))
-    checkpoint = out / "checkpoint.pt"
-    done = 0
-    if checkpoint.exists():
-        kept = torch.load(checkpoint, map_location=device, weights_only=True)
-        student.load_state_dict(kept["student"])
-        optimiser.load_state_dict(kept["optimiser"])
-        schedule.load_state_dict(kept["schedule"])
-        done = kept["step"]
-    else:
-        _note(out, {"step": 0, **develop(student, distillation)})
-    end = min(settings["steps"], steps or settings["steps"])
-    for step, batch in enumerate(batches(data, settings, seed), start=1):
-        if step > end:
-            break
-        drawn = distillation.draw(batch)
-        if step <= done:
-            continue
-        parts = distillation(student, batch, drawn)
-        loss = distillation.total(parts)
-        optimiser.zero_grad()
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(student.parameters(), settings["clip"])
-        optimiser.step()
-        schedule.step()
-        source = data.queries[batch.queries[0]]["source"]
-        values = {name: round(float(value.detach()), 5) for name, value in parts.items()}
-        _note(
-            out, {"step": step, "source": source, "loss": round(float(loss.detach()), 5), **values}
-        )
-        if step % settings["evaluate_every"] == 0 or step == end:
-            _note(out, {"step": step, **develop(student, distillation)})
-        if step % settings["checkpoint_every"] == 0 or step == end:
-            _keep(checkpoint, student, optimiser, schedule, step)
-            save(student, out / MODEL)
-
-
-def _keep(path: Path, student: Student, optimiser: Any, schedule: Any, step: int) -> None:
-    temporary = path.with_suffix(".tmp")
-    torch.save(
-        {
-            "student": student.state_dict(),
-            "optimiser": optimiser.state_dict(),
-            "schedule": schedule.state_dict(),
-            "step": step,
-        },
-        temporary,
-    )
-    temporary.replace(path)
-
-
-def _rate(step: int, settings: dict[str, Any]) -> float:
-    """Linear warm-up, then half a cosine down to a tenth."""
-    warm = settings["warmup"]
-    if step < warm:
-        return float((step + 1) / warm)
-    share = min(1.0, (step - warm) / max(1.0, settings["steps"] - warm))
-    return 0.1 + 0.9 * 0.5 * (1 + math.cos(math.pi * share))
-
-
-def _note(out: Path, values: dict[str, Any]) -> None:
-    with (out / "log.jsonl").open("a", encoding="utf-8") as file:
-        file.write(json.dumps(values) + "\n")
-    log.info("%s", values)

@@ -67,7 +67,7 @@ def encode(
                 continue
             strings = [line["text"] for line in read_lines(out / f"{kind}.jsonl")]
             ids = tokenize(tokenizer, strings, limit=limits[kind])
-            _write(bert, way.pooling, ids, batch_tokens, folder)
+            write(bert, way.pooling, ids, batch_tokens, folder)
             log.info("%s: %d %s", name, len(strings), kind)
 
 
@@ -79,7 +79,8 @@ def load_tokenizer(cache: Path) -> Tokenizer:
     return tokenizer
 
 
-def _write(bert: Any, pooling: str, ids: list[list[int]], batch_tokens: int, folder: Path) -> None:
+def write(bert: Any, pooling: str, ids: list[list[int]], batch_tokens: int, folder: Path) -> None:
+    """Encode the texts of token ids, and write what a `Store` reads."""
     folder.mkdir(parents=True, exist_ok=True)
     offsets = np.concatenate([[0], np.cumsum([len(each) for each in ids])])
     hidden = bert.config.hidden_size
@@ -100,7 +101,7 @@ def _write(bert: Any, pooling: str, ids: list[list[int]], batch_tokens: int, fol
     temporary.rename(folder / "vectors.npy")
 
 
-@torch.no_grad()
+@torch.no_grad()  # type: ignore[untyped-decorator]
 def _vectors(
     bert: Any, ids: list[list[int]], pooling: str, batch_tokens: int
 ) -> tuple[NDArray[np.int8], NDArray[np.float16]]:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import bm25s  # type: ignore[import-untyped,unused-ignore]
+import bm25s
 import numpy as np
 from numpy.typing import NDArray
 

@@ -4,6 +4,7 @@ import json
 import random
 import tarfile
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,6 +41,14 @@ class Collection:
     def candidates(self, query: str) -> list[str]:
         """Ids of the documents that the first stage found, best first."""
         return list(self.run.get(query, {}))
+
+    def grades_of(self, query: str, documents: Sequence[str]) -> list[int]:
+        """The documents' grades for a query, in their order; 0 for those that nobody judged."""
+        return [self.grades[query].get(document, 0) for document in documents]
+
+    def judged(self, query: str) -> list[int]:
+        """Grades of all documents that were judged for a query."""
+        return list(self.grades[query].values())
 
     def texts(self, query: str) -> list[str]:
         """Texts of `candidates(query)`."""

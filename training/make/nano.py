@@ -71,7 +71,7 @@ def _layer(name: str) -> int:
     return int(name.split(".")[2]) if name.startswith("encoder.layer.") else -1
 
 
-@torch.no_grad()
+@torch.no_grad()  # type: ignore[untyped-decorator]
 def _neuron_weights(bert: Any, ids: Sequence[Sequence[int]]) -> list[Tensor]:
     """For each layer, how much each inner neuron adds to the hidden state: the root mean square of
     its output times the length of its column.

@@ -2,44 +2,40 @@
 
 from collections.abc import Mapping, Sequence
 
-import ir_measures
 import numpy as np
-from ir_measures import RR, nDCG
 from numpy.typing import NDArray
+
+from collection import Collection
+from resift.evaluation.measures import Gains, in_order, ndcg, reciprocal_rank
 
 SEED = 0
 RESAMPLES = 10_000
 CONFIDENCE = 0.95
-# nDCG has linear gains; the reciprocal rank is that of the first document of grade 1 or more.
-MEASURES = {"ndcg@10": nDCG @ 10, "mrr@10": RR(rel=1) @ 10}
+GAINS: Gains = "linear"
+# The reciprocal rank is that of the first document of grade 1 or more.
+MEASURES = ("ndcg@10", "mrr@10")
 
 _AT_ONCE = 500
 
 
 def measure(
-    grades: Mapping[str, Mapping[str, int]],
-    candidates: Mapping[str, Sequence[str]],
-    scores: Mapping[str, Sequence[float]],
+    collection: Collection, queries: Sequence[str], scores: Mapping[str, Sequence[float]]
 ) -> dict[str, NDArray[np.float64]]:
-    """Each of `MEASURES` by query, float64 `[queries]` in the order of `candidates`.
+    """Each of `MEASURES` by query, float64 `[queries]` in the order of `queries`.
 
-    Equal scores keep the candidates' order. A query without candidates has 0.
+    `scores` are of each query's candidates. Equal scores keep the candidates' order, and a query
+    without candidates has 0.
     """
-    ranked = [
-        ir_measures.ScoredDoc(query, documents[index], float(-place))
-        for query, documents in candidates.items()
-        for place, index in enumerate(np.argsort(-np.asarray(scores[query]), kind="stable"))
-    ]
-    qrels = [
-        ir_measures.Qrel(query, document, grade)
-        for query in candidates
-        for document, grade in grades[query].items()
-    ]
-    place = {query: index for index, query in enumerate(candidates)}
-    values = {str(kind): np.zeros(len(place)) for kind in MEASURES.values()}
-    for metric in ir_measures.iter_calc(list(MEASURES.values()), qrels, ranked):
-        values[str(metric.measure)][place[metric.query_id]] = metric.value
-    return {name: values[str(kind)] for name, kind in MEASURES.items()}
+    values = np.zeros((len(MEASURES), len(queries)))
+    for place, query in enumerate(queries):
+        candidates = collection.candidates(query)
+        order = in_order(scores[query])
+        ranked = collection.grades_of(query, [candidates[index] for index in order])
+        values[:, place] = (
+            ndcg(ranked, collection.judged(query), gains=GAINS, k=10),
+            reciprocal_rank(ranked, k=10),
+        )
+    return dict(zip(MEASURES, values, strict=True))
 
 
 def interval(

@@ -2,7 +2,6 @@
 
 import copy
 import hashlib
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,7 +46,8 @@ def in_int8(model: onnx.ModelProto, pairs: CalibrationPairs) -> onnx.ModelProto:
     """A copy of the float32 `model` with products in int8, as `resift export` writes them."""
     libraries = Libraries(torch=None, transformers=None, onnx=onnx)
     model = copy.deepcopy(model)
-    factors = smoothing(libraries, model, pairs)
+    # Of a scorer, it takes "some" alone.
+    factors = smoothing(libraries, model, pairs)  # type: ignore[arg-type]
     words_int8(libraries, model)
     row_int8(libraries, model, factors)
     return model
@@ -138,11 +138,6 @@ def write(models: dict[Path, onnx.ModelProto], weights: Path) -> None:
             for constant in model.graph.initializer:
                 _move(constant, file, offsets, weights.name)
             path.write_bytes(model.SerializeToString(deterministic=True))
-
-
-def write_json(path: Path, value: dict[str, Any]) -> None:
-    """Indented, with a newline at the end."""
-    path.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def _move(constant: onnx.TensorProto, file: Any, offsets: dict[bytes, int], name: str) -> None:

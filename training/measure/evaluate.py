@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from build import CACHE
-from collection import Collection, read
+from collection import read
 from comparison import MEASURES, interval, measure
+from made import CACHE
 from rankers import PUBLISHED, Systems
 
 # What every system is compared with, where it is measured too, unless others are named.
@@ -59,7 +59,8 @@ def main() -> None:
         queries = collection.sample(options.queries)
         values = {}
         for name in options.systems:
-            values[Path(name).name] = measured(systems, name, collection, queries)
+            scores = systems.scores(name, collection, queries)
+            values[Path(name).name] = measure(collection, queries, scores)
         found = {"queries": len(queries), **report(values, options.baselines)}
         results[collection.name] = found
         tables.append(table(collection.name, found, options.baselines))
@@ -69,15 +70,6 @@ def main() -> None:
             options.out.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
         if options.table:
             options.table.write_text("\n".join(tables), encoding="utf-8")
-
-
-def measured(
-    systems: Systems, name: str, collection: Collection, queries: Sequence[str]
-) -> dict[str, NDArray[np.float64]]:
-    """Each measure of one system by query, float64 `[queries]`."""
-    candidates = {query: collection.candidates(query) for query in queries}
-    scores = systems.scores(name, collection, queries)
-    return measure(collection.grades, candidates, scores)
 
 
 def report(

@@ -9,7 +9,6 @@ its last checkpoint.
 
 import argparse
 import logging
-import tomllib
 from pathlib import Path
 
 import numpy as np
@@ -17,18 +16,19 @@ from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
 
 from data import read
-from distil import Distillation, train
+from distil import Distillation
 from encode import FINISHED, MODEL, encode, load_tokenizer
 from encoder import tokenize
+from files import CACHE, RECIPE, read_recipe
 from gather import gather, read_lines
 from late_interaction import WORTH, State
 from mine import mine
 from nano import nano
 from student import small
 from teachers import START, TEACHERS, fetch, read_state
+from train import train
 from worth import worth
 
-HERE = Path(__file__).parent
 STAGES = ("gather", "encode", "mine", "train", "finish")
 MODELS = ("small", "nano")
 # For `nano`: texts whose tokens decide what is left of words and neurons.
@@ -41,15 +41,15 @@ def main() -> None:
     arguments.add_argument("model", choices=MODELS)
     arguments.add_argument("--data", type=Path, required=True)
     arguments.add_argument("--out", type=Path, required=True)
-    arguments.add_argument("--config", type=Path, default=HERE / "recipe.toml")
-    arguments.add_argument("--cache", type=Path, default=HERE / ".cache")
+    arguments.add_argument("--config", type=Path, default=RECIPE)
+    arguments.add_argument("--cache", type=Path, default=CACHE)
     arguments.add_argument("--stages", nargs="+", choices=STAGES, default=STAGES)
     arguments.add_argument("--steps", type=int, help="end training after this many")
     options = arguments.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
 
     out, cache = options.out, options.cache
-    config = tomllib.loads(options.config.read_text(encoding="utf-8"))
+    config = read_recipe(options.config)
     settings = config["train"] | config[options.model]
     limits = config["limits"]
     if "gather" in options.stages and not (out / "passages.jsonl").exists():

@@ -19,15 +19,15 @@ from pathlib import Path
 from statistics import median
 from typing import Any, NamedTuple
 
-import ir_measures
-from ir_measures import ScoredDoc, nDCG
+import numpy as np
 
 from collection import Collection, read
-from early import MODEL, read_card
+from comparison import GAINS
+from made import BUNDLED, read_card, write_json
 from resift import Ranking, Reranker
-from resift.models.sources.disk import BUNDLED
-from shipped import write_json
+from resift.evaluation.measures import ndcg
 
+MODEL = "resift-small"
 TOP_NS = (5, 10)
 
 log = logging.getLogger("early_exit")
@@ -82,7 +82,7 @@ def measure(
         {
             "top_n": top_n,
             "margin": way.margin,
-            "ndcg": round(ndcg(collection, rankings[way], top_n), 4),
+            "ndcg": round(mean_ndcg(collection, rankings[way], top_n), 4),
             "kept": round(scored(way) / scored(WHOLE), 3),
             "time": round(seconds[way] / seconds[WHOLE], 3),
         }
@@ -91,15 +91,14 @@ def measure(
     ]
 
 
-def ndcg(collection: Collection, rankings: dict[str, Ranking], top_n: int) -> float:
+def mean_ndcg(collection: Collection, rankings: dict[str, Ranking], top_n: int) -> float:
     """The mean of the rankings by query, as far as they are among the first."""
-    found, judged = [], []
+    values = []
     for query, ranking in rankings.items():
         documents = collection.candidates(query)
-        found += [ScoredDoc(query, documents[each.index], each.logit) for each in ranking]
-        judged += [ir_measures.Qrel(query, *each) for each in collection.grades[query].items()]
-    value = ir_measures.calc_aggregate([nDCG @ top_n], judged, found)[nDCG @ top_n]
-    return float(value)
+        grades = collection.grades_of(query, [documents[each.index] for each in ranking])
+        values.append(ndcg(grades, collection.judged(query), gains=GAINS, k=top_n))
+    return float(np.mean(values))
 
 
 def main() -> None:

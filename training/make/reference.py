@@ -16,8 +16,9 @@ from safetensors.torch import load_file
 from tokenizers import Tokenizer
 from torch.nn.functional import normalize
 
-from build import BUNDLED, unfitted
+from build import unfitted
 from encoder import load_state
+from files import BUNDLED
 from golden import PAIRS
 from late_interaction import WORTH, build
 from scoring import Inputs, OnnxScorer, PairScorer, load_tokenizer
@@ -36,7 +37,7 @@ class ReferenceScorer(PairScorer):
             state = state | {f"{WORDS}.weight": wide}
         self.encoder = load_state(state)
 
-    @torch.no_grad()
+    @torch.no_grad()  # type: ignore[untyped-decorator]
     def forward(self, inputs: Inputs) -> NDArray[np.float32]:
         """Relevance."""
         ids, mask, types = (
@@ -79,7 +80,7 @@ def main() -> None:
     state = load_file(options.weights)
     arrays = {name: value.numpy() for name, value in state.items()}
     scorer = unfitted(arrays)
-    tokenizer = load_tokenizer(BUNDLED / "tokenizer.json")
+    tokenizer = load_tokenizer(BUNDLED / "resift-small/tokenizer.json")
     relevance = OnnxScorer(build(arrays, scorer).SerializeToString(), tokenizer)(PAIRS)
     reference = ReferenceScorer(state, scorer.share, tokenizer)(PAIRS)
     logging.info("float32 graph from reference: %.1e", np.abs(relevance - reference).max())

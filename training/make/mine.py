@@ -11,7 +11,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-import bm25s  # type: ignore[import-untyped,unused-ignore]
+import bm25s
 import numpy as np
 from numpy.typing import NDArray
 
@@ -59,7 +59,7 @@ def _by_words(
     index.index(bm25s.tokenize(texts, show_progress=False), show_progress=False)
     tokens = bm25s.tokenize([queries[each]["text"] for each in asked], show_progress=False)
     places, _ = index.retrieve(tokens, k=min(count + 1, len(held)), show_progress=False)
-    return held[places]
+    return np.asarray(held[places], np.int64)
 
 
 def _by_vectors(

@@ -1,10 +1,12 @@
 """What the report is computed with, against examples worked out by hand."""
 
 import math
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 import by_text
 import rankers
@@ -15,10 +17,14 @@ from evaluate import report, table
 from rankers import Columns, Systems
 
 
+def collection(grades: dict[str, dict[str, int]], run: dict[str, list[str]]) -> Collection:
+    ranked = {query: dict.fromkeys(documents, 0.0) for query, documents in run.items()}
+    return Collection("made up", {}, dict.fromkeys(grades, "text"), grades, ranked, "digest")
+
+
 def test_measures_of_a_ranking() -> None:
-    grades = {"a": {"x": 2, "y": 1, "z": 0}, "b": {"x": 1}}
-    candidates = {"a": ["z", "y", "x"], "b": []}
-    values = measure(grades, candidates, {"a": [0.9, 0.5, 0.1], "b": []})
+    found = collection({"a": {"x": 2, "y": 1, "z": 0}, "b": {"x": 1}}, {"a": ["z", "y", "x"]})
+    values = measure(found, ["a", "b"], {"a": [0.9, 0.5, 0.1], "b": []})
     # Ranks 2 and 3 against the best order, 1 and 2.
     gained = 1 / math.log2(3) + 2 / math.log2(4)
     best = 2 / math.log2(2) + 1 / math.log2(3)
@@ -26,10 +32,41 @@ def test_measures_of_a_ranking() -> None:
     assert values["mrr@10"] == pytest.approx([1 / 2, 0])
 
 
+def test_measures_are_those_of_trec_eval() -> None:
+    ir_measures = pytest.importorskip("ir_measures")
+    rng = np.random.default_rng(0)
+    names = [f"d{number}" for number in range(40)]
+    queries = [f"q{number}" for number in range(30)]
+    # A third of the judged documents aren't candidates, and most candidates aren't judged.
+    grades = {
+        query: {str(name): int(rng.integers(-1, 4)) for name in rng.choice(names, 9, replace=False)}
+        for query in queries
+    }
+    run = {query: rng.permutation(names)[: rng.integers(1, 25)].tolist() for query in queries}
+    found = collection(grades, run)
+    values = measure(found, queries, {query: [0.0] * len(run[query]) for query in queries})
+    for name, kind in ("ndcg@10", "nDCG@10"), ("mrr@10", "RR(rel=1)@10"):
+        judged = [
+            ir_measures.Qrel(query, *each) for query in queries for each in grades[query].items()
+        ]
+        # By place, as trec_eval breaks ties by name.
+        ranked = [
+            ir_measures.ScoredDoc(query, document, -place)
+            for query in queries
+            for place, document in enumerate(run[query])
+        ]
+        wanted = {
+            each.query_id: each.value
+            for each in ir_measures.iter_calc([ir_measures.parse_measure(kind)], judged, ranked)
+        }
+        assert values[name] == pytest.approx([wanted[query] for query in queries])
+        assert 0 < values[name].mean() < 1
+
+
 def test_equal_scores_keep_the_order_of_the_candidates() -> None:
-    grades = {"a": {"x": 1}}
     for candidates, rank in (["x", "y", "z"], 1), (["z", "y", "x"], 3):
-        values = measure(grades, {"a": candidates}, {"a": [0.5, 0.5, 0.5]})
+        found = collection({"a": {"x": 1}}, {"a": candidates})
+        values = measure(found, ["a"], {"a": [0.5, 0.5, 0.5]})
         assert values["mrr@10"] == pytest.approx([1 / rank])
 
 
@@ -56,7 +93,7 @@ def test_z_scores_weigh_systems_alike() -> None:
 class Letters:
     """An encoder whose vector of a token is a unit vector, special tokens having their own."""
 
-    def __call__(self, ids: np.ndarray) -> np.ndarray:
+    def __call__(self, ids: NDArray[np.int32]) -> NDArray[np.float32]:
         return np.eye(5, dtype=np.float32)[[3, *ids, 4]]
 
 
@@ -91,7 +128,9 @@ class Counting:
     def __init__(self) -> None:
         self.asked: list[str] = []
 
-    def score(self, collection: Collection, queries: list[str]):
+    def score(
+        self, collection: Collection, queries: Sequence[str]
+    ) -> Iterator[tuple[str, Columns]]:
         for query in queries:
             self.asked.append(query)
             columns: Columns = {"logit": [float(len(text)) for text in collection.texts(query)]}

@@ -26,9 +26,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calibration import SETS, bm25
-from resift.models.sources.disk import BUNDLED
+from files import BUNDLED, read_card, write_json
 from scoring import OnnxScorer, load_tokenizer
-from shipped import write_json
 
 # Chosen by the table that this prints: benchmarks/NOTES.md.
 LOST = 0.05
@@ -111,12 +110,6 @@ def entry(chosen: Fit, estimator: dict[str, Any]) -> dict[str, Any]:
             f" the first {TOP_N}"
         ),
     }
-
-
-def read_card(folder: Path) -> dict[str, Any]:
-    """`card.json` of the model in `folder`."""
-    card: dict[str, Any] = json.loads((folder / "card.json").read_text(encoding="utf-8"))
-    return card
 
 
 def main() -> None:

@@ -17,7 +17,10 @@ import onnx
 from onnx import numpy_helper
 
 import calibration
-from build import ALL_BUNDLED, GRAPHS, REVISIONS, WEIGHTS, describe, write_tokenizer
+from build import write_tokenizer
+from card import REVISIONS
+from describe import describe
+from files import BUNDLED, GRAPHS, WEIGHTS, read_card
 from scoring import OnnxScorer, load_tokenizer
 
 log = logging.getLogger("refit")
@@ -32,14 +35,14 @@ def main() -> None:
     arguments.add_argument("--out", type=Path, help="the bundled folder unless given")
     options = arguments.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    out = options.out or ALL_BUNDLED / f"resift-{options.model}"
+    out = options.out or BUNDLED / f"resift-{options.model}"
     out.mkdir(parents=True, exist_ok=True)
     graphs = (GRAPHS["int8"], GRAPHS["fp32"])
     for name in ("config.json", WEIGHTS, *graphs):
         shutil.copyfile(options.old / name, out / name)
     old = json.loads((options.old / "tokenizer.json").read_text(encoding="utf-8"))
     write_tokenizer(old, out / "tokenizer.json")
-    before = json.loads((options.old / "card.json").read_text(encoding="utf-8"))
+    before = read_card(options.old)
 
     slope, intercept = (before["calibration"][name] for name in ("slope", "intercept"))
     pairs = calibration.sample(options.data)
@@ -65,7 +68,7 @@ def set_line(path: Path, old: tuple[float, float], new: tuple[float, float]) -> 
         users = [each for each in model.graph.node if constant.name in each.input]
         if len(users) > 1:
             raise ValueError(f"{path}: {constant.name} is used {len(users)} times, expected once")
-        constant.CopyFrom(numpy_helper.from_array(np.float32(value), constant.name))
+        constant.CopyFrom(numpy_helper.from_array(np.array(value, np.float32), constant.name))
     path.write_bytes(model.SerializeToString(deterministic=True))
 
 

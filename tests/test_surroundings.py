@@ -1,0 +1,47 @@
+"""The whole suite, where it isn't usually run: all at once, as each takes the suite's time."""
+
+from __future__ import annotations
+
+import faulthandler
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+ON_ONE_PROCESSOR = (
+    "import os, sys, pytest; os.sched_setaffinity(0, {min(os.sched_getaffinity(0))}); "
+    "sys.exit(pytest.main(sys.argv[1:]))"
+)
+POSIX = {"LC_ALL": "C", "LANG": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+# Not even root makes a folder there.
+NO_HOME = {"HOME": "/sys", "XDG_CACHE_HOME": "/sys/cache"}
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="needs Linux")
+def test_the_suite_passes_on_one_processor_in_a_posix_locale_and_without_a_home() -> None:
+    # It takes minutes, and nothing hangs.
+    faulthandler.cancel_dump_traceback_later()
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-X",
+            "warn_default_encoding",
+            "-c",
+            ON_ONE_PROCESSOR,
+            "-q",
+            "-p",
+            "no:cacheprovider",
+        ],
+        cwd=ROOT,
+        env={**os.environ, **POSIX, **NO_HOME},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        encoding="utf-8",
+        errors="replace",
+        timeout=1200,
+    )
+    assert done.returncode == 0, done.stdout[-20_000:]
