@@ -26,7 +26,7 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 from resift import Reranker, RerankerOptions
-from resift.cli import _parser
+from resift.cli.main import _parser
 
 ROOT = Path(__file__).parents[1]
 PAGES = [
@@ -41,7 +41,7 @@ PAGES = [
 PROJECTS = [ROOT / "pyproject.toml", *sorted(ROOT.glob("integrations/*/pyproject.toml"))]
 
 _END = "<end of block>"
-_RESIFT = "import sys; from resift.cli import main; sys.exit(main())"
+_RESIFT = "import sys; from resift.cli.main import main; sys.exit(main())"
 
 
 @dataclass(frozen=True)

@@ -11,11 +11,13 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from resift.export.graph import Libraries, drop_unused
+from resift.export.graph import drop_unused
 from resift.export.int8 import LARGEST, pair_sums, row_int8
+from resift.export.libraries import Libraries
 from resift.export.smoothing import smoothing
 from resift.export.words import words_int8
-from resift.tokenization import Batch, Pair, PairTokenizer
+from resift.text.batch import Batch, Pair
+from resift.text.tokenizer import PairTokenizer
 
 # Below this, weights stay in the graph's own file.
 _SMALL = 1024

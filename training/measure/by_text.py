@@ -15,7 +15,7 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from made import WINDOW
-from resift.tokenization import PairTokenizer
+from resift.text.tokenizer import PairTokenizer
 
 Vectors = NDArray[np.float32]
 

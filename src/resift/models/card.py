@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from resift.errors import UnsupportedModelError
+from resift.precision import DYNAMIC_INT8
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -34,12 +35,6 @@ DESCRIPTIONS = frozenset(
     {"config.json", "tokenizer.json", "tokenizer_config.json", "card.json", "golden.json"}
 )
 """The files of a model that are read beside its weights."""
-
-DYNAMIC_INT8 = "int8-dynamic"
-"""Int8 with one scale for a whole batch of tokens, which most published int8 graphs find."""
-
-NARROW_INT8 = "int8-narrow"
-"""Int8 whose weights are so small that sums of two products fit 16 bits."""
 
 # Where models without a card keep their weights, in the order in which they are tried: as optimum
 # and sentence-transformers name them, then as resift export and transformers.js do.

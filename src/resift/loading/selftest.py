@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
 from resift.errors import SelfTestError
+from resift.loading.model import LoadedModel
 from resift.options import RankOptions
 from resift.request import Request
-from resift.tokenization import Pair
-
-if TYPE_CHECKING:
-    from resift.loading import LoadedModel
+from resift.text.batch import Pair
 
 # The shortest ones: enough to show a processor that lacks an instruction, in a few milliseconds.
 _PAIRS = 4
@@ -26,22 +22,22 @@ def check_golden(model: LoadedModel) -> None:
 
     NaN and infinity pass: rankings have an error of their own for them.
     """
-    golden = model.golden
+    golden = model.files.golden(model.way.artifact)
     if golden is None:
         return
     scale = max([1.0, *(abs(pair.logit) for pair in golden.pairs)])
-    tolerance = max(golden.tolerance, _ROUNDING.get(model.precision, 0) * scale)
+    tolerance = max(golden.tolerance, _ROUNDING.get(model.way.precision, 0) * scale)
     shortest = sorted(golden.pairs, key=lambda pair: len(pair.query) + len(pair.document))
     for golden_pair in shortest[:_PAIRS]:
-        request = Request.check(golden_pair.query, [golden_pair.document])
-        tokenized = model.tokenize(request, RankOptions())
-        (window,) = tokenized.documents[0].windows
+        request = Request.of(golden_pair.query, [golden_pair.document])
+        tokenized = model.reader.tokenize(request, RankOptions())
+        (window,) = tokenized.texts[0].windows
         (logits,) = model.logits([[Pair(tokenized.query, window)]])
         found = float(logits[0])
         if np.isfinite(found) and abs(found - golden_pair.logit) > tolerance:
             raise SelfTestError(
-                f"{model.files.name} in {model.precision} on {model.backend_name} doesn't compute "
-                f"on this machine what its golden pairs say: {found:.5f} instead of "
+                f"{model.files.name} in {model.way.precision} on {model.way.backend} doesn't "
+                f"compute on this machine what its golden pairs say: {found:.5f} instead of "
                 f"{golden_pair.logit:.5f} (within {tolerance:g}) for {golden_pair.query!r} and "
                 f"{golden_pair.document!r}. Either a file is damaged, or this processor lacks "
                 "instructions that the precision needs: install the model again, or choose "

@@ -10,12 +10,14 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from resift import machine
-from resift.backends import BACKENDS, having_code, with_code
+from resift.backends.choice import having_code, with_code
+from resift.backends.table import BACKENDS
 from resift.errors import BackendUnavailableError, ModelNotFoundError
 from resift.machine import Processor
-from resift.models import ModelFiles
 from resift.models.artifacts import Choice
-from resift.models.card import NARROW_INT8, Artifact
+from resift.models.card import Artifact
+from resift.models.folder import ModelFiles
+from resift.precision import NARROW_INT8
 
 _INT8 = ("int8", NARROW_INT8)
 

@@ -31,7 +31,7 @@ DATA_OPTIONS: Mapping[str, Any] = {
 Document = TypeVar("Document")
 
 
-class Integration:
+class Adapter:
     """An engine with an adapter's own options: the part that is the same in every framework.
 
     ``reranker`` is a ready engine, or ``options`` are the keywords for a new one; giving both
@@ -78,7 +78,7 @@ class Integration:
         own: float | None = self.reranker.options.get("score_threshold")
         return own if self._threshold is None else self._threshold
 
-    def changed(self, changes: Mapping[str, Any]) -> Integration:
+    def changed(self, changes: Mapping[str, Any]) -> Adapter:
         """Another with these changes, checked. Those of the engine make a new engine."""
         known = RerankerOptions.__annotations__
         options = {name: value for name, value in changes.items() if name in known}
@@ -87,7 +87,7 @@ class Integration:
         if options and "reranker" not in changes:
             given = self.reranker._with_options(**options)
             options = {}
-        result = Integration(
+        result = Adapter(
             reranker=given,
             top_n=changes.get("top_n", self.top_n),
             score_threshold=changes.get("score_threshold", self._threshold),
@@ -103,7 +103,7 @@ class Integration:
 
     def values(self) -> dict[str, Any]:
         """All options that are data, the engine's too, by name."""
-        given = self.reranker.options
+        given = self._engine_options()
         engine = {name: copy(given.get(name, default)) for name, default in DATA_OPTIONS.items()}
         return {
             **engine,
@@ -155,19 +155,27 @@ class Integration:
         """The keywords that make this again, for a framework that saves its components.
 
         Strings, numbers, lists and dicts, save ``on_timing``. A ready ``reranker`` is described by
-        the options it was made with.
+        the options it was made with, one with a ``scorer`` by the model that this names.
         """
         return {
-            **self.reranker.options,
+            **self._engine_options(),
             "top_n": self.top_n,
             "score_threshold": self.score_threshold,
             "metadata_fields": list(self.metadata_fields),
         }
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Integration) and self.to_dict() == other.to_dict()
+        if not isinstance(other, Adapter):
+            return NotImplemented
+        scorers = [each.reranker.options.get("scorer") for each in (self, other)]
+        return scorers[0] is scorers[1] and self.to_dict() == other.to_dict()
 
     __hash__ = None  # type: ignore[assignment]
+
+    def _engine_options(self) -> dict[str, Any]:
+        options = self.reranker.options
+        scorer = options.pop("scorer", None)
+        return options if scorer is None else {"model": scorer.source.model, **options}
 
     def _call_options(self, top_n: int | None, score_threshold: float | None) -> dict[str, Any]:
         return {

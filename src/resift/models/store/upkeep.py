@@ -10,13 +10,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from resift.errors import InvalidRequestError, ModelNotFoundError
-from resift.models import ModelFiles
-from resift.models.cache import Cache
 from resift.models.catalogue import find_listing
-from resift.models.downloads import shown
-from resift.models.hub import store_name
-from resift.models.manifest import BUNDLE_MANIFEST, Manifest
-from resift.models.paths import check_inside
+from resift.models.folder import ModelFiles
+from resift.models.store.cache import Cache, store_name
+from resift.models.store.manifest import BUNDLE_MANIFEST, Manifest
+from resift.models.store.paths import check_inside
+from resift.redaction import shown
 
 # What people and FlashRank read.
 _BESIDE = ("LICENSE", "NOTICE", "README.md", "special_tokens_map.json", "vocab.txt")

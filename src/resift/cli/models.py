@@ -1,24 +1,25 @@
-"""The command line: ``resift models``."""
+"""``resift models``."""
 
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
-from resift.backends import installed_backends
+from resift.backends.choice import installed_backends
+from resift.cli.output import to_json
 from resift.errors import BackendUnavailableError, ModelError, ModelNotFoundError
-from resift.loading import find_files
-from resift.models import BUNDLED, ModelFiles, is_bundled, read_files
-from resift.models.cache import Cache
+from resift.loading.finding import find_files
+from resift.loading.plan import plan_of
 from resift.models.catalogue import find_listing, listings
-from resift.models.library import bundle, keys_of, remove, verify, verify_bundle
-from resift.models.paths import read_json
-from resift.options import DEFAULT_BACKEND
-from resift.plan import plan_of
+from resift.models.folder import ModelFiles, read_files
+from resift.models.sources.disk import BUNDLED, is_bundled
+from resift.models.store.cache import Cache
+from resift.models.store.paths import read_json
+from resift.models.store.upkeep import bundle, keys_of, remove, verify, verify_bundle
+from resift.options import DEFAULT_BACKEND, LoadOptions
 
 if TYPE_CHECKING:
     # argparse has no public name for it.
@@ -44,34 +45,28 @@ def add_parser(commands: _SubParsersAction[argparse.ArgumentParser]) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     actions = parser.add_subparsers(required=True, metavar="COMMAND")
-    for run, description in (
-        (_pull, "download a model, or find it in the cache, and check it"),
-        (_list, "the models that have names, and those in the cache"),
-        (_show, "what is known of a model, as JSON"),
-        (_verify, "check the sha256 of every file in the cache, or of one model's"),
-        (_remove, "delete a model from the cache"),
-        (_bundle, "write a model to a folder or .zip archive, to carry it elsewhere"),
+    for name, run, description in (
+        ("pull", _pull, "download a model, or find it in the cache, and check it"),
+        ("list", _list, "the models that have names, and those in the cache"),
+        ("show", _show, "what is known of a model, as JSON"),
+        ("verify", _verify, "check the sha256 of every file in the cache, or of one model's"),
+        ("remove", _remove, "delete a model from the cache"),
+        ("bundle", _bundle, "write a model to a folder or .zip archive, to carry it elsewhere"),
     ):
-        action = actions.add_parser(run.__name__.removeprefix("_"), help=description)
+        action = actions.add_parser(name, help=description)
         action.set_defaults(run=run)
-        if run is _verify:
+        if name == "verify":
             action.add_argument("model", nargs="?", metavar="MODEL", help="default: all")
-        elif run is not _list:
+        elif name != "list":
             action.add_argument("model", metavar="MODEL")
-        if run is _bundle:
+        if name == "bundle":
             action.add_argument("out", type=Path, metavar="OUT", help="a new folder, or *.zip")
-        if run in (_pull, _bundle):
+        if name in ("pull", "bundle"):
             action.add_argument("--revision", help="a commit, tag or branch")
             action.add_argument("--precision", help="default: the preferred one that runs here")
             action.add_argument("--backend", default=DEFAULT_BACKEND, help="default: %(default)s")
             action.add_argument("--offline", action="store_true", default=None)
         action.add_argument("--cache-dir", help="where downloaded models are kept")
-
-
-def to_json(content: object, out: IO[str]) -> str:
-    """Lines of JSON, escaped where ``out`` isn't in Unicode: other escapes aren't JSON."""
-    is_unicode = (getattr(out, "encoding", None) or "utf-8").lower().startswith("utf")
-    return json.dumps(content, ensure_ascii=not is_unicode, indent=2) + "\n"
 
 
 def _pull(parsed: argparse.Namespace) -> None:
@@ -82,15 +77,15 @@ def _pull(parsed: argparse.Namespace) -> None:
 
 def _find(parsed: argparse.Namespace) -> ModelFiles:
     backends = installed_backends(parsed.backend)
-    files = find_files(
-        parsed.model,
-        backends,
+    options = LoadOptions(
+        model=parsed.model,
+        backend=parsed.backend,
         revision=parsed.revision,
         cache_dir=parsed.cache_dir,
         offline=parsed.offline,
         precision=parsed.precision,
-        trust_remote_code=False,
     )
+    files = find_files(options, backends)
     # Whether the weights are there and are what they must be.
     for way in plan_of(files, backends, parsed.precision).ways:
         files.path(way.artifact)

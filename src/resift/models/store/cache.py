@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from resift.errors import InvalidRequestError, UnsupportedModelError
-from resift.models.manifest import Manifest
+from resift.models.store.manifest import Manifest
 
 _logger = logging.getLogger(__name__)
 
@@ -123,6 +123,11 @@ class Cache:
                 "it. Give that one as model= if you trust it"
             )
         return folder
+
+
+def store_name(repository: str) -> str:
+    """The folder of a hub's repository in the cache, as the hub's client names it."""
+    return "models--" + repository.replace("/", "--")
 
 
 def _users_cache() -> Path:

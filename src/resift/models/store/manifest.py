@@ -12,7 +12,7 @@ from uuid import uuid4
 
 from resift.errors import ModelNotFoundError, UnsupportedModelError
 from resift.models.card import DESCRIPTIONS
-from resift.models.paths import check_inside, is_hub_link, list_files
+from resift.models.store.paths import check_inside, is_hub_link, list_files
 
 SHA256 = re.compile(r"[0-9a-f]{64}")
 """As hexadecimal digits."""

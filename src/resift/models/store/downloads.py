@@ -7,26 +7,9 @@ from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
 
 from resift.errors import ModelNotFoundError, UnsupportedModelError
-from resift.models.cache import Cache
-from resift.models.catalogue import Listing
-from resift.models.manifest import SHA256, sha256
-
-
-def locate(
-    listing: Listing, revision: str | None
-) -> tuple[str, str | None, str | None, int | None]:
-    """Where the hub has a FlashRank archive: address, commit, etag, size."""
-    from huggingface_hub import get_hf_file_metadata, hf_hub_url
-
-    url = hf_hub_url(
-        listing.repository, f"{listing.name}.zip", revision=revision or listing.revision
-    )
-    try:
-        found = get_hf_file_metadata(url)
-    # The client's exceptions are those of whichever HTTP library its release is built on.
-    except Exception as error:
-        raise _not_got(url, error) from error
-    return url, found.commit_hash, found.etag, found.size
+from resift.models.store.cache import Cache
+from resift.models.store.manifest import SHA256, sha256
+from resift.redaction import shown
 
 
 def fetch(
@@ -55,7 +38,7 @@ def fetch(
             if is_refusal(error):
                 # Perhaps of what to go on with.
                 part.unlink()
-            raise _not_got(url, error) from error
+            raise not_got(url, error) from error
     found = sha256(part)
     if digest is not None and found != digest:
         part.unlink()
@@ -66,7 +49,8 @@ def fetch(
     return part
 
 
-def _not_got(url: str, error: Exception) -> ModelNotFoundError:
+def not_got(url: str, error: Exception) -> ModelNotFoundError:
+    """What to raise where a download failed."""
     return ModelNotFoundError(
         f"can't get {shown(url)}: {shown(error)}. Check the address and the network; a later call "
         "goes on where this one broke off"
@@ -82,8 +66,3 @@ def is_refusal(error: Exception) -> bool:
     if status is None:
         return isinstance(error, HFValidationError)
     return bool(status < 500 and status != 429)
-
-
-def shown(text: object) -> str:
-    """A text without what addresses in it may hold of secrets: who asks, and signatures."""
-    return re.sub(r"(https?://)([^\s/@'\"]*@)?([^\s?#'\"]*)[^\s'\"]*", r"\1\3", str(text))
