@@ -30,6 +30,19 @@ os.environ.update(
 runpy.run_path(str(_GUARD / "sitecustomize.py"))
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """``--slow``, for what takes longer than it tells most of the time."""
+    parser.addoption("--slow", action="store_true", help="run the slow tests, too")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Skip what is slow unless it is asked for."""
+    if not config.getoption("--slow"):
+        for item in items:
+            if item.get_closest_marker("slow"):
+                item.add_marker(pytest.mark.skip(reason="slow, for --slow"))
+
+
 @pytest.fixture(autouse=True)
 def _no_connection_beyond_loopback() -> Iterator[None]:
     """Fail the test in which one was tried, whatever swallowed its refusal."""

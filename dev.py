@@ -1,7 +1,8 @@
 """The project's commands, for any platform with Python 3.11 and pip.
 
     python dev.py demo             rerank real documents through all three frameworks
-    python dev.py test             check style and types, and run every test
+    python dev.py test             check style and types, and run every test but the slow ones
+    python dev.py test -- --slow   those, too
     python dev.py test --oldest    the tests on the oldest dependencies that we declare
     python dev.py test --parity    the tests that compare with torch, and nothing else
 
@@ -17,6 +18,7 @@ import subprocess
 import sys
 import venv
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent
@@ -65,29 +67,48 @@ def demo() -> None:
 def test_all(arguments: Sequence[str]) -> None:
     """Style, types and tests, on the newest dependencies."""
     python = environment()
-    install(python, [f"{path}[test]" for path in (".", *INTEGRATIONS)])
-    run(python, "-m", "ruff", "check", "--quiet")
-    run(python, "-m", "ruff", "format", "--check", "--quiet")
-    check_types(python)
-    run(python, "-m", "pytest", *arguments)
+    with ThreadPoolExecutor() as pool:
+        pinned = pool.submit(types_environment)
+        install(python, [f"{path}[test]" for path in (".", *INTEGRATIONS)])
+        run(python, "-m", "ruff", "check", "--quiet")
+        run(python, "-m", "ruff", "format", "--check", "--quiet")
+        # Beside the tests: neither keeps two cores busy.
+        types = pool.submit(check_types, python, pinned.result())
+        try:
+            run(python, "-m", "pytest", *arguments)
+        finally:
+            passes = types.result()
+            sys.stdout.write("".join(each.stdout for each in passes))
+        for each in passes:
+            each.check_returncode()
 
 
-def check_types(python: str) -> None:
-    """Types, against the pinned stubs of ``tests/types.txt`` and, for the rest, what is installed.
+def types_environment() -> str:
+    """The Python that checks types, with what ``tests/types.txt`` pins."""
+    python = environment(".venv-types")
+    pip(python, "--requirement", "tests/types.txt")
+    return python
+
+
+def check_types(python: str, pinned: str) -> list[subprocess.CompletedProcess[str]]:
+    """Types, against the pinned stubs and, for the rest, what is installed; what mypy says.
 
     Whatever numpy resolves to on another Python or another day has other stubs.
     """
-    pinned = environment(".venv-types")
-    pip(pinned, "--requirement", "tests/types.txt")
     # Behind the pinned ones, and written when pip is done: it would take them for its own.
     installed, layered = (Path(site_packages(each)) for each in (python, pinned))
     line = f"import site; site.addsitedir({str(installed)!r})\n"
     (layered / "installed.pth").write_text(line, encoding="utf-8")
     sources = [f"{path}/src" for path in INTEGRATIONS]
-    run(pinned, "-m", "mypy", "src", "tests", "examples", "benchmarks", "dev.py", *sources)
-    # Each by itself, as they have modules of the same name.
-    for path in ("conftest.py", *(f"{path}/tests" for path in INTEGRATIONS)):
-        run(pinned, "-m", "mypy", path)
+    passes = [
+        ["src", "tests", "examples", "benchmarks", "dev.py", *sources],
+        # Each by itself, as they have modules of the same name.
+        *(["conftest.py"], *([f"{path}/tests"] for path in INTEGRATIONS)),
+    ]
+    return [
+        subprocess.run([pinned, "-m", "mypy", *paths], stdout=subprocess.PIPE, encoding="utf-8")
+        for paths in passes
+    ]
 
 
 def site_packages(python: str) -> str:
@@ -129,7 +150,14 @@ def environment(folder: str | None = None) -> str:
 
 def install(python: str, packages: Sequence[str], *options: str) -> None:
     """Install our packages from the checkout, together, so that they find each other."""
-    pip(python, *options, *(part for package in packages for part in ("--editable", package)))
+    # Once, and not into a fresh environment for each of them.
+    pip(python, "hatchling>=1.27", "editables")
+    pip(
+        python,
+        "--no-build-isolation",
+        *options,
+        *(part for package in packages for part in ("--editable", package)),
+    )
 
 
 def pip(python: str, *arguments: str) -> None:

@@ -91,14 +91,16 @@ def test_a_fork_while_another_thread_loads(tiny: Path) -> None:
     _run(_FORK_WHILE_LOADING, tiny)
 
 
-def _run(program: str, *arguments: Path) -> None:
+def _run(program: str, *arguments: Path) -> str:
+    """What a Python of its own prints that has no complaints, nor anything left open."""
     done = subprocess.run(
-        [sys.executable, "-c", program, *map(str, arguments)],
+        [sys.executable, "-W", "always::ResourceWarning", "-c", program, *map(str, arguments)],
         timeout=60,
         capture_output=True,
         encoding="utf-8",
     )
-    assert done.returncode == 0, done.stderr
+    assert (done.returncode, done.stderr) == (0, "")
+    return done.stdout
 
 
 def test_several_devices(tiny: Path) -> None:
@@ -160,27 +162,57 @@ def test_what_a_process_cannot_load_is_raised_here(tiny: Path, tmp_path: Path) -
         ProcessesBackend("onnx", tiny / "model.onnx", devices=["cpu", "abacus"], **options)
 
 
+_DEVICES = """
+import gc, os, sys
+from resift import Reranker
+from resift.telemetry import Observer, Stopwatch
+
+reranker = Reranker(sys.argv[1], backend="onnx", devices=["cpu"])
+backend = reranker._load(Stopwatch(Observer())).backend
+process = backend._idle.get()
+backend._idle.put(process)
+pid = process._process.pid
+"""
+
+
 def test_processes_end_with_the_program(tiny: Path) -> None:
-    program = (
-        "import sys; from resift import Reranker;"
-        "from resift.telemetry import Observer, Stopwatch;"
-        "r = Reranker(sys.argv[1], backend='onnx', devices=['cpu']);"
-        "b = r._load(Stopwatch(Observer())).backend; print(b._idle.get()._process.pid)"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", program, str(tiny)],
-        timeout=60,
-        capture_output=True,
-        encoding="utf-8",
-    )
-    assert (done.returncode, done.stderr) == (0, "")
+    pid = int(_run(_DEVICES + "print(pid)", tiny))
     for _ in range(50):
         try:
-            os.kill(int(done.stdout), 0)
+            os.kill(pid, 0)
         except ProcessLookupError:
             return
         time.sleep(0.1)
     pytest.fail("the process is still there")
+
+
+def test_processes_end_with_what_uses_them(tiny: Path) -> None:
+    end = """
+del reranker, backend, process
+gc.collect()
+try:
+    os.kill(pid, 0)
+except ProcessLookupError:
+    print("ended")
+"""
+    assert _run(_DEVICES + end, tiny) == "ended\n"
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this platform has no fork")
+def test_processes_are_not_a_forks_to_end(tiny: Path) -> None:
+    fork = """
+expected = reranker.rank("a", ["good", "bad"]).results
+del backend, process
+child = os.fork()
+if child == 0:
+    assert reranker.rank("a", ["good", "bad"]).results == expected
+    sys.exit(0)
+_, status = os.waitpid(child, 0)
+assert os.waitstatus_to_exitcode(status) == 0
+os.kill(pid, 0)
+assert reranker.rank("a", ["good", "bad"]).results == expected
+"""
+    _run(_DEVICES + fork, tiny)
 
 
 @pytest.mark.parametrize("devices", ["cpu", [], [""], [0], {"cpu"}])

@@ -68,20 +68,25 @@ def test_errors_and_logs_do_not_show_it(
     hub.repositories["acme/gated"].gated = True
     hub.commit("acme/tiny", files)
     client.rank({"model": "acme/tiny", "token": TOKEN})
+    hub.broken = re.compile("/api/models/acme/tiny")
+    models = ["acme/gated", "acme/unknown", "acme/tiny"]
+    program = (
+        "import logging, sys, traceback; logging.basicConfig(level='DEBUG')\n"
+        "from resift import Reranker\n"
+        "token, *models = sys.argv[1:]\n"
+        "for model in models:\n"
+        "    try: print(Reranker(model, token=token).rank('a', ['b']))\n"
+        "    except Exception: print(traceback.format_exc())\n"
+        "    print('<end>')\n"
+    )
     for status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.INTERNAL_SERVER_ERROR):
         hub.status = status
-        for model in ("acme/gated", "acme/unknown", "acme/tiny"):
-            hub.broken = re.compile("/api/models/acme/tiny")
-            program = (
-                "import logging, sys, traceback; logging.basicConfig(level='DEBUG')\n"
-                "from resift import Reranker\n"
-                "reranker = Reranker(sys.argv[1], token=sys.argv[2])\n"
-                "try: print(reranker.rank('a', ['b']))\n"
-                "except Exception: traceback.print_exc()\n"
-            )
-            done = client.run("-c", program, model, TOKEN)
-            assert done.stdout or "Error" in done.stderr
-            assert TOKEN not in done.stdout + done.stderr
+        done = client.run("-c", program, TOKEN, *models)
+        gated, unknown, tiny, _ = done.stdout.split("<end>")
+        assert "ModelNotFoundError" in gated
+        assert "ModelNotFoundError" in unknown
+        assert "Ranking(" in tiny or "Error" in tiny
+        assert TOKEN not in done.stdout + done.stderr
 
 
 @pytest.mark.parametrize("token", [TOKEN, lambda: TOKEN], ids=["str", "function"])

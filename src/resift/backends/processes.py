@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 import subprocess
 import sys
+import weakref
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
@@ -64,7 +67,10 @@ class ProcessesBackend:
 
 
 class _Process:
-    """A Python of its own that runs ``serve``; it ends when its standard input does."""
+    """A Python of its own that runs ``serve``.
+
+    It ends with this object, and when its standard input does, whatever ended the program.
+    """
 
     def __init__(self, name: str, path: Path, options: dict[str, Any]) -> None:
         self._device = options["device"]
@@ -75,6 +81,7 @@ class _Process:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
         )
+        weakref.finalize(self, _end, self._process, os.getpid())
         self.send((name, path, options))
 
     def send(self, message: Any) -> None:
@@ -110,10 +117,23 @@ class _Process:
         )
 
 
+def _end(process: subprocess.Popen[bytes], starter: int) -> None:
+    """End a process that nobody has a use for, and close its pipes."""
+    if os.getpid() == starter:
+        process.kill()
+        process.wait()
+    else:
+        # A fork of the program: to it the process isn't running, as it never started one.
+        process.poll()
+    for pipe in (process.stdin, process.stdout):
+        if pipe:
+            # What was still to be written to a process that has ended.
+            with suppress(OSError):
+                pipe.close()
+
+
 def serve() -> None:
     """The process: a backend's arguments in, then batches in and outputs out, until the end."""
-    import os
-
     from resift.backends import backend_class
 
     source = sys.stdin.buffer

@@ -47,14 +47,18 @@ class CallRows(Subject):
             return last - start, longest
 
         # A busy machine only adds to a wait, and a call that blocks does so every time.
-        rounds = [asyncio.run(measure()) for _ in range(3)]
-        total, longest = min(rounds, key=lambda each: each[1] / each[0])
-        assert longest < max(0.15, total / 3), f"(total, longest wait) of each round: {rounds}"
+        rounds = []
+        for _ in range(3):
+            total, longest = asyncio.run(measure())
+            if longest < max(0.15, total / 3):
+                return
+            rounds.append((total, longest))
+        pytest.fail(f"(total, longest wait) of each round: {rounds}")
 
     def test_64_threads_agree_with_one(self) -> None:
         subject = self.build(top_n=None)
         queries = [f"{text} {n}" for n, text in enumerate(TEXTS * 8)]
-        documents = self.to_native(TEXTS)
+        documents = self.to_native(TEXTS[:3])
         expected = [self.read(self.run(subject, query, documents), documents) for query in queries]
         with ThreadPoolExecutor(64) as pool:
             outputs = list(pool.map(lambda query: self.run(subject, query, documents), queries))

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from functools import cache
+
 import pytest
 
 from resift import InvalidRequestError
+from resift.loading import LoadedModel
+from resift.options import LoadOptions
 from resift.testing.calls import CallRows
 from resift.testing.inputs import InputRows
 from resift.testing.scores import ScoreRows
@@ -17,6 +22,14 @@ class RankingContract(InputRows, ScoreRows, CallRows):
     Subclasses give the five methods and the attributes of ``Subject``.
     """
 
+    @pytest.fixture(autouse=True)
+    def _models_are_loaded_once(
+        self, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        # Most rows take less time than that.
+        if request.node.originalname != "test_no_network":
+            monkeypatch.setattr(LoadedModel, "load", _load_once)
+
 
 class CallOptionsContract(RankingContract):
     """The rows for what takes ``top_n`` and ``score_threshold`` at call time too."""
@@ -28,3 +41,10 @@ class CallOptionsContract(RankingContract):
         assert len(everything) == (self.default_top_n or len(TEXTS))
         with pytest.raises(InvalidRequestError, match="top_n"):
             self.rank(QUERY, TEXTS, {"top_n": 0}, top_n=4)
+
+
+def _load_once(options: LoadOptions) -> LoadedModel:
+    return _loaded(replace(options, on_timing=None, max_batch_tokens=None))
+
+
+_loaded = cache(LoadedModel.load)

@@ -46,8 +46,10 @@ class InputRows(Subject):
     def test_hostile_texts_are_ranked(self) -> None:
         kept = self.rank(QUERY, HOSTILE_TEXTS, top_n=len(HOSTILE_TEXTS))
         assert sorted(result.index for result in kept) == list(range(len(HOSTILE_TEXTS)))
+        subject, documents = self.build(), self.to_native(TEXTS[:2])
         for text in HOSTILE_TEXTS[2:]:
-            assert len(self.rank(text, TEXTS[:2])) == 2
+            output = self.run(subject, text, documents)
+            assert len(self.read(output, documents)) == 2
 
     def test_a_long_document_is_ranked(self) -> None:
         long = "The river runs through ten countries. " * 27_000
