@@ -428,7 +428,10 @@ def test_every_target_is_exported_on_every_processor(
     on(name)
     card = exporting.export(bert, tmp_path / "out", "int8", target=target)
     assert [each["precision"] for each in card["artifacts"]] == [stored, "fp32"]
-    assert (card["target"], json.loads((tmp_path / "out/card.json").read_text("utf-8"))) == (
+    assert (
+        card["target"],
+        json.loads((tmp_path / "out/card.json").read_text(encoding="utf-8")),
+    ) == (
         target,
         card,
     )
