@@ -205,6 +205,9 @@ def _wide(factory: pytest.TempPathFactory) -> Reranker:
 
 def test_only_survivors_get_the_whole_model(reranker: Reranker, forwarded: list[Batch]) -> None:
     reranker.rank("a", TEXTS, top_n=2, prune="auto")
+    # Where it was loaded only now, golden pairs, too.
+    forwarded.clear()
+    reranker.rank("a", TEXTS, top_n=2, prune="auto")
     assert sum(len(batch.input_ids) for batch in forwarded) == len(TEXTS) + SURVIVORS
     forwarded.clear()
     ranking = reranker.rank("a", TEXTS, top_n=2)

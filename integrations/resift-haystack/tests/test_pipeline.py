@@ -166,7 +166,7 @@ def test_a_saved_callback_is_called_in_a_fresh_process(
     (tmp_path / "saved_callback.py").write_text(
         "from pathlib import Path\n"
         "def record(event):\n"
-        "    Path('recorded').write_text(str(event.documents))\n",
+        "    Path('recorded').write_text(str(event.documents), encoding='utf-8')\n",
         encoding="utf-8",
     )
     monkeypatch.syspath_prepend(tmp_path)
