@@ -5,7 +5,7 @@
     python dev.py test -- --slow   those, too
     python dev.py test --coverage  the tests, and how much of our code they run
     python dev.py test --oldest    the tests on the oldest dependencies that we declare
-    python dev.py test --parity    the tests that compare with torch, and nothing else
+    python dev.py test --parity    the tests that compare or train with torch, and nothing else
     python dev.py check            style and types, without the tests
     python dev.py docs             the site, in ``site/``
     python dev.py release          build every distribution, check them, and rank with them
@@ -136,7 +136,7 @@ def check_types(python: str, pinned: str) -> list[subprocess.CompletedProcess[st
     (layered / "installed.pth").write_text(line, encoding="utf-8")
     sources = [f"{path}/src" for path in INTEGRATIONS]
     passes = [
-        ["src", "tests", "examples", "benchmarks", "tools", "dev.py", *sources],
+        ["src", "tests", "examples", "benchmarks", "tools", "training", "dev.py", *sources],
         # Each by itself, as they have modules of the same name.
         *(["conftest.py"], *([f"{path}/tests"] for path in INTEGRATIONS)),
     ]
@@ -177,7 +177,7 @@ def parity(arguments: Sequence[str]) -> None:
     engine = ["."]
     needed = (*requirements("test", engine), *requirements("parity", engine))
     install(python, engine, *needed)
-    run(python, "-m", "pytest", "tests/parity", *arguments)
+    run(python, "-m", "pytest", "tests/parity", "training/tests", *arguments)
 
 
 def docs() -> None:

@@ -15,6 +15,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from onnx import numpy_helper
 
 from resift import Reranker, SelfTestError, UnsupportedModelError
 from resift.backends.onnx import ort
@@ -79,6 +80,18 @@ def test_the_card_has_the_digests(bundled: Bundled) -> None:
     assert bundled.golden["model_sha256"] == artifacts["fp32"]["sha256"]
     tokenizer = sha256((folder / "tokenizer.json").read_bytes()).hexdigest()
     assert tokenizer == bundled.card["tokenizer_sha256"]
+
+
+def test_int8_weights_have_no_minus_128(bundled: Bundled) -> None:
+    model = onnx.load(BUNDLED / bundled.name / "model_int8.onnx")
+    values = {each.name: each for each in model.graph.initializer}
+    products = [node for node in model.graph.node if node.op_type == "MatMulIntegerToFloat"]
+    assert products
+    for node in products:
+        weight = numpy_helper.to_array(values[node.input[1]])
+        # ARM64 without dot products cuts off sums of (-128) × (-128).
+        assert weight.dtype == np.int8
+        assert weight.min() == -127
 
 
 def test_sizes() -> None:
@@ -168,7 +181,7 @@ def test_the_margin_was_fitted_with_the_bundled_estimator() -> None:
     estimator = CARD["estimator"]
     card = json.loads((BUNDLED / estimator["model"] / "card.json").read_text(encoding="utf-8"))
     fitted = {key: estimator[key] for key in ("sha256", "data_sha256")}
-    # Where this fails, a model was built anew: run training/early.py.
+    # Where this fails, a model was built anew: run training/make/early.py.
     assert fitted.items() <= card["artifacts"][0].items()
     assert card["tokenizer_sha256"] == CARD["tokenizer_sha256"]
     assert estimator["margin"] > 0

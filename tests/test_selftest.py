@@ -28,6 +28,7 @@ from resift import (
 )
 from resift.backends import lacking
 from resift.backends import onnx as onnx_backend
+from resift.export.int8 import quantise
 
 TEXTS = ["good", "bad a", "b"]
 RIGHT = [tiny_models.logit(text) for text in TEXTS]
@@ -115,6 +116,14 @@ def test_the_probe_of_int8_products_is_what_it_says(largest: int) -> None:
     tokens = np.full((tiny_products.SIZE,) * 2, 255, dtype=np.uint8)
     sums: Any = ReferenceEvaluator(found).run(None, {"tokens": tokens})
     assert (sums[0] == 127 * largest * tiny_products.SIZE).all()
+
+
+def test_exported_weights_are_what_the_probe_asks_about() -> None:
+    weight = np.random.default_rng(0).normal(size=(64, 256)).astype(np.float32)
+    rounded, _ = quantise(weight)
+    assert (np.abs(rounded.astype(int)).max(axis=0) == 127).all()
+    # Both ends: int8 has one number more below zero.
+    assert (rounded.min(), rounded.max()) == (-127, 127)
 
 
 class _Session:

@@ -88,6 +88,16 @@ def test_rooms_do_not_know_each_other(room: str, stranger: str) -> None:
         assert not [name for name in imports(path) if name.startswith(stranger)], path
 
 
+def test_making_models_knows_nothing_of_measuring_them() -> None:
+    make, measure = (ROOT / "training" / folder for folder in ("make", "measure"))
+    made, measuring = ({path.stem for path in each.glob("*.py")} for each in (make, measure))
+    assert not made & measuring
+    for path in make.glob("*.py"):
+        assert not measuring & {top(name) for name in imports(path)}, path
+    for path in measure.glob("*.py"):
+        assert path.stem == "made" or not made & {top(name) for name in imports(path)}, path
+
+
 def test_pure_modules_know_nothing() -> None:
     assert {top(name) for name in imports(ENGINE / "batching.py")} <= set(sys.stdlib_module_names)
 

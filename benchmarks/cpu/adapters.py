@@ -7,49 +7,14 @@ from __future__ import annotations
 
 import functools
 import os
-import time
 from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Protocol
 
+from meter import Meter, Proxy
+from network import stay_offline
 from prepare import FLASHRANK_NAME
-
-
-class Meter:
-    """What one ranking spent where, in seconds and tokens."""
-
-    def __init__(self) -> None:
-        self.reset()
-
-    def reset(self) -> None:
-        """Before each ranking."""
-        self.tokenize = self.infer = 0.0
-        self.tokens = self.padded_tokens = 0
-
-    def timed(self, phase: str, function: Callable[..., Any]) -> Callable[..., Any]:
-        """``function``, its time added to ``phase``."""
-
-        @functools.wraps(function)
-        def call(*arguments: Any, **keywords: Any) -> Any:
-            start = time.perf_counter()
-            result = function(*arguments, **keywords)
-            setattr(self, phase, getattr(self, phase) + time.perf_counter() - start)
-            return result
-
-        return call
-
-    def model(self, function: Callable[..., Any], mask: Callable[..., Any]) -> Callable[..., Any]:
-        """``function``, timed as inference; ``mask`` finds the attention mask in what it gets."""
-        timed = self.timed("infer", function)
-
-        def call(*arguments: Any, **keywords: Any) -> Any:
-            given = mask(*arguments, **keywords)
-            self.tokens += int(given.sum())
-            self.padded_tokens += given.shape[0] * given.shape[1]
-            return timed(*arguments, **keywords)
-
-        return call
 
 
 class Adapter(Protocol):
@@ -62,21 +27,10 @@ class Adapter(Protocol):
         """The scores in what ``rank`` gave, in the order of the documents."""
 
 
-class _Proxy:
-    """An object with one method replaced, for classes whose instances can't be changed."""
-
-    def __init__(self, target: Any, **methods: Callable[..., Any]) -> None:
-        self._target = target
-        vars(self).update(methods)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._target, name)
-
-
-def _session(session: Any, meter: Meter) -> _Proxy:
+def _session(session: Any, meter: Meter) -> Proxy:
     """An ONNX Runtime session that is timed."""
     run = meter.model(session.run, lambda names, feed, *rest: feed["attention_mask"])  # noqa: ARG005
-    return _Proxy(session, run=run)
+    return Proxy(session, run=run)
 
 
 def _in_input_order(pairs: Sequence[tuple[int, float]]) -> list[float]:
@@ -107,12 +61,12 @@ def _limit_threads(ranker: Any, threads: int) -> None:
     options = ranker.ort.SessionOptions()
     options.intra_op_num_threads = threads
     session = functools.partial(ranker.ort.InferenceSession, sess_options=options)
-    ranker.ort = _Proxy(ranker.ort, InferenceSession=session)
+    ranker.ort = Proxy(ranker.ort, InferenceSession=session)
 
 
 def _time_flashrank(ranker: Any, meter: Meter) -> None:
     encode = meter.timed("tokenize", ranker.tokenizer.encode_batch)
-    ranker.tokenizer = _Proxy(ranker.tokenizer, encode_batch=encode)
+    ranker.tokenizer = Proxy(ranker.tokenizer, encode_batch=encode)
     ranker.session = _session(ranker.session, meter)
 
 
@@ -139,6 +93,11 @@ class _SentenceTransformers:
         self._model = library.CrossEncoder(
             str(model), backend=backend, device="cpu", model_kwargs=arguments
         )
+        if "hint" in options:
+            # One that the processor can't follow is ignored.
+            taken = self._model.model.request.get_property("INFERENCE_PRECISION_HINT").to_string()
+            if taken != options["hint"]:
+                raise RuntimeError(f"OpenVINO computes in {taken} on this processor")
         _time_cross_encoder(self._model, meter)
 
     def rank(self, query: str, documents: Sequence[str]) -> Any:
@@ -216,7 +175,7 @@ class _Resift:
     def __init__(self, model: Path, threads: int, options: Mapping[str, str], meter: Meter) -> None:
         self._meter = meter
         self._reranker = import_module("resift").Reranker(
-            model / "resift",
+            model / options["folder"],
             backend=options["backend"],
             precision=options["precision"],
             threads=threads,
@@ -285,8 +244,7 @@ def limit_process(threads: int) -> None:
     """The same processors for everybody, and no network; before any library is imported."""
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "RAYON_NUM_THREADS"):
         os.environ[name] = str(threads)
-    for name in ("HF_HUB_OFFLINE", "HF_HUB_DISABLE_TELEMETRY", "ORT_DISABLE_TELEMETRY"):
-        os.environ[name] = "1"
+    stay_offline()
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:threads])
     if Path("/proc/self/oom_score_adj").exists():

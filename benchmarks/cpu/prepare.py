@@ -1,22 +1,22 @@
 """Makes the models, once: one set of weights for each shape, in every layout that a system reads.
 
-    python prepare.py STEP FOLDER SHAPE
+    python prepare.py STEP FOLDER SHAPE CLASS
 
-Each step runs in the environment that has what it needs: ``reference``, which is ``resift``'s too,
-``sentence-transformers-onnx`` and ``sentence-transformers-openvino``, in this order.
+``systems.STEPS`` says in which environment each step runs, and after which other.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import sys
+from collections.abc import Callable
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from network import stay_offline
 from systems import SHAPES, Shape
 from workloads import request
 
@@ -31,9 +31,8 @@ _CALIBRATION_REQUESTS = 4
 
 
 def reference(folder: Path, shape: Shape) -> None:
-    """Weights, the plain ONNX export, its int8 version, and FlashRank's folder."""
+    """Weights and tokenizer."""
     torch, transformers = import_module("torch"), import_module("transformers")
-    quantization = import_module("onnxruntime.quantization")
     for name in _TOKENIZER_FILES:
         shutil.copy(_published() / name, folder / name)
     _clear_limits(folder / "tokenizer.json")
@@ -55,12 +54,19 @@ def reference(folder: Path, shape: Shape) -> None:
     # In place of a sigmoid, which would hide differences between large logits.
     model.config.sentence_transformers = {"activation_fn": "torch.nn.modules.linear.Identity"}
     model.save_pretrained(folder)
+
+
+def onnx(folder: Path) -> None:
+    """The plain ONNX export."""
+    torch, transformers = import_module("torch"), import_module("transformers")
     (folder / "onnx").mkdir(exist_ok=True)
-    plain = folder / "onnx/model.onnx"
+    model = transformers.AutoModelForSequenceClassification.from_pretrained(
+        folder, dtype="float32", attn_implementation="eager"
+    ).eval()
     torch.onnx.export(
         model,
         tuple(torch.ones(2, 8, dtype=torch.int64) for _ in _INPUTS),
-        str(plain),
+        str(folder / "onnx/model.onnx"),
         input_names=list(_INPUTS),
         output_names=["logits"],
         dynamic_axes={name: {0: "batch", 1: "length"} for name in _INPUTS}
@@ -68,6 +74,12 @@ def reference(folder: Path, shape: Shape) -> None:
         opset_version=_OPSET,
         dynamo=False,
     )
+
+
+def onnx_int8(folder: Path) -> None:
+    """Its int8 version, and FlashRank's folder with it."""
+    quantization = import_module("onnxruntime.quantization")
+    plain = folder / "onnx/model.onnx"
     quantized = folder / "onnx/model_int8.onnx"
     quantization.quantize_dynamic(plain, quantized, weight_type=quantization.QuantType.QInt8)
     flashrank = folder / "flashrank" / FLASHRANK_NAME
@@ -77,35 +89,55 @@ def reference(folder: Path, shape: Shape) -> None:
         shutil.copy(folder / name, flashrank / name)
 
 
-def resift(folder: Path, shape: Shape) -> None:
+def resift(folder: Path, precision: str) -> None:
     """What ``resift export`` makes, calibrated on what it brings along."""
-    del shape
-    shutil.rmtree(folder / "resift", ignore_errors=True)
-    import_module("resift.export").export(folder, folder / "resift", precision="int8")
+    target = folder / f"resift-{precision}"
+    shutil.rmtree(target, ignore_errors=True)
+    import_module("resift.export").export(folder, target, precision=precision)
 
 
-def sentence_transformers_onnx(folder: Path, shape: Shape) -> None:
-    """The files that its documentation makes for speed: optimised, and int8."""
-    del shape
+def _sentence_transformers(folder: Path) -> tuple[Any, Any]:
     library = import_module("sentence_transformers")
-    backend = import_module("sentence_transformers.backend")
     options = {"provider": "CPUExecutionProvider", "file_name": "onnx/model.onnx"}
     model = library.CrossEncoder(str(folder), backend="onnx", model_kwargs=options)
+    return import_module("sentence_transformers.backend"), model
+
+
+def sentence_transformers_onnx(folder: Path) -> None:
+    """The optimised file that its documentation makes for speed."""
+    backend, model = _sentence_transformers(folder)
     backend.export_optimized_onnx_model(model, "O3", str(folder))
-    backend.export_dynamic_quantized_onnx_model(model, "avx512_vnni", str(folder))
 
 
-def sentence_transformers_openvino(folder: Path, shape: Shape) -> None:
-    """The converted model, and int8 by the method that its export function uses.
+def sentence_transformers_onnx_int8(folder: Path, processor_class: str) -> None:
+    """The int8 file that its documentation makes for such a processor."""
+    backend, model = _sentence_transformers(folder)
+    settings = _QUANTIZATION.get(processor_class, "arm64" if "arm" in processor_class else "avx2")
+    backend.export_dynamic_quantized_onnx_model(
+        model, settings, str(folder), file_suffix="dynamic_int8"
+    )
 
-    That function itself calibrates on a data set from the network.
-    """
-    del shape
-    openvino, nncf = import_module("openvino"), import_module("nncf")
-    transformers = import_module("transformers")
+
+# Of the four that it has; both kinds of VNNI want the same numbers.
+_QUANTIZATION = {"avx512-vnni": "avx512_vnni", "avx-vnni": "avx512_vnni", "avx512": "avx512"}
+
+
+def sentence_transformers_openvino(folder: Path) -> None:
+    """The converted model."""
+    openvino = import_module("openvino")
     (folder / "openvino").mkdir(exist_ok=True)
     model = openvino.convert_model(folder / "onnx/model.onnx")
     openvino.save_model(model, folder / "openvino/openvino_model.xml", compress_to_fp16=False)
+
+
+def sentence_transformers_openvino_int8(folder: Path) -> None:
+    """Statically quantised, by the method that its export function uses.
+
+    That function itself calibrates on a data set from the network.
+    """
+    openvino, nncf = import_module("openvino"), import_module("nncf")
+    transformers = import_module("transformers")
+    model = openvino.convert_model(folder / "onnx/model.onnx")
     tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
     samples = [
         dict(tokenizer(query, document, truncation=True, return_tensors="np"))
@@ -172,17 +204,26 @@ def _calibration_pairs() -> list[tuple[str, str]]:
     return [(query, document) for query, documents in requests for document in documents]
 
 
-STEPS = {
-    "reference": reference,
-    "resift": resift,
-    "sentence-transformers-onnx": sentence_transformers_onnx,
-    "sentence-transformers-openvino": sentence_transformers_openvino,
-}
+def main(step: str, folder: Path, shape: str, processor_class: str) -> None:
+    """Do one step."""
+    folder.mkdir(parents=True, exist_ok=True)
+    stay_offline()
+    steps: dict[str, Callable[[], None]] = {
+        "reference": lambda: reference(folder, SHAPES[shape]),
+        "onnx": lambda: onnx(folder),
+        "onnx-int8": lambda: onnx_int8(folder),
+        "sentence-transformers-onnx": lambda: sentence_transformers_onnx(folder),
+        "sentence-transformers-onnx-int8": lambda: sentence_transformers_onnx_int8(
+            folder, processor_class
+        ),
+        "sentence-transformers-openvino": lambda: sentence_transformers_openvino(folder),
+        "sentence-transformers-openvino-int8": lambda: sentence_transformers_openvino_int8(folder),
+        "resift-fp32": lambda: resift(folder, "fp32"),
+        "resift-int8": lambda: resift(folder, "int8"),
+    }
+    steps[step]()
+    (folder / f"{step}.json").write_text(json.dumps({"class": processor_class}), encoding="utf-8")
 
 
 if __name__ == "__main__":
-    step, target, name = sys.argv[1:]
-    Path(target).mkdir(parents=True, exist_ok=True)
-    os.environ["HF_HUB_OFFLINE"] = "1"
-    STEPS[step](Path(target), SHAPES[name])
-    (Path(target) / f"{step}.json").write_text(json.dumps({"made": True}), encoding="utf-8")
+    main(sys.argv[1], Path(sys.argv[2]), *sys.argv[3:])

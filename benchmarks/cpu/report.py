@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from head import head
 from systems import SHAPES
 
 Cell = dict[str, Any]
@@ -28,13 +29,14 @@ _PACKAGES = (
 def report(results: dict[str, Any]) -> str:
     """The whole page."""
     names = list(results["systems"])
-    parts = [_head(results)]
+    parts = [head(results)]
     for shape in dict.fromkeys(cell["shape"] for cell in results["cells"]):
         cells = [cell for cell in results["cells"] if cell["shape"] == shape]
         parts += [f"## {shape}", _medians(cells, names, results["systems"])]
-    parts += ["## Processes", _processes(results, names)]
-    parts += ["## The same order?", _agreement(results, names)]
-    parts += ["## All measurements", *_details(results, names)]
+    if results["cells"]:
+        parts += ["## Processes", _processes(results, names)]
+        parts += ["## The same order?", _agreement(results, names)]
+        parts += ["## All measurements", *_details(results, names)]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
@@ -47,46 +49,14 @@ def percentile(values: Sequence[float], percent: float) -> float:
     return ordered[below] + (ordered[above] - ordered[below]) * (place - below)
 
 
-def _head(results: dict[str, Any]) -> str:
-    best = {kind: max(each.values()) for kind, each in results["ceiling"].items()}
-    ceiling = "; ".join(
-        f"{precision} {rate:.0f} ({max(engines, key=lambda name: engines[name])})"
-        for precision, engines in results["ceiling"].items()
-        for rate in [best[precision]]
-    )
-    lines = [
-        "# Rerankers on one CPU",
-        "",
-        f"{results['machine']}; {results['threads']} threads for each; {results['date']}. "
-        f"Made by `{results['command']}`.",
-        "",
-        f"Fastest matrix products measured here, GFLOP/s: {ceiling}.",
-        "",
-        f"Idle systems used at most {results['idle_share']:.1%} of a processor while another was "
-        "measured.",
-    ]
-    if results["skipped"]:
-        lines += ["", "Not run:", ""]
-        lines += [f"- {name}: {reason}" for name, reason in results["skipped"].items()]
-    if results["notes"]:
-        lines += ["", "Noticed:", "", *(f"- {each}" for each in results["notes"])]
-    return "\n".join(lines)
-
-
 def _medians(cells: list[Cell], names: list[str], systems: dict[str, Any]) -> str:
     """Systems down, cells across; the fastest of each cell in bold."""
     present = [name for name in names if any(name in cell["systems"] for cell in cells)]
     heads = [f"{cell['kind']} ×{cell['count']}" for cell in cells]
     medians = [
-        {name: _median(cell["systems"][name]["runs"]) for name in cell["systems"]} for cell in cells
+        {name: median(cell["systems"][name]["runs"]) for name in cell["systems"]} for cell in cells
     ]
-    rows = []
-    for name in present:
-        row = [name]
-        for times in medians:
-            best = min(times.values())
-            row.append(_bold(_ms(times[name]), times[name] == best) if name in times else "–")
-        rows.append(row)
+    rows = [[name, *(in_bold(name, times) for times in medians)] for name in present]
     comparisons = []
     for title, same_precision in (
         ("fastest peer / fastest resift", False),
@@ -111,7 +81,7 @@ def _medians(cells: list[Cell], names: list[str], systems: dict[str, Any]) -> st
 def _peer_ratio(cell: Cell, allowed: list[str], systems: dict[str, Any]) -> str:
     def fastest(ours: bool) -> str | None:
         names = [name for name in allowed if systems[name]["ours"] == ours]
-        return min(names, key=lambda name: _median(cell["systems"][name]["runs"]), default=None)
+        return min(names, key=lambda name: median(cell["systems"][name]["runs"]), default=None)
 
     peer, resift = fastest(ours=False), fastest(ours=True)
     if peer is None or resift is None:
@@ -135,7 +105,7 @@ def _processes(results: dict[str, Any], names: list[str]) -> str:
             [
                 name,
                 _versions(system["versions"]),
-                f"{system['import_seconds']:.2f}",
+                _optional(system["import_seconds"], "{:.2f}"),
                 f"{system['installed'] / 1e6:.0f}",
                 *(_optional(system["cold_start"].get(shape), "{:.2f}") for shape in shapes),
                 *(_memory(system["memory"].get(shape)) for shape in shapes),
@@ -155,7 +125,7 @@ def _processes(results: dict[str, Any], names: list[str]) -> str:
 def _agreement(results: dict[str, Any], names: list[str]) -> str:
     shapes = list(dict.fromkeys(cell["shape"] for cell in results["cells"]))
     rows = [
-        [name, *(_order(results["systems"][name]["agreement"].get(shape)) for shape in shapes)]
+        [name, *(order(results["systems"][name]["agreement"].get(shape)) for shape in shapes)]
         for name in names
     ]
     return (
@@ -196,13 +166,13 @@ def _details(results: dict[str, Any], names: list[str]) -> list[str]:
             rows.append(
                 [
                     name,
-                    *(_ms(percentile(seconds, percent)) for percent in (50, 95, 99)),
+                    *(milliseconds(percentile(seconds, percent)) for percent in (50, 95, 99)),
                     compared,
                     f"{rate:.0f}",
-                    f"{work / best[systems[name]['precision']]:.0%}",
-                    _ms(statistics.median(run["tokenize"] for run in runs)),
-                    _ms(statistics.median(run["infer"] for run in runs)),
-                    _ms(statistics.median(other)),
+                    _share(work, best.get(systems[name]["precision"])),
+                    milliseconds(statistics.median(run["tokenize"] for run in runs)),
+                    milliseconds(statistics.median(run["infer"] for run in runs)),
+                    milliseconds(statistics.median(other)),
                     f"{padding - 1:.0%}",
                 ]
             )
@@ -217,17 +187,23 @@ def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
-def _median(runs: list[dict[str, float]]) -> float:
+def median(runs: list[dict[str, float]]) -> float:
+    """Of a system's times in one cell, in seconds."""
     return statistics.median(run["seconds"] for run in runs)
 
 
-def _ms(seconds: float) -> str:
-    milliseconds = seconds * 1000
-    return f"{milliseconds:.{0 if milliseconds >= 100 else 1 if milliseconds >= 10 else 2}f}"
+def milliseconds(seconds: float) -> str:
+    """Three digits, or all before the point."""
+    value = seconds * 1000
+    return f"{value:.{0 if value >= 100 else 1 if value >= 10 else 2}f}"
 
 
-def _bold(text: str, really: bool) -> str:
-    return f"**{text}**" if really else text
+def in_bold(name: str, times: Mapping[str, float]) -> str:
+    """A system's time, in bold where it is the lowest."""
+    if name not in times:
+        return "–"
+    text = milliseconds(times[name])
+    return f"**{text}**" if times[name] == min(times.values()) else text
 
 
 def _versions(installed: dict[str, str]) -> str:
@@ -238,9 +214,17 @@ def _optional(value: float | None, form: str) -> str:
     return "–" if value is None else form.format(value)
 
 
-def _memory(value: dict[str, int] | None) -> str:
-    return f"{value['loaded'] / 1e6:.0f} → {value['peak'] / 1e6:.0f}" if value else "–"
+def _share(rate: float, ceiling: float | None) -> str:
+    return "–" if ceiling is None else f"{rate / ceiling:.0%}"
 
 
-def _order(value: dict[str, float] | None) -> str:
+def _memory(value: dict[str, int | None] | None) -> str:
+    if not value or value["loaded"] is None:
+        return "–"
+    peak = "–" if value["peak"] is None else f"{value['peak'] / 1e6:.0f}"
+    return f"{value['loaded'] / 1e6:.0f} → {peak}"
+
+
+def order(value: dict[str, float] | None) -> str:
+    """How near a system's order is to the reference's."""
     return f"{value['tau']:.3f}, {value['top']:.0f}" if value else "–"

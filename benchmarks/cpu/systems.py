@@ -44,6 +44,8 @@ class System:
     """What most matrix products run in, which is the ceiling they are held against."""
     statement: str
     """The import whose time is taken."""
+    made_by: str
+    """The one of ``STEPS`` that makes its model."""
     options: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -52,6 +54,35 @@ class System:
         return self.name.startswith("resift-")
 
 
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """A step of ``prepare.py``."""
+
+    environment: str
+    after: str | None = "reference"
+    """The step whose files it reads."""
+    kept: bool = True
+    """Whether the next run uses what it made; what resift exports is new each time."""
+
+
+# Has torch and transformers, so that "resift export" runs in it too.
+EXPORT = "reference"
+STEPS = {
+    "reference": Step(environment="reference", after=None),
+    "onnx": Step(environment="reference"),
+    "onnx-int8": Step(environment="reference", after="onnx"),
+    "sentence-transformers-onnx": Step(environment="sentence-transformers-onnx", after="onnx"),
+    "sentence-transformers-onnx-int8": Step(environment="sentence-transformers-onnx", after="onnx"),
+    "sentence-transformers-openvino": Step(
+        environment="sentence-transformers-openvino", after="onnx"
+    ),
+    "sentence-transformers-openvino-int8": Step(
+        environment="sentence-transformers-openvino", after="sentence-transformers-openvino"
+    ),
+    "resift-fp32": Step(environment=EXPORT, kept=False),
+    "resift-int8": Step(environment=EXPORT, kept=False),
+}
+
 _FLASHRANK = "from flashrank import Ranker"
 _SENTENCE_TRANSFORMERS = "from sentence_transformers import CrossEncoder"
 _FASTEMBED = "from fastembed.rerank.cross_encoder import TextCrossEncoder"
@@ -59,8 +90,10 @@ _RERANKERS = "from rerankers import Reranker"
 
 
 def _sentence_transformers(backend: str, precision: str, **options: str) -> System:
+    made_by = f"sentence-transformers-{backend}" + ("-int8" if precision == "int8" else "")
     return System(
         name=f"sentence-transformers-{backend}-{precision}",
+        made_by="reference" if backend == "torch" else made_by,
         environment=f"sentence-transformers-{backend}",
         adapter="sentence-transformers",
         precision=precision,
@@ -72,6 +105,7 @@ def _sentence_transformers(backend: str, precision: str, **options: str) -> Syst
 PEERS = [
     System(
         name="flashrank-int8",
+        made_by="onnx-int8",
         environment="flashrank",
         adapter="flashrank",
         precision="int8",
@@ -80,12 +114,13 @@ PEERS = [
     _sentence_transformers("torch", "fp32", dtype="float32"),
     _sentence_transformers("torch", "bf16", dtype="bfloat16"),
     _sentence_transformers("onnx", "fp32", file="onnx/model_O3.onnx"),
-    _sentence_transformers("onnx", "int8", file="onnx/model_qint8_avx512_vnni.onnx"),
+    _sentence_transformers("onnx", "int8", file="onnx/model_dynamic_int8.onnx"),
     _sentence_transformers("openvino", "fp32", file="openvino/openvino_model.xml", hint="f32"),
     _sentence_transformers("openvino", "bf16", file="openvino/openvino_model.xml", hint="bf16"),
     _sentence_transformers("openvino", "int8", file="openvino/openvino_model_qint8_quantized.xml"),
     System(
         name="fastembed-fp32",
+        made_by="onnx",
         environment="fastembed",
         adapter="fastembed",
         precision="fp32",
@@ -94,6 +129,7 @@ PEERS = [
     ),
     System(
         name="fastembed-int8",
+        made_by="onnx-int8",
         environment="fastembed",
         adapter="fastembed",
         precision="int8",
@@ -102,6 +138,7 @@ PEERS = [
     ),
     System(
         name="rerankers-transformers-fp32",
+        made_by="reference",
         environment="rerankers",
         adapter="rerankers-transformers",
         precision="fp32",
@@ -109,6 +146,7 @@ PEERS = [
     ),
     System(
         name="rerankers-flashrank-int8",
+        made_by="onnx-int8",
         environment="rerankers",
         adapter="rerankers-flashrank",
         precision="int8",
@@ -117,6 +155,7 @@ PEERS = [
 ]
 REFERENCE = System(
     name="reference",
+    made_by="reference",
     environment="reference",
     adapter="reference",
     precision="fp32",
@@ -142,11 +181,13 @@ def find_system(name: str) -> System:
         raise ValueError(
             f"no system {name!r}; expected resift-BACKEND-PRECISION or one of {DEFAULT}"
         )
+    made_by = "resift-int8" if precision == "int8" else "resift-fp32"
     return System(
         name=name,
+        made_by=made_by,
         environment="resift" if backend == "onnx" else f"resift-{backend}",
         adapter="resift",
         precision=precision,
         statement="from resift import Reranker",
-        options={"backend": backend, "precision": precision},
+        options={"backend": backend, "precision": precision, "folder": made_by},
     )

@@ -2,7 +2,7 @@
 
     python worker.py ADAPTER MODEL THREADS OPTIONS
 
-The first line out tells that the model is loaded, or why it can't be.
+The first line out tells that the model is loaded, or why it can't be; so does each answer.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from adapters import ADAPTERS, Adapter, Meter, limit_process
+from adapters import ADAPTERS, Adapter, limit_process
+from meter import Meter
 
 
 def main() -> None:
@@ -38,12 +39,17 @@ def main() -> None:
         return
     answer({"memory": _memory()})
     for line in sys.stdin:
-        request = json.loads(line)
-        query, documents = request["query"], request["documents"]
-        if request.get("lengths"):
-            answer({"lengths": adapter.lengths(query, documents)})  # type: ignore[attr-defined]
-        else:
-            answer(_rank(adapter, meter, query, documents))
+        try:
+            answer(_answer(adapter, meter, json.loads(line)))
+        except Exception as error:
+            answer({"error": f"{type(error).__name__}: {error}"})
+
+
+def _answer(adapter: Adapter, meter: Meter, request: dict[str, Any]) -> dict[str, Any]:
+    query, documents = request["query"], request["documents"]
+    if request.get("lengths"):
+        return {"lengths": adapter.lengths(query, documents)}  # type: ignore[attr-defined]
+    return _rank(adapter, meter, query, documents)
 
 
 def _rank(adapter: Adapter, meter: Meter, query: str, documents: list[str]) -> dict[str, Any]:

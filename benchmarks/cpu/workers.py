@@ -5,26 +5,40 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import threading
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
+from reasons import UnavailableError, ended
 from systems import System
 
 HERE = Path(__file__).resolve().parent
 
 
-class WorkerError(Exception):
-    """A worker that couldn't load its model, or ended."""
-
-
 class Worker:
-    """A system that is loaded and waits."""
+    """A system that is loaded and waits.
 
-    def __init__(self, system: System, python: Path, model: Path, threads: int, log: Path) -> None:
+    Whatever it is asked, it raises ``UnavailableError`` where it can't answer, has ended, or takes
+    longer than ``patience``, in seconds; then it is over.
+    """
+
+    def __init__(
+        self,
+        system: System,
+        python: Path,
+        model: Path,
+        *,
+        threads: int,
+        variables: Mapping[str, str],
+        patience: float,
+        log: Path,
+    ) -> None:
         command = [str(python), str(HERE / "worker.py"), system.adapter, str(model), str(threads)]
         self._started = time.perf_counter()
+        self._patience = patience
         self._log = log.open("a", encoding="utf-8")
         self._process = subprocess.Popen(
             [*command, json.dumps(dict(system.options))],
@@ -32,9 +46,10 @@ class Worker:
             stdout=subprocess.PIPE,
             stderr=self._log,
             encoding="utf-8",
+            env=dict(variables),
         )
         self.loaded = self._read()["memory"]
-        """Memory, in bytes."""
+        """Memory, in bytes; empty where the system doesn't tell."""
 
     def rank(self, query: str, documents: list[str]) -> dict[str, Any]:
         """One ranking and what it took."""
@@ -49,11 +64,11 @@ class Worker:
         """Seconds since the process was started."""
         return time.perf_counter() - self._started
 
-    def processor_seconds(self) -> float:
-        """What all its threads have used so far."""
+    def processor_seconds(self) -> float | None:
+        """What all its threads have used so far, where the system tells."""
         path = Path(f"/proc/{self._process.pid}/stat")
         if not path.exists():
-            return 0.0
+            return None
         # The second field is a name in brackets; user and system time are the 14th and 15th.
         fields = path.read_text(encoding="utf-8").rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
@@ -79,16 +94,23 @@ class Worker:
         return self._read()
 
     def _read(self) -> dict[str, Any]:
+        late = threading.Event()
+
+        def stop() -> None:
+            late.set()
+            self._process.kill()
+
+        timer = threading.Timer(self._patience, stop)
+        timer.start()
         line = _pipe(self._process.stdout).readline()
+        timer.cancel()
         answer: dict[str, Any] = json.loads(line) if line else {}
-        if "error" in answer:
-            self.close()
-            raise WorkerError(answer["error"])
-        if not answer:
-            raise WorkerError(
-                f"ended with status {self._process.wait()}; see {Path(self._log.name).name}"
-            )
-        return answer
+        if answer and "error" not in answer:
+            return answer
+        self.close()
+        if late.is_set():
+            raise UnavailableError(f"took longer than {self._patience:.0f} s")
+        raise UnavailableError(answer.get("error") or ended(self._process.returncode))
 
 
 def _pipe(stream: IO[str] | None) -> IO[str]:

@@ -339,13 +339,14 @@ def test_calibration_with_grades(bert: Path, tmp_path: Path) -> None:
     grades = [int(index == best) for index in range(12)]
     line = {"query": QUERY, "documents": DOCUMENTS[:12], "grades": grades}
     file = tmp_path / "lines"
-    file.write_text(
-        json.dumps(line) + "\n\n" + json.dumps({**line, "grades": None}) + "\n", encoding="utf-8"
-    )
+    lines = [line, {**line, "grades": None}, {**line, "grades": [0] * 12}]
+    file.write_text("\n\n".join(map(json.dumps, lines)) + "\n", encoding="utf-8")
     card = exporting.export(bert, tmp_path / "out", "int8", file)
     metrics = card["metrics"]
-    assert metrics["calibration"]["queries"] == 2
-    assert metrics["calibration"]["pairs"] == 24
+    assert metrics["calibration"]["queries"] == 3
+    assert metrics["calibration"]["pairs"] == 36
+    # Of the first query alone: the others have nothing that could be found.
+    assert metrics["ndcg@10"]["gains"] == "linear"
     assert metrics["ndcg@10"]["calibration"]["source"] == 1.0
     found = engine_logits(tmp_path / "out", DOCUMENTS[:12])
     difference = float(np.abs(found - expected).max())

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from resift import machine
 from resift.backends.onnx import OnnxBackend
 from resift.errors import BackendUnavailableError, UnsupportedModelError
+from resift.evaluation.measures import Gains, in_order, ndcg
 from resift.export.calibration import Group
 from resift.export.source import Source
 from resift.tokenization import Batch, Pair, PairTokenizer
@@ -23,7 +24,8 @@ Logits = NDArray[np.float32]
 _AT_ONCE = 16
 # Longer than most batches need, so that padding is there in each.
 _MORE_PADDING = 13
-_TOP = 10
+# Those of the bundled models' cards, so that the figure means the same in every card.
+_GAINS: Gains = "linear"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -55,7 +57,7 @@ class Measured:
         if self.ndcg:
             source, ours = (round(value, 4) for value in self.ndcg)
             scores = {"source": source, precision: ours, "change": round(ours - source, 4)}
-            content["ndcg@10"] = {"calibration": scores}
+            content["ndcg@10"] = {"gains": _GAINS, "calibration": scores}
         return content
 
 
@@ -147,9 +149,10 @@ def measure(scorer: Scorer, path: Path, precision: str) -> Measured:
     differences = np.abs(np.concatenate(alone) - np.concatenate(scorer.expected))
     taus = [kendall_tau(e, a) for e, a in zip(scorer.expected, alone, strict=True) if np.ptp(e)]
     graded = [
-        (ndcg(e, group.grades), ndcg(a, group.grades))
+        (_ndcg(e, group.grades), _ndcg(a, group.grades))
         for e, a, group in zip(scorer.expected, alone, scorer.groups, strict=True)
-        if group.grades is not None
+        # Where nothing is relevant, no order is better than another.
+        if group.grades is not None and any(group.grades)
     ]
     return Measured(
         calibration={"queries": len(alone), "pairs": len(differences)},
@@ -208,10 +211,5 @@ def kendall_tau(expected: Logits, found: Logits) -> float:
     return float(same.sum() / max(1, np.count_nonzero(wanted)))
 
 
-def ndcg(logits: Logits, grades: Sequence[float]) -> float:
-    """nDCG@10 of documents ordered by logit; 1 where no document is relevant."""
-    gains = np.exp2(np.asarray(grades, dtype=np.float64)) - 1
-    discounts = 1 / np.log2(np.arange(2, 2 + min(_TOP, len(gains))))
-    best = np.sort(gains)[::-1][:_TOP] @ discounts
-    ranked = gains[np.argsort(-logits, kind="stable")][:_TOP] @ discounts
-    return float(ranked / best) if best else 1.0
+def _ndcg(logits: Logits, grades: Sequence[float]) -> float:
+    return ndcg(np.asarray(grades)[in_order(logits)], grades, gains=_GAINS)

@@ -1,0 +1,112 @@
+"""Late interaction over many lists of candidates: each different text is encoded once.
+
+The formula is that of `training/make/late_interaction.py`. Query and document don't see each other
+in it, so that a document's vectors serve every query that lists it, as long as it is cut at the
+same place.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+
+from made import WINDOW
+from resift.tokenization import PairTokenizer
+
+Vectors = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Listed:
+    """Token ids of queries, and of the different documents in their lists, cut as in pairs.
+
+    queries: `[tokens]` by query, without special tokens.
+    documents: for each different document, as the bytes of its int32 ids without special tokens,
+    where it stands: (query, place in its list).
+    lengths: documents in each query's list.
+    """
+
+    queries: dict[str, NDArray[np.int32]]
+    documents: dict[bytes, list[tuple[str, int]]]
+    lengths: dict[str, int]
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The two terms of the relevance of one query's candidates, float32 `[candidates]` each."""
+
+    cosine: NDArray[np.float32]
+    match: NDArray[np.float32]
+
+
+def tokenize(tokenizer: PairTokenizer, lists: Mapping[str, tuple[str, Sequence[str]]]) -> Listed:
+    """`lists` holds the query's text and its candidates' by query."""
+    queries: dict[str, NDArray[np.int32]] = {}
+    documents: defaultdict[bytes, list[tuple[str, int]]] = defaultdict(list)
+    for name, (query, texts) in lists.items():
+        request = tokenizer.tokenize(query, texts, max_length=WINDOW, long_documents="truncate")
+        queries[name] = request.query
+        for place, document in enumerate(request.documents):
+            documents[document.windows[0].tobytes()].append((name, place))
+    lengths = {name: len(texts) for name, (_, texts) in lists.items()}
+    return Listed(queries, dict(documents), lengths)
+
+
+class Encoder:
+    """An ONNX encoder of token vectors, on the CPU, that takes one text at a time.
+
+    One at a time, because activations rounded per tensor would depend on a batch's other texts.
+    """
+
+    def __init__(self, graph: Path, tokenizer: PairTokenizer, *, threads: int) -> None:
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        self._session = onnxruntime.InferenceSession(
+            str(graph), options, providers=["CPUExecutionProvider"]
+        )
+        self._cls, self._sep = tokenizer.token_ids(["[CLS]", "[SEP]"])
+
+    def __call__(self, ids: NDArray[np.int32]) -> Vectors:
+        """Float32 `[tokens + 2, hidden]` of a text's `ids` (`[tokens]`, without special tokens)."""
+        row = np.array([[self._cls, *ids, self._sep]], np.int64)
+        inputs = {
+            "input_ids": row,
+            "attention_mask": np.ones_like(row),
+            "token_type_ids": np.zeros_like(row),
+        }
+        (vectors,) = self._session.run(["last_hidden_state"], inputs)
+        return np.asarray(vectors[0], np.float32)
+
+
+def score(encoder: Callable[[NDArray[np.int32]], Vectors], listed: Listed) -> dict[str, Parts]:
+    """The candidates' parts by query; `encoder` takes and gives what an `Encoder` does.
+
+    Holds the queries' vectors, and one document's at a time.
+    """
+    encoded = {name: _query(encoder(ids)) for name, ids in listed.queries.items()}
+    parts = {
+        name: Parts(np.zeros(length, np.float32), np.zeros(length, np.float32))
+        for name, length in listed.lengths.items()
+    }
+    for content, places in listed.documents.items():
+        vectors = encoder(np.frombuffer(content, np.int32))
+        mean, tokens = _unit(vectors.mean(axis=0)), _unit(vectors).T
+        for name, place in places:
+            query_mean, inner = encoded[name]
+            parts[name].cosine[place] = query_mean @ mean
+            if len(inner):
+                parts[name].match[place] = (inner @ tokens).max(axis=1).mean()
+    return parts
+
+
+def _query(vectors: Vectors) -> tuple[Vectors, Vectors]:
+    return _unit(vectors.mean(axis=0)), _unit(vectors[1:-1])
+
+
+def _unit(vectors: Vectors) -> Vectors:
+    norm = np.linalg.norm(vectors, axis=-1, keepdims=True)
+    return np.asarray(vectors / np.maximum(norm, 1e-12), np.float32)

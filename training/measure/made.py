@@ -1,0 +1,25 @@
+"""What is measured, and what `training/make` says of it.
+
+The one module here that knows that folder: a script has its own on its path, and no other.
+"""
+
+import sys
+from pathlib import Path
+
+sys.path.append(str(Path(__file__).parents[1] / "make"))
+
+from files import BUNDLED, CACHE, read_card, write_json
+from golden import sentences_found
+from scoring import WINDOW
+from teachers import TEACHERS, fetch
+
+__all__ = [
+    "BUNDLED",
+    "CACHE",
+    "TEACHERS",
+    "WINDOW",
+    "fetch",
+    "read_card",
+    "sentences_found",
+    "write_json",
+]

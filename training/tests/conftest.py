@@ -1,0 +1,7 @@
+"""Scripts here import each other by name."""
+
+import sys
+from pathlib import Path
+
+TRAINING = Path(__file__).parents[1]
+sys.path[:0] = [str(TRAINING / "make"), str(TRAINING / "measure")]
