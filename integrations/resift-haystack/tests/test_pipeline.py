@@ -28,8 +28,6 @@ from resift import InvalidRequestError
 from resift.loading import LoadedModel
 from resift.testing import QUERY, TEXTS
 
-pytestmark = pytest.mark.filterwarnings("error")
-
 TIMES = {"resift.load", "resift.tokenize", "resift.infer", "resift.rank", "resift.total"}
 COUNTS = {
     "resift.documents",

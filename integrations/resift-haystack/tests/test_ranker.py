@@ -21,8 +21,6 @@ from resift import Calibration, InvalidRequestError, Reranker, TimingEvent
 from resift.loading import LoadedModel
 from resift.testing import QUERY, TEXTS
 
-pytestmark = pytest.mark.filterwarnings("error")
-
 TYPE = "haystack_integrations.components.rankers.resift.ranker.ResiftRanker"
 README = Path(__file__).parents[1] / "README.md"
 
