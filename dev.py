@@ -51,8 +51,9 @@ def main() -> int:
     for command in (demonstrated, which):
         command.add_argument("--wheels", action="store_true")
     test.add_argument("pytest", nargs="*")
-    for name in ("check", "docs", "release"):
+    for name in ("check", "docs"):
         commands.add_parser(name)
+    commands.add_parser("release").add_argument("--tag", help="refuse any version but this one's")
     parsed = parser.parse_args()
     os.chdir(ROOT)
     try:
@@ -63,7 +64,7 @@ def main() -> int:
         elif parsed.command == "docs":
             docs()
         elif parsed.command == "release":
-            release()
+            release(parsed.tag)
         elif parsed.parity:
             parity(parsed.pytest)
         elif parsed.oldest:
@@ -185,13 +186,18 @@ def docs() -> None:
     run(prepare("docs"), "-m", "mkdocs", "build", "--strict")
 
 
-def release() -> None:
+def release(tag: str | None) -> None:
     """Build every distribution and check what is in it; then install them alone, and rank."""
     files = [str(path) for path in build()]
+    version = files[0].split("-")[1]
+    if tag not in (None, f"v{version}"):
+        sys.exit(
+            f"the tag is {tag}, and the version {version}: tag v{version}, or change the version"
+        )
     tools = environment(".venv-release")
     run(tools, "-m", "twine", "check", "--strict", *files)
     run(tools, "tools/check_wheels.py", *files)
-    run(tools, "-m", "towncrier", "build", "--draft", "--version", files[0].split("-")[1])
+    run(tools, "-m", "towncrier", "build", "--draft", "--version", version)
     python = environment(".venv-wheels", clear=True)
     pip(python, *(file for file in files if file.endswith(".whl")))
     run(python, "-m", "pip", "check")
