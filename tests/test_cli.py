@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import subprocess
@@ -81,7 +82,7 @@ def test_documents_that_the_locale_has_no_characters_for(
     if encoding != "ascii":
         environment["PYTHONIOENCODING"] = encoding
 
-    def rank(*arguments: str, given: bytes = b"") -> str:
+    def rank(*arguments: str | bytes, given: bytes = b"") -> str:
         done = subprocess.run(
             [sys.executable, "-c", program, *base, "a", *arguments],
             env=environment,
@@ -95,9 +96,29 @@ def test_documents_that_the_locale_has_no_characters_for(
     escaped = documents[0].encode(encoding, "backslashreplace").decode(encoding)
     assert escaped in table
     assert "\\u4f60" in table
+    assert rank(*(each.encode() for each in documents)).splitlines()[:3] == table.splitlines()[:3]
     # As files are, standard input is UTF-8; and JSON stays JSON.
     content = rank("-f", "-", "--format", "json", given="\n".join(documents).encode())
     assert [each["document"] for each in json.loads(content)["results"]] == documents
+
+
+@pytest.mark.skipif(os.name != "posix", reason="only POSIX has arguments in bytes")
+def test_arguments_that_are_not_utf8(base: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main([*base, "a", os.fsdecode(b"gr\xf6\xdfe")])
+    assert ended.value.code == 2
+    assert r"expected UTF-8, not 'gr\udcf6\udcdfe'" in capsys.readouterr().err
+
+
+def test_standard_output_is_left_as_it_was(
+    base: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written = io.BytesIO()
+    out = io.TextIOWrapper(written, encoding="ascii", errors="strict", write_through=True)
+    monkeypatch.setattr(sys, "stdout", out)
+    assert main([*base, "a", "good ö"]) == 0
+    assert out.errors == "strict"
+    assert rb"good \xf6" in written.getvalue()
 
 
 @pytest.mark.parametrize(

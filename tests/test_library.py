@@ -193,12 +193,17 @@ def test_what_is_not_known(cache: Path, capsys: pytest.CaptureFixture[str]) -> N
         main(["rank", "--bundle", "a", "--model", "b", "q", "d"])
 
 
-@pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="root may write anywhere")
 def test_a_cache_that_cannot_be_written(tmp_path: Path, tiny: Path) -> None:
-    (tmp_path / "cache").mkdir(mode=0o500)
+    cache = tmp_path / "cache"
+    cache.mkdir(mode=0o500)
+    if os.access(cache, os.W_OK):
+        # Root's, who makes no folder there. Windows knows no such mode.
+        cache = Path("/sys/cache")
+        if not cache.parent.is_dir():
+            pytest.skip("this user may write anywhere")
     archive = shutil.make_archive(str(tmp_path / "model"), "zip", tiny)
     with pytest.raises(InvalidRequestError, match="can't be written"):
-        Reranker(archive, cache_dir=tmp_path / "cache").warm_up()
+        Reranker(archive, cache_dir=cache).warm_up()
 
 
 def test_a_cache_in_a_read_only_image(

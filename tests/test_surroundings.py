@@ -1,4 +1,4 @@
-"""The whole suite, where it isn't usually run."""
+"""The whole suite, where it isn't usually run: all at once, as each takes the suite's time."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-PYTEST = "import sys, pytest; sys.exit(pytest.main(sys.argv[1:]))"
-ONE_PROCESSOR = f"import os; os.sched_setaffinity(0, {{min(os.sched_getaffinity(0))}}); {PYTEST}"
+ON_ONE_PROCESSOR = (
+    "import os, sys, pytest; os.sched_setaffinity(0, {min(os.sched_getaffinity(0))}); "
+    "sys.exit(pytest.main(sys.argv[1:]))"
+)
 POSIX = {"LC_ALL": "C", "LANG": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
 # Not even root makes a folder there.
 NO_HOME = {"HOME": "/sys", "XDG_CACHE_HOME": "/sys/cache"}
@@ -20,12 +22,7 @@ NO_HOME = {"HOME": "/sys", "XDG_CACHE_HOME": "/sys/cache"}
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="needs Linux")
-@pytest.mark.parametrize(
-    ("program", "environment"),
-    [(ONE_PROCESSOR, {}), (PYTEST, POSIX), (PYTEST, NO_HOME)],
-    ids=["one processor", "POSIX locale", "unwritable home"],
-)
-def test_the_suite_passes(program: str, environment: dict[str, str]) -> None:
+def test_the_suite_passes_on_one_processor_in_a_posix_locale_and_without_a_home() -> None:
     # It takes minutes, and nothing hangs.
     faulthandler.cancel_dump_traceback_later()
     done = subprocess.run(
@@ -34,13 +31,13 @@ def test_the_suite_passes(program: str, environment: dict[str, str]) -> None:
             "-X",
             "warn_default_encoding",
             "-c",
-            program,
+            ON_ONE_PROCESSOR,
             "-q",
             "-p",
             "no:cacheprovider",
         ],
         cwd=ROOT,
-        env={**os.environ, **environment},
+        env={**os.environ, **POSIX, **NO_HOME},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         encoding="utf-8",

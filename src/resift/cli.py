@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import io
 import json
+import os
+import re
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -130,9 +132,9 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     rank.set_defaults(run=_rank)
-    rank.add_argument("texts", nargs="*", metavar="TEXT", help="the query, then documents")
+    rank.add_argument("texts", nargs="*", type=_text, metavar="TEXT", help="query, then documents")
     query = rank.add_mutually_exclusive_group()
-    query.add_argument("-q", "--query", help="the query; then all TEXTs are documents")
+    query.add_argument("-q", "--query", type=_text, help="the query; then all TEXTs are documents")
     query.add_argument("--query-file", metavar="FILE", help="a file that is the query")
     rank.add_argument(
         "-f", "--file", action="append", default=[], help="a file of documents; may be repeated"
@@ -203,6 +205,17 @@ def _add_export(export: argparse.ArgumentParser) -> None:
         help='JSON lines to verify on: {"query": …, "documents": […], "grades": […]}, the grades '
         "being optional (default: a small English set)",
     )
+
+
+def _text(argument: str) -> str:
+    """An argument as files are: what the locale has no characters for is UTF-8."""
+    try:
+        # Python keeps in surrogates what it couldn't decode.
+        return (
+            os.fsencode(argument).decode() if re.search("[\udc80-\udcff]", argument) else argument
+        )
+    except UnicodeDecodeError as error:
+        raise argparse.ArgumentTypeError(f"expected UTF-8, not {argument!a}") from error
 
 
 def _read_request(parsed: argparse.Namespace) -> tuple[str, list[str]]:
