@@ -33,6 +33,9 @@ PAGES = [
     ROOT / "README.md",
     ROOT / "CONTRIBUTING.md",
     ROOT / "CHANGELOG.md",
+    ROOT / "RELEASE.md",
+    ROOT / "SECURITY.md",
+    ROOT / "changelog.d/README.md",
     *sorted((ROOT / "docs").glob("*.md")),
     *sorted(ROOT.glob("integrations/*/README.md")),
     *sorted(ROOT.glob("src/resift/bundled/*/README.md")),
@@ -231,6 +234,7 @@ def test_every_dependency_is_justified(project: Path) -> None:
         *content["build-system"]["requires"],
         *content["project"].get("dependencies", ()),
         *chain(*content["project"].get("optional-dependencies", {}).values()),
+        *(each for each in chain(*content["dependency-groups"].values()) if isinstance(each, str)),
     ]
     page = (ROOT / "docs/dependencies.md").read_text(encoding="utf-8")
     packages = {re.split(r"[^\w.-]", requirement)[0] for requirement in requirements}

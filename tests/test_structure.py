@@ -287,7 +287,7 @@ def unencoded(path: Path) -> Iterator[str]:
 
 def test_text_has_an_encoding() -> None:
     ours = [ROOT / "conftest.py", ROOT / "dev.py"]
-    for folder in ("src", "tests", "benchmarks", "examples", "integrations", "training"):
+    for folder in ("src", "tests", "benchmarks", "examples", "integrations", "tools", "training"):
         ours += (ROOT / folder).rglob("*.py")
     assert not [each for path in ours for each in unencoded(path)]
 

@@ -29,8 +29,6 @@ from resift.loading import opening
 from resift.loading.model import LoadedModel
 from resift.testing import QUERY, TEXTS
 
-pytestmark = pytest.mark.filterwarnings("error")
-
 TIMES = {"resift.load", "resift.tokenize", "resift.infer", "resift.rank", "resift.total"}
 COUNTS = {
     "resift.documents",

@@ -22,8 +22,6 @@ from resift.loading import opening
 from resift.loading.model import LoadedModel
 from resift.testing import QUERY, TEXTS
 
-pytestmark = pytest.mark.filterwarnings("error")
-
 TYPE = "haystack_integrations.components.rankers.resift.ranker.ResiftRanker"
 README = Path(__file__).parents[1] / "README.md"
 
