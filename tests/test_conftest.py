@@ -79,6 +79,25 @@ def test_loopback_is_what_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     for host in elsewhere:
         with pytest.raises(ConnectionRefusedError, match="beyond loopback"):
             socket.getaddrinfo(host, 80)
-    assert len(noted.read_text(encoding="utf-8").splitlines()) == 4
+    with pytest.raises(ConnectionRefusedError, match="beyond loopback"):
+        socket.gethostbyname("example.org")
+    with (
+        socket.socket(type=socket.SOCK_DGRAM) as datagrams,
+        pytest.raises(ConnectionRefusedError, match="beyond loopback"),
+    ):
+        datagrams.sendto(b"", ("192.0.2.1", 9))
+    assert len(noted.read_text(encoding="utf-8").splitlines()) == 6
     for home in ("127.0.0.1", "127.1.2.3", "::1", "localhost", None):
         assert socket.getaddrinfo(home, 80)
+
+
+@pytest.mark.skipif(not hasattr(socket, "AF_UNIX"), reason="this platform has no local sockets")
+def test_a_path_is_no_host(tmp_path: Path) -> None:
+    path = str(tmp_path / "socket")
+    with (
+        socket.socket(socket.AF_UNIX) as server,
+        socket.socket(socket.AF_UNIX) as client,
+    ):
+        server.bind(path)
+        server.listen()
+        client.connect(path)
