@@ -3,19 +3,26 @@
     python dev.py demo             rerank real documents through all three frameworks
     python dev.py test             check style and types, and run every test but the slow ones
     python dev.py test -- --slow   those, too
+    python dev.py test --coverage  the tests, and how much of our code they run
     python dev.py test --oldest    the tests on the oldest dependencies that we declare
     python dev.py test --parity    the tests that compare or train with torch, and nothing else
+    python dev.py check            style and types, without the tests
+    python dev.py docs             the site, in ``site/``
+    python dev.py release          build every distribution, check them, and rank with them
 
 Each installs what it needs into the virtual environment that is active, or else into one of its
-own, ``.venv``. Arguments after ``--`` go to pytest.
+own, ``.venv``. With ``--wheels``, ``demo`` and ``test`` build our distributions and install those,
+into an environment that is made anew. Arguments after ``--`` go to pytest.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+import shutil
 import subprocess
 import sys
+import tomllib
 import venv
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -27,6 +34,7 @@ INTEGRATIONS = [
     "integrations/llama-index-postprocessor-resift",
     "integrations/resift-haystack",
 ]
+DISTRIBUTIONS = [".", *INTEGRATIONS]
 
 
 def main() -> int:
@@ -35,52 +43,80 @@ def main() -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("demo")
+    demonstrated = commands.add_parser("demo")
     test = commands.add_parser("test")
     which = test.add_mutually_exclusive_group()
-    which.add_argument("--oldest", action="store_true")
-    which.add_argument("--parity", action="store_true")
+    for option in ("coverage", "oldest", "parity"):
+        which.add_argument(f"--{option}", action="store_true")
+    for command in (demonstrated, which):
+        command.add_argument("--wheels", action="store_true")
     test.add_argument("pytest", nargs="*")
+    for name in ("check", "docs"):
+        commands.add_parser(name)
+    commands.add_parser("release").add_argument("--tag", help="refuse any version but this one's")
     parsed = parser.parse_args()
     os.chdir(ROOT)
     try:
         if parsed.command == "demo":
-            demo()
+            demo(wheels=parsed.wheels)
+        elif parsed.command == "check":
+            check()
+        elif parsed.command == "docs":
+            docs()
+        elif parsed.command == "release":
+            release(parsed.tag)
         elif parsed.parity:
             parity(parsed.pytest)
         elif parsed.oldest:
             oldest(parsed.pytest)
         else:
-            test_all(parsed.pytest)
+            test_all(parsed.pytest, wheels=parsed.wheels, coverage=parsed.coverage)
     except subprocess.CalledProcessError as error:
         return int(error.returncode)
     return 0
 
 
-def demo() -> None:
+def demo(*, wheels: bool) -> None:
     """The main job."""
-    python = environment()
-    install(python, [".", *INTEGRATIONS])
-    run(python, "examples/python_docs.py")
+    run(prepare(wheels=wheels), "examples/python_docs.py")
 
 
-def test_all(arguments: Sequence[str]) -> None:
+def test_all(arguments: Sequence[str], *, wheels: bool, coverage: bool) -> None:
     """Style, types and tests, on the newest dependencies."""
-    python = environment()
     with ThreadPoolExecutor() as pool:
         pinned = pool.submit(types_environment)
-        install(python, [f"{path}[test]" for path in (".", *INTEGRATIONS)])
-        run(python, "-m", "ruff", "check", "--quiet")
-        run(python, "-m", "ruff", "format", "--check", "--quiet")
+        python = prepare("test", wheels=wheels)
+        check_style(python)
         # Beside the tests: neither keeps two cores busy.
         types = pool.submit(check_types, python, pinned.result())
         try:
-            run(python, "-m", "pytest", *arguments)
+            if coverage:
+                measure_coverage(python, arguments)
+            else:
+                run(python, "-m", "pytest", *arguments)
         finally:
-            passes = types.result()
-            sys.stdout.write("".join(each.stdout for each in passes))
-        for each in passes:
-            each.check_returncode()
+            report_types(types.result())
+
+
+def measure_coverage(python: str, arguments: Sequence[str]) -> None:
+    """Run the tests and report the branches they take; below the floor, that is a failure."""
+    run(python, "-m", "coverage", "erase")
+    run(python, "-m", "coverage", "run", "-m", "pytest", *arguments)
+    run(python, "-m", "coverage", "combine", "--quiet")
+    run(python, "-m", "coverage", "report")
+
+
+def check() -> None:
+    """Style and types."""
+    python = prepare("test")
+    check_style(python)
+    report_types(check_types(python, types_environment()))
+
+
+def check_style(python: str) -> None:
+    """Style and format."""
+    run(python, "-m", "ruff", "check", "--quiet")
+    run(python, "-m", "ruff", "format", "--check", "--quiet")
 
 
 def types_environment() -> str:
@@ -101,7 +137,7 @@ def check_types(python: str, pinned: str) -> list[subprocess.CompletedProcess[st
     (layered / "installed.pth").write_text(line, encoding="utf-8")
     sources = [f"{path}/src" for path in INTEGRATIONS]
     passes = [
-        ["src", "tests", "examples", "benchmarks", "training", "dev.py", *sources],
+        ["src", "tests", "examples", "benchmarks", "tools", "training", "dev.py", *sources],
         # Each by itself, as they have modules of the same name.
         *(["conftest.py"], *([f"{path}/tests"] for path in INTEGRATIONS)),
     ]
@@ -109,6 +145,13 @@ def check_types(python: str, pinned: str) -> list[subprocess.CompletedProcess[st
         subprocess.run([pinned, "-m", "mypy", *paths], stdout=subprocess.PIPE, encoding="utf-8")
         for paths in passes
     ]
+
+
+def report_types(passes: Sequence[subprocess.CompletedProcess[str]]) -> None:
+    """What mypy said; raises ``CalledProcessError`` where it found something."""
+    sys.stdout.write("".join(each.stdout for each in passes))
+    for each in passes:
+        each.check_returncode()
 
 
 def site_packages(python: str) -> str:
@@ -123,8 +166,7 @@ def site_packages(python: str) -> str:
 def oldest(arguments: Sequence[str]) -> None:
     """The tests, on the oldest dependencies."""
     python = environment(".venv-oldest")
-    packages = [f"{path}[test]" for path in (".", *INTEGRATIONS)]
-    install(python, packages, "--constraint", "tests/oldest.txt")
+    install(python, DISTRIBUTIONS, "--constraint", "tests/oldest.txt", *requirements("test"))
     run(python, "-m", "pytest", *arguments)
 
 
@@ -133,18 +175,83 @@ def parity(arguments: Sequence[str]) -> None:
     python = environment(".venv-parity")
     # By itself and first: anything that asks for torch without a pin gets gigabytes of CUDA.
     pip(python, "--requirement", "tests/torch.txt")
-    install(python, [".[test,parity]"])
+    engine = ["."]
+    needed = (*requirements("test", engine), *requirements("parity", engine))
+    install(python, engine, *needed)
     run(python, "-m", "pytest", "tests/parity", "training/tests", *arguments)
 
 
-def environment(folder: str | None = None) -> str:
+def docs() -> None:
+    """The site."""
+    run(prepare("docs"), "-m", "mkdocs", "build", "--strict")
+
+
+def release(tag: str | None) -> None:
+    """Build every distribution and check what is in it; then install them alone, and rank."""
+    files = [str(path) for path in build()]
+    version = files[0].split("-")[1]
+    if tag not in (None, f"v{version}"):
+        sys.exit(
+            f"the tag is {tag}, and the version {version}: tag v{version}, or change the version"
+        )
+    tools = environment(".venv-release")
+    run(tools, "-m", "twine", "check", "--strict", *files)
+    run(tools, "tools/check_wheels.py", *files)
+    run(tools, "-m", "towncrier", "build", "--draft", "--version", version)
+    python = environment(".venv-wheels", clear=True)
+    pip(python, *(file for file in files if file.endswith(".whl")))
+    run(python, "-m", "pip", "check")
+    run(python, "examples/python_docs.py")
+
+
+def build() -> list[Path]:
+    """Every distribution in ``dist/``: the source, and from that the wheel."""
+    python = environment(".venv-release")
+    pip(python, *requirements("release"))
+    shutil.rmtree("dist", ignore_errors=True)
+    for folder in DISTRIBUTIONS:
+        run(python, "-m", "build", "--outdir", "dist", folder)
+    return sorted(Path("dist").iterdir())
+
+
+def prepare(*groups: str, wheels: bool = False) -> str:
+    """The Python of an environment with our distributions and their groups of requirements."""
+    needed = [requirement for name in groups for requirement in requirements(name)]
+    if wheels:
+        built = [str(path) for path in build() if path.suffix == ".whl"]
+        python = environment(".venv-wheels", clear=True)
+        pip(python, *built, *needed)
+    else:
+        python = environment()
+        install(python, DISTRIBUTIONS, *needed)
+    return python
+
+
+def requirements(group: str, folders: Sequence[str] = DISTRIBUTIONS) -> list[str]:
+    """A dependency group of the engine, and of adapters that have one of this name.
+
+    Read here, as Python 3.11's pip can't.
+    """
+    found: list[str] = []
+    for folder in folders:
+        content = tomllib.loads(Path(folder, "pyproject.toml").read_text(encoding="utf-8"))
+        groups = content["dependency-groups"]
+        for each in groups[group] if folder == "." else groups.get(group, []):
+            if isinstance(each, dict):
+                found += requirements(each["include-group"], [folder])
+            else:
+                found.append(each)
+    return found
+
+
+def environment(folder: str | None = None, *, clear: bool = False) -> str:
     """The Python of a virtual environment: of the active one unless a folder is named."""
     if folder is None and sys.prefix != sys.base_prefix:
         return sys.executable
     home = ROOT / (folder or ".venv")
     python = home / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
-    if not python.exists():
-        venv.create(home, with_pip=True)
+    if clear or not python.exists():
+        venv.create(home, clear=clear, with_pip=True)
     return str(python)
 
 

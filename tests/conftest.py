@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from processors import PROCESSORS
 
 from resift import machine
-from resift.backends import BACKENDS
 from resift.backends.onnx import OnnxBackend
-from resift.tokenization import Batch
+from resift.backends.table import BACKENDS
+from resift.text.batch import Batch
 
 
 @pytest.fixture(scope="session")

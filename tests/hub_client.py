@@ -78,7 +78,7 @@ class Client:
 
     def resift(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
         """The command line, with the same cache."""
-        program = "import sys; from resift.cli import main; sys.exit(main())"
+        program = "import sys; from resift.cli.main import main; sys.exit(main())"
         return self.run("-c", program, *arguments, **environment)
 
     def run(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:

@@ -25,8 +25,8 @@ from resift import (
     ResiftError,
     UnsupportedModelError,
 )
-from resift.models import archives
-from resift.models.archives import unpack
+from resift.models.store import zipped
+from resift.models.store.zipped import unpack
 
 NAME = "ms-marco-MiniLM-L-12-v2"
 GRAPH = "flashrank-MiniLM-L-12-v2_Q.onnx"
@@ -246,7 +246,7 @@ def test_the_disk_is_not_filled(
 ) -> None:
     path = tmp_path / "model.zip"
     path.write_bytes(pack(members))
-    monkeypatch.setattr(archives, "_MOST_BYTES", 100)
+    monkeypatch.setattr(zipped, "_MOST_BYTES", 100)
     with pytest.raises(UnsupportedModelError, match="at most 1000 files, and 100 bytes"):
         Reranker(path, cache_dir=tmp_path / "cache").warm_up()
 

@@ -21,15 +21,11 @@ from installed import require
 from tiny_models import logit
 
 from resift import BackendUnavailableError, NonFiniteScoreError, Reranker, UnsupportedModelError
-from resift.backends import (
-    BACKENDS,
-    Backend,
-    backend_class,
-    having_code,
-    installed_backends,
-)
+from resift.backends.choice import backend_class, having_code, installed_backends
+from resift.backends.protocol import Backend
+from resift.backends.table import BACKENDS
 from resift.testing import QUERY, TEXTS
-from resift.tokenization import Batch
+from resift.text.batch import Batch
 
 
 @pytest.fixture(params=list(BACKENDS))
@@ -130,7 +126,7 @@ def test_backends_agree_on_the_bundled_model(name: str) -> None:
 
 
 def test_a_backend_that_is_not_installed_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("resift.backends.find_spec", lambda _: None)
+    monkeypatch.setattr("resift.backends.choice.find_spec", lambda _: None)
     with pytest.raises(BackendUnavailableError, match="pip install onnxruntime"):
         Reranker(backend="onnx")
     with pytest.raises(BackendUnavailableError, match="onnxruntime"):
@@ -138,19 +134,19 @@ def test_a_backend_that_is_not_installed_says_so(monkeypatch: pytest.MonkeyPatch
 
 
 def test_auto_takes_what_runs_on_the_device(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("resift.backends.find_spec", lambda name: name)
-    monkeypatch.setattr("resift.backends.version", lambda _: "5.23.0")
+    monkeypatch.setattr("resift.backends.choice.find_spec", lambda name: name)
+    monkeypatch.setattr("resift.backends.choice.version", lambda _: "5.23.0")
     with_torch = ["onnx", "openvino", "torch"]
     assert installed_backends("auto") == with_torch
     assert installed_backends("auto", "cpu") == with_torch
     assert installed_backends("auto", "cuda:1") == ["torch"]
-    monkeypatch.setattr("resift.backends.version", lambda _: "4.47.1")
+    monkeypatch.setattr("resift.backends.choice.version", lambda _: "4.47.1")
     assert installed_backends("auto") == ["onnx", "openvino", "flag_embedding"]
     assert installed_backends("auto", "cuda") == ["flag_embedding"]
     with pytest.raises(BackendUnavailableError, match=r"'abacus'.*cuda"):
         Reranker(device="abacus")
     monkeypatch.setattr(
-        "resift.backends.find_spec", lambda name: None if name == "transformers" else name
+        "resift.backends.choice.find_spec", lambda name: None if name == "transformers" else name
     )
     with pytest.raises(BackendUnavailableError, match=r"cuda.*pip install resift\[torch\]"):
         Reranker(device="cuda")
@@ -165,20 +161,20 @@ def test_a_backend_says_which_versions_it_needs(
             raise PackageNotFoundError
         return found
 
-    monkeypatch.setattr("resift.backends.find_spec", lambda name: name)
-    monkeypatch.setattr("resift.backends.version", version)
+    monkeypatch.setattr("resift.backends.choice.find_spec", lambda name: name)
+    monkeypatch.setattr("resift.backends.choice.version", version)
     message = (
         rf"transformers>=4\.47,<4\.48, but {found or 'none'} is installed; .*"
         r"pip install resift\[flag-embedding\]"
     )
     with pytest.raises(BackendUnavailableError, match=message):
         Reranker(backend="flag_embedding")
-    monkeypatch.setattr("resift.backends.version", lambda _: "4.47.1")
+    monkeypatch.setattr("resift.backends.choice.version", lambda _: "4.47.1")
     assert installed_backends("flag_embedding") == ["flag_embedding"]
     with pytest.raises(BackendUnavailableError, match=r"transformers>=5\.0, but 4\.47\.1"):
         Reranker(backend="torch")
     # What it needs is installed nowhere.
-    monkeypatch.setattr("resift.backends.find_spec", lambda _: None)
+    monkeypatch.setattr("resift.backends.choice.find_spec", lambda _: None)
     with pytest.raises(BackendUnavailableError, match=r"FlagEmbedding.*\[flag-embedding\]"):
         Reranker(backend="flag_embedding")
 
@@ -191,7 +187,7 @@ def test_a_model_whose_code_one_backend_has(
     (model / "model.onnx").rename(model / "model.safetensors")
     config = {"architectures": [architecture], "max_position_embeddings": 64}
     (model / "config.json").write_text(json.dumps(config), encoding="utf-8")
-    monkeypatch.setattr("resift.backends.find_spec", lambda name: name == "onnxruntime")
+    monkeypatch.setattr("resift.backends.choice.find_spec", lambda name: name == "onnxruntime")
     message = rf"{architecture}.*FlagEmbedding.*pip install resift\[flag-embedding\]"
     with pytest.raises(BackendUnavailableError, match=message):
         Reranker(model).warm_up()

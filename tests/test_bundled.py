@@ -21,9 +21,9 @@ from resift import Reranker, SelfTestError, UnsupportedModelError
 from resift.backends.onnx import ort
 from resift.export.int8 import pair_sums
 from resift.machine import processor
-from resift.models import BUNDLED
+from resift.models.sources.disk import BUNDLED
 from resift.testing import TEXTS, texts_strategy
-from resift.tokenization import Batch
+from resift.text.batch import Batch
 
 FOLDER = BUNDLED / "resift-small"
 GOLDEN: dict[str, Any] = json.loads((FOLDER / "golden.json").read_text(encoding="utf-8"))

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from resift import Reranker
-from resift.cli import main
+from resift.cli.main import main
 
 DOCUMENTS = ["bad", "good", "a b"]
 
@@ -55,7 +55,7 @@ def test_standard_input(base: list[str]) -> None:
         [
             sys.executable,
             "-c",
-            "import sys; from resift.cli import main; sys.exit(main())",
+            "import sys; from resift.cli.main import main; sys.exit(main())",
             *base,
             "a",
         ],
@@ -77,7 +77,7 @@ def test_documents_that_the_locale_has_no_characters_for(
 ) -> None:
     documents = ["good Öl über Łódź", "bad \u4f60\u597d"]
     (tmp_path / "file").write_text("\n".join(documents), encoding="utf-8")
-    program = "import sys; from resift.cli import main; sys.exit(main())"
+    program = "import sys; from resift.cli.main import main; sys.exit(main())"
     environment = {**os.environ, **NOT_UTF8}
     if encoding != "ascii":
         environment["PYTHONIOENCODING"] = encoding
@@ -158,11 +158,11 @@ def test_wrong_json_is_placed(
 def test_every_option_of_the_engine_is_there() -> None:
     import inspect
 
-    from resift.cli import _parser
+    from resift.cli.main import _parser
 
     parsed = _parser().parse_args(["rank", "a"])
     # A token on the command line would be seen in the list of processes: HF_TOKEN has it.
-    elsewhere = {"on_timing", "token"}
+    elsewhere = {"on_timing", "scorer", "token"}
     assert set(inspect.signature(Reranker).parameters) - elsewhere <= set(vars(parsed))
     assert not elsewhere & set(vars(parsed))
 
@@ -184,7 +184,7 @@ def test_progress_is_for_terminals(tiny: Path) -> None:
     import termios
 
     program = (
-        "import sys, time; from resift.cli import main;"
+        "import sys, time; from resift.cli.main import main;"
         "from resift.backends.onnx import OnnxBackend as B; f = B.forward;"
         "B.forward = lambda self, batch: (time.sleep(0.3), f(self, batch))[1];"
         "B.max_batch_tokens = 1;"

@@ -26,13 +26,16 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 from resift import Reranker, RerankerOptions
-from resift.cli import _parser
+from resift.cli.main import _parser
 
 ROOT = Path(__file__).parents[1]
 PAGES = [
     ROOT / "README.md",
     ROOT / "CONTRIBUTING.md",
     ROOT / "CHANGELOG.md",
+    ROOT / "RELEASE.md",
+    ROOT / "SECURITY.md",
+    ROOT / "changelog.d/README.md",
     *sorted((ROOT / "docs").glob("*.md")),
     *sorted(ROOT.glob("integrations/*/README.md")),
     *sorted(ROOT.glob("src/resift/bundled/*/README.md")),
@@ -41,7 +44,7 @@ PAGES = [
 PROJECTS = [ROOT / "pyproject.toml", *sorted(ROOT.glob("integrations/*/pyproject.toml"))]
 
 _END = "<end of block>"
-_RESIFT = "import sys; from resift.cli import main; sys.exit(main())"
+_RESIFT = "import sys; from resift.cli.main import main; sys.exit(main())"
 
 
 @dataclass(frozen=True)
@@ -231,6 +234,7 @@ def test_every_dependency_is_justified(project: Path) -> None:
         *content["build-system"]["requires"],
         *content["project"].get("dependencies", ()),
         *chain(*content["project"].get("optional-dependencies", {}).values()),
+        *(each for each in chain(*content["dependency-groups"].values()) if isinstance(each, str)),
     ]
     page = (ROOT / "docs/dependencies.md").read_text(encoding="utf-8")
     packages = {re.split(r"[^\w.-]", requirement)[0] for requirement in requirements}

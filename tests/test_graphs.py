@@ -13,7 +13,7 @@ import tiny_models
 from onnx import TensorProto, helper, numpy_helper
 
 from resift import ModelNotFoundError, Reranker, UnsupportedModelError
-from resift.models.graphs import read_graph
+from resift.models.onnx_file import read_graph
 
 
 def save(graph: onnx.ModelProto, path: Path) -> Path:

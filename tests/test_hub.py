@@ -17,7 +17,7 @@ import pytest
 from hub_client import BEST, NEEDED, UNNEEDED, Client, order
 from onnx.external_data_helper import convert_model_to_external_data
 
-from resift.models import BUNDLED
+from resift.models.sources.disk import BUNDLED
 
 
 def test_a_repository_is_downloaded_and_found_again_offline(
@@ -197,15 +197,12 @@ def test_real_weights_of_an_embedding_model(hub: hub_server.Hub, client: Client)
     # It has no onnx weights, and its safetensors are no cross-encoder's.
     program = """
 from resift import ResiftError
-from resift.families import find_family
-from resift.models import find_model
-from resift.plan import Wish
+from resift.loading.finding import find_files
+from resift.options import LoadOptions
 
 for backend in ("onnx", "torch"):
     try:
-        find_model("acme/embedding", revision=None, cache_dir=None, offline=None,
-                   trust_remote_code=False, check_family=find_family,
-                   wanted=Wish.of([backend], None))
+        find_files(LoadOptions(model="acme/embedding"), [backend])
     except ResiftError as error:
         print(error)
 """

@@ -19,7 +19,9 @@ import pytest
 import tiny_models
 from hub_client import BEST, NEEDED, Client, order
 
-PULL = "import sys; from resift.cli import main; sys.exit(main(['models', 'pull', 'acme/tiny']))"
+PULL = (
+    "import sys; from resift.cli.main import main; sys.exit(main(['models', 'pull', 'acme/tiny']))"
+)
 
 
 @pytest.fixture
@@ -97,7 +99,7 @@ def test_many_processes_download_once(
     packed = shutil.make_archive(str(tmp_path / "packed"), "zip", tmp_path, folder.name)
     hub.commit("prithivida/flashrank", {f"{folder.name}.zip": Path(packed).read_bytes()})
     hub.delay = 0.3
-    pull = f"from resift.cli import main; main(['models', 'pull', '{folder.name}']); {PULL}"
+    pull = f"from resift.cli.main import main; main(['models', 'pull', '{folder.name}'])\n{PULL}"
     command = [sys.executable, "-c", pull]
     many = [
         subprocess.Popen(command, env=client.environment(), stderr=subprocess.PIPE)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from resift.models import BUNDLED
+from resift.models.sources.disk import BUNDLED
 from resift.testing import LateInteractionContract
 
 

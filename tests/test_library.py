@@ -16,14 +16,15 @@ import tiny_models
 from hub_client import DOCUMENTS, NEEDED, Client
 
 from resift import InvalidRequestError, ModelNotFoundError, Reranker, UnsupportedModelError
-from resift.cli import main
-from resift.families import FAMILIES, find_family
-from resift.models import BUNDLED, find_model
-from resift.models.cache import Cache
+from resift.cli.main import main
+from resift.families.table import FAMILIES
+from resift.loading.finding import find_files
 from resift.models.card import USUAL_ARTIFACTS
 from resift.models.catalogue import find_listing, listings
-from resift.models.manifest import BUNDLE_MANIFEST, Manifest
-from resift.plan import Wish
+from resift.models.sources.disk import BUNDLED
+from resift.models.store.cache import Cache
+from resift.models.store.manifest import BUNDLE_MANIFEST, Manifest
+from resift.options import LoadOptions
 
 
 @pytest.fixture
@@ -273,22 +274,18 @@ def test_the_catalogues_length(tmp_path: Path) -> None:
     assert ranking[0].truncated_tokens == 1500 - (1024 - 3 - 1)
 
 
-def find(model: str | Path, cache: Path, **options: Any) -> object:
-    defaults: dict[str, Any] = {
-        "revision": None,
-        "cache_dir": cache,
-        "offline": True,
-        "wanted": Wish.of(["torch"], None),
-        "trust_remote_code": False,
-        "check_family": find_family,
-    }
-    return find_model(model, **{**defaults, **options})
+def find(model: str | Path, cache: Path, backend: str = "torch", **options: Any) -> object:
+    return find_files(LoadOptions(model=model, cache_dir=cache, offline=True, **options), [backend])
+
+
+def trust(trusted: bool) -> dict[str, Any]:
+    return {"trust_remote_code": True, "revision": "0" * 40} if trusted else {}
 
 
 def test_code_from_repositories_is_never_run(tiny: Path, tmp_path: Path) -> None:
     for trusted, message in ((False, "trust_remote_code=True is given"), (True, "even then")):
         with pytest.raises(UnsupportedModelError, match=message):
-            find("gte-multilingual-reranker-base", tmp_path / "none", trust_remote_code=trusted)
+            find("gte-multilingual-reranker-base", tmp_path / "none", **trust(trusted))
     model = Path(shutil.copytree(tiny, tmp_path / "model"))
     config = json.loads((model / "config.json").read_text(encoding="utf-8"))
     config["auto_map"] = {"AutoModelForSequenceClassification": "modeling.Model"}
@@ -296,11 +293,13 @@ def test_code_from_repositories_is_never_run(tiny: Path, tmp_path: Path) -> None
     with pytest.raises(UnsupportedModelError, match="only code from its repository"):
         find(model, tmp_path)
     # A graph is data: it needs none.
-    find(model, tmp_path, wanted=Wish.of(["onnx"], None))
+    find(model, tmp_path, "onnx")
     # Nor does a model whose code a backend has.
-    find(model, tmp_path, known_code=config["architectures"])
+    config["architectures"] = ["CostWiseGemmaForCausalLM"]
+    (model / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    find(model, tmp_path, "flag_embedding")
     with pytest.raises(UnsupportedModelError, match="only code from its repository"):
-        find(model, tmp_path, known_code=["CostWiseGemmaForCausalLM"])
+        find(model, tmp_path, "torch")
 
     commit = "0" * 40
     assert Reranker(model, trust_remote_code=True, revision=commit).options["trust_remote_code"]
@@ -322,15 +321,13 @@ def test_torch_weights(hub: hub_server.Hub, client: Client, files: dict[str, byt
     hub.commit("acme/code", {**files, "config.json": b'{"auto_map": {"AutoModel": "m.M"}}'})
     program = """
 from resift.errors import ResiftError
-from resift.families import find_family
-from resift.models import find_model
-from resift.plan import Wish
+from resift.loading.finding import find_files
+from resift.options import LoadOptions
 
-options = dict(revision=None, wanted=Wish.of(["torch"], None), trust_remote_code=False)
 for name in ("acme/one", "acme/many", "acme/code"):
     for offline in (False, True):
         try:
-            find_model(name, offline=offline, cache_dir=None, check_family=find_family, **options)
+            find_files(LoadOptions(model=name, offline=offline), ["torch"])
         except ResiftError as error:
             print(error)
 """

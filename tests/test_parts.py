@@ -13,15 +13,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from resift import Calibration, InvalidRequestError
-from resift.batching import plan_batches
-from resift.families import find_family
+from resift.adapter import Adapter
 from resift.families.sequence_classification import SequenceClassification
-from resift.integration import Integration
+from resift.families.table import find_family
 from resift.normalization import normalize
 from resift.options import RankOptions
-from resift.prompt import Prompt
 from resift.request import encodable
-from resift.tokenization import WINDOW_OVERLAP, Pair, PairTokenizer, window_starts
+from resift.text.batch import Pair
+from resift.text.batching import plan_batches
+from resift.text.prompt import Prompt
+from resift.text.tokenizer import PairTokenizer
+from resift.text.windows import WINDOW_OVERLAP, window_starts
 
 floats = st.floats(-50, 50, width=32)
 
@@ -31,7 +33,7 @@ def test_a_prompt_says_where_the_document_is(tiny: Path) -> None:
     prompt = Prompt(query="a {}", document="{}", answers=(), **pieces)
     tokenizer = PairTokenizer(tiny / "tokenizer.json", pad_token_id=0, prompt=prompt)
     request = tokenizer.tokenize("a", ["a a", ""], max_length=20, long_documents="truncate")
-    pairs = [Pair(request.query, document.windows[0]) for document in request.documents]
+    pairs = [Pair(request.query, document.windows[0]) for document in request.texts]
     types = tokenizer.collate(pairs).token_type_ids
     assert types.tolist() == [[0, 0, 0, 1, 1, 1, 0], [0, 0, 0, 1, 0, 0, 0]]
 
@@ -187,27 +189,25 @@ def test_numpy_options_become_python() -> None:
 
 
 def test_metadata_format() -> None:
-    integration = Integration(
+    adapter = Adapter(
         reranker=None,
         top_n=None,
         score_threshold=None,
         metadata_fields=["title", "year", "draft"],
         options={},
     )
-    assert (
-        integration.text("body", {"year": 0, "title": "T", "other": 1}) == "title: T\nyear: 0\nbody"
-    )
-    assert integration.text(None, {"draft": False, "title": None}) == "draft: False\n"
-    assert integration.text("body", {}) == "body"
-    assert integration.text(None, {}) == ""
-    assert integration.text(3, {"title": "T"}) == 3
-    json.dumps(integration.to_dict())
+    assert adapter.text("body", {"year": 0, "title": "T", "other": 1}) == "title: T\nyear: 0\nbody"
+    assert adapter.text(None, {"draft": False, "title": None}) == "draft: False\n"
+    assert adapter.text("body", {}) == "body"
+    assert adapter.text(None, {}) == ""
+    assert adapter.text(3, {"title": "T"}) == 3
+    json.dumps(adapter.to_dict())
 
 
 @pytest.mark.parametrize("fields", ["title", [1], None, {"title"}])
 def test_metadata_fields_are_checked(fields: object) -> None:
     with pytest.raises(InvalidRequestError, match="metadata_fields"):
-        Integration(
+        Adapter(
             reranker=None,
             top_n=None,
             score_threshold=None,

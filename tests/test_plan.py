@@ -16,13 +16,13 @@ from hub_client import BEST, DOCUMENTS, NEEDED, Client, order
 from processors import NO_BF16, NO_INT8, PROCESSORS
 
 from resift import BackendUnavailableError, ModelNotFoundError, Reranker, UnsupportedModelError
-from resift.backends import lacking
-from resift.cli import main
-from resift.loading import LoadedModel
+from resift.backends.choice import lacking
+from resift.cli.main import main
+from resift.loading.opening import load_model
+from resift.loading.plan import Plan, Way, Wish, plan, wider
 from resift.machine import processor
 from resift.models.artifacts import companions
 from resift.models.card import USUAL_ARTIFACTS, Artifact
-from resift.plan import Plan, Way, Wish, plan, wider
 
 INT8 = Artifact(format="onnx", precision="int8", file="int8.onnx")
 NARROW = Artifact(format="onnx", precision="int8-narrow", file="narrow.onnx")
@@ -323,7 +323,7 @@ def test_the_cards_processors(
         on(name)
         reranker = Reranker(folder, backend="onnx")
         assert [each.index for each in reranker.rank("a", DOCUMENTS)] == BEST
-        opened[name] = LoadedModel.load(reranker._load_options).artifact.file
+        opened[name] = load_model(reranker._load_options).way.artifact.file
     assert opened == {
         "avx512": "vnni.onnx",
         "avx2": "any.onnx",

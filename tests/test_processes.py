@@ -18,14 +18,16 @@ import pytest
 from resift import (
     BackendUnavailableError,
     InvalidRequestError,
-    Observer,
     Reranker,
     UnsupportedModelError,
 )
 from resift.backends.processes import ProcessesBackend
+from resift.call import Call
+from resift.loading.model import LoadedModel
 from resift.machine import _cgroup_quota, available_threads
-from resift.telemetry import Stopwatch
-from resift.tokenization import Batch
+from resift.options import RankOptions
+from resift.scoring.estimator import EarlyExit
+from resift.text.batch import Batch
 
 _FORK = """
 import os, sys, threading
@@ -61,22 +63,22 @@ def test_a_forked_child_works(tiny: Path, graph_backend: str, leave: str, use: b
 _FORK_WHILE_LOADING = """
 import os, sys, threading
 from resift import Reranker
-from resift.loading import LoadedModel
+from resift.loading import opening
 
 reranker = Reranker(sys.argv[1])
 loading, forked = threading.Event(), threading.Event()
-load = LoadedModel.load
+load = opening.load_model
 def slow(*arguments):
     loading.set()
     forked.wait()
     return load(*arguments)
-LoadedModel.load = slow
+opening.load_model = slow
 thread = threading.Thread(target=reranker.warm_up)
 thread.start()
 loading.wait()
 child = os.fork()
 if child == 0:
-    LoadedModel.load = load
+    opening.load_model = load
     reranker.rank("a", ["good"])
     os._exit(0)
 forked.set()
@@ -117,10 +119,15 @@ def test_several_devices(tiny: Path) -> None:
             assert again.results == expected.results
 
 
+def loaded(reranker: Reranker) -> LoadedModel:
+    assert isinstance(reranker._scorer, EarlyExit)
+    return reranker._scorer.model(Call.of(RankOptions()))
+
+
 def test_a_killed_process_raises_within_seconds(tiny: Path) -> None:
     reranker = Reranker(tiny, backend="onnx", devices=["cpu", "cpu"], max_batch_tokens=16)
     reranker.warm_up()
-    backend = reranker._load(Stopwatch(Observer())).backend
+    backend = loaded(reranker).backend
     assert isinstance(backend, ProcessesBackend)
     process = backend._idle.get()
     process._process.kill()
@@ -165,10 +172,11 @@ def test_what_a_process_cannot_load_is_raised_here(tiny: Path, tmp_path: Path) -
 _DEVICES = """
 import gc, os, sys
 from resift import Reranker
-from resift.telemetry import Observer, Stopwatch
+from resift.call import Call
+from resift.options import RankOptions
 
 reranker = Reranker(sys.argv[1], backend="onnx", devices=["cpu"])
-backend = reranker._load(Stopwatch(Observer())).backend
+backend = reranker._scorer.model(Call.of(RankOptions())).backend
 process = backend._idle.get()
 backend._idle.put(process)
 pid = process._process.pid
@@ -241,16 +249,16 @@ def test_nothing_is_written_and_nothing_phones_home(tiny: Path, tmp_path: Path) 
 
 
 def test_threads_load_the_model_once(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from resift.loading import LoadedModel
+    from resift.loading import opening
 
     loads = []
-    load = LoadedModel.load
+    load = opening.load_model
 
     def count(*arguments: object) -> LoadedModel:
         loads.append(arguments)
         return load(*arguments)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(LoadedModel, "load", count)
+    monkeypatch.setattr(opening, "load_model", count)
     reranker = Reranker(tiny)
     with ThreadPoolExecutor(16) as pool:
         list(pool.map(lambda _: reranker.rank("a", ["good"]), range(32)))

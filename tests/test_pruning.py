@@ -9,7 +9,7 @@ import pickle
 import re
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from hashlib import sha256
@@ -25,17 +25,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from resift import InvalidRequestError, Observer, Ranking, Reranker, TimingEvent, models
+from resift import InvalidRequestError, Observer, Ranking, Reranker, TimingEvent
 from resift.backends.onnx import OnnxBackend
-from resift.families import FAMILIES
 from resift.families.sequence_classification import SequenceClassification
-from resift.loading import LoadedModel
-from resift.models import find_model
-from resift.models.library import bundle
+from resift.families.table import FAMILIES
+from resift.loading import opening
+from resift.loading.finding import find_files
+from resift.loading.model import LoadedModel
+from resift.models.sources import disk
+from resift.models.store.upkeep import bundle
 from resift.options import LoadOptions
-from resift.plan import Wish
-from resift.pruning import survivors
-from resift.tokenization import Batch
+from resift.scoring.cascade import survivors
+from resift.text.batch import Batch
+from resift.text.tokenizer import PairTokenizer
 
 WORDS = [f"w{n}" for n in range(10)]
 TEXTS = [f"{word} {word}" for word in WORDS]
@@ -51,7 +53,7 @@ _names = (f"estimator-{n}" for n in count())
 def bundled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """In place of the models that come with the package: those that ``build`` makes."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(models, "BUNDLED", tmp_path_factory.mktemp("bundled"))
+        patch.setattr(disk, "BUNDLED", tmp_path_factory.mktemp("bundled"))
         yield
 
 
@@ -92,14 +94,14 @@ def build(
 ) -> Path:
     """The tiny model, with an estimator of its own among the bundled ones."""
     tiny_models.build(folder)
-    named = estimator(models.BUNDLED / next(_names), weights=weights)
+    named = estimator(disk.BUNDLED / next(_names), weights=weights)
     describe(folder, estimator={**named, "margin": margin})
     return folder
 
 
 def estimator_of(folder: Path) -> Path:
     name = json.loads((folder / "card.json").read_text(encoding="utf-8"))["estimator"]["model"]
-    return models.BUNDLED / str(name)
+    return disk.BUNDLED / str(name)
 
 
 @pytest.fixture(scope="module")
@@ -256,15 +258,46 @@ def test_several_queries_are_pruned_each_by_itself(reranker: Reranker) -> None:
     assert [each.counts.pruned_documents for each in together] == [PRUNED, 0, 0, PRUNED]
 
 
+def test_what_was_cut_is_said_of_all(reranker: Reranker) -> None:
+    texts = [f"{word} " * 12 if n % 2 else word for n, word in enumerate(WORDS)]
+    options: dict[str, Any] = {"top_n": 2, "max_length": 10}
+    everything = reranker.rank("a", texts, **options, prune="off")
+    ranking = reranker.rank("a", texts, **options, prune="auto")
+    assert ranking.counts.pruned_documents > 0
+    assert facts(ranking) == facts(everything)
+    assert max(each.truncated_tokens for each in ranking) > 0
+    assert ranking.counts.truncated_documents == everything.counts.truncated_documents == 5
+
+
+def test_texts_are_tokenized_once(reranker: Reranker, monkeypatch: pytest.MonkeyPatch) -> None:
+    tokenized: list[str] = []
+    tokenize = PairTokenizer.tokenize
+
+    def counted(self: PairTokenizer, query: str, texts: Sequence[str], **options: Any) -> Any:
+        tokenized.extend(texts)
+        return tokenize(self, query, texts, **options)
+
+    monkeypatch.setattr(PairTokenizer, "tokenize", counted)
+    assert reranker.rank("a", TEXTS, top_n=2, prune="auto").counts.pruned_documents == PRUNED
+    assert tokenized == TEXTS
+
+
+def test_one_query_may_come_with_several_lists(reranker: Reranker) -> None:
+    requests = [("a", TEXTS), ("a", ["good", *TEXTS[:5]]), ("a", TEXTS[5:])]
+    together = reranker.rank_many(requests, top_n=1, prune="auto")
+    apart = [reranker.rank(*request, top_n=1, prune="auto") for request in requests]
+    assert [facts(each) for each in together] == [facts(each) for each in apart]
+
+
 def test_threads_agree_and_load_once(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     loads: list[str] = []
-    load: Callable[[LoadOptions], LoadedModel] = LoadedModel.load
+    load = opening.load_model
 
     def counted(options: LoadOptions) -> LoadedModel:
         loads.append(Path(options.model).name)
         return load(options)
 
-    monkeypatch.setattr(LoadedModel, "load", counted)
+    monkeypatch.setattr(opening, "load_model", counted)
     reranker = Reranker(model, backend="onnx", prune="auto")
     lists = [TEXTS[n % 5 :] for n in range(32)]
     with ThreadPoolExecutor(16) as pool:
@@ -488,6 +521,16 @@ def test_without_the_estimator_that_the_card_names_nothing_is_pruned(
     assert reranker.rank("a", TEXTS, top_n=2).status == "complete"
 
 
+def test_each_request_says_whether_its_estimates_failed(tmp_path: Path) -> None:
+    model = build(tmp_path / "model")
+    remove(model)
+    events: list[TimingEvent] = []
+    reranker = Reranker(model, backend="onnx", prune="auto", on_timing=events.append)
+    rankings = reranker.rank_many([("a", TEXTS[:2]), ("a", TEXTS)], top_n=2)
+    assert [each.status for each in rankings] == ["complete", "fallback"]
+    assert events[0].status == "fallback"
+
+
 def test_an_estimator_that_had_to_fall_back_prunes_and_says_so(tmp_path: Path) -> None:
     model = build(tmp_path / "model")
     folder = estimator_of(model)
@@ -530,15 +573,7 @@ def test_it_is_one_of_the_options(model: Path) -> None:
 
 
 def test_a_bundle_prunes(model: Path, tmp_path: Path) -> None:
-    files = find_model(
-        model,
-        revision=None,
-        cache_dir=None,
-        offline=None,
-        wanted=Wish.of(["onnx"], None),
-        trust_remote_code=False,
-        check_family=lambda *_: None,
-    )
+    files = find_files(LoadOptions(model=model), ["onnx"])
     bundle(replace(files, name="pruned"), tmp_path / "bundle")
     ranking = Reranker(tmp_path / "bundle").rank("a", TEXTS, top_n=2, prune="auto")
     assert ranking.counts.pruned_documents == PRUNED

@@ -10,7 +10,9 @@ import math
 import pickle
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -30,7 +32,7 @@ from resift import (
     UnsupportedModelError,
 )
 from resift.backends.onnx import OnnxBackend
-from resift.tokenization import Batch
+from resift.text.batch import Batch
 
 DOCUMENTS = ["bad", "good", "a b", "good bad", "a"]
 words = st.lists(st.sampled_from(["a", "b", "good", "bad", "w3", "w7"]), max_size=20)
@@ -224,6 +226,26 @@ def test_overflow_is_computed_again_in_float32(
     assert "fp32" in caplog.text
 
 
+def test_the_float32_form_is_opened_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[Path] = []
+    init: Callable[..., None] = OnnxBackend.__init__
+
+    def slow(self: OnnxBackend, path: Path, **options: Any) -> None:
+        opened.append(path)
+        time.sleep(0.05)
+        init(self, path, **options)
+
+    tiny_models.build(tmp_path, precision="fp16")
+    tiny_models.build(tmp_path)
+    reranker = Reranker(tmp_path, precision="fp16", backend="onnx", threads=4, max_batch_tokens=1)
+    reranker.warm_up()
+    monkeypatch.setattr(OnnxBackend, "__init__", slow)
+    # Each in a pass of its own, all at once.
+    ranking = reranker.rank("a", ["huge huge", "huge", "huge a huge", "huge huge huge"])
+    assert len(ranking) == 4
+    assert [path.name for path in opened] == ["model.onnx"]
+
+
 def test_a_passing_fault_is_computed_again(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     forward, calls = OnnxBackend.forward, []
 
@@ -314,7 +336,7 @@ def test_option_names_are_said_once() -> None:
     import inspect
 
     signature = set(inspect.signature(Reranker).parameters)
-    assert signature == set(RerankerOptions.__annotations__) | {"score_threshold"}
+    assert signature == set(RerankerOptions.__annotations__) | {"score_threshold", "scorer"}
 
 
 def test_phases_and_progress_are_observed(tiny: Path) -> None:

@@ -26,8 +26,8 @@ from resift import (
     UnsupportedModelError,
     machine,
 )
-from resift.backends import lacking
 from resift.backends import onnx as onnx_backend
+from resift.backends.choice import lacking
 from resift.export.int8 import quantise
 
 TEXTS = ["good", "bad a", "b"]

@@ -6,11 +6,13 @@ import inspect
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar, get_type_hints
 
+from resift.adapter import DATA_OPTIONS, Adapter
 from resift.errors import InvalidRequestError
-from resift.integration import DATA_OPTIONS, Integration
 from resift.normalization import Normalization
-from resift.options import LongDocuments, Prune, RerankerOptions
+from resift.options import Prune, RerankerOptions
 from resift.reranker import Reranker
+from resift.scoring.scorer import Scorer
+from resift.text.windows import LongDocuments
 
 _Init = TypeVar("_Init", bound=Callable[..., None])
 
@@ -35,7 +37,7 @@ def shows_engine_options(init: _Init) -> _Init:
 class EngineOptions:
     """Options that can be read, and assigned where that can take effect.
 
-    The truth is in ``_integration``; attributes are values of the instance, which pydantic takes
+    The truth is in ``_adapter``; attributes are values of the instance, which pydantic takes
     for its fields, and change with it. What an assignment can't do, it refuses.
     """
 
@@ -56,9 +58,9 @@ class EngineOptions:
     offline: bool | None
     trust_remote_code: bool
 
-    _integration: Integration
+    _adapter: Adapter
     _names: ClassVar[Mapping[str, str]] = {name: name for name in _OWN}
-    """The adapter's names for its own options, and what ``Integration`` calls them."""
+    """The adapter's names for its own options, and what ``Adapter`` calls them."""
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         """Let the class have the signature of its ``__init__``, whatever its metaclass has."""
@@ -69,16 +71,26 @@ class EngineOptions:
     @property
     def reranker(self) -> Reranker:
         """The engine, to be shared, warmed up, or replaced by another."""
-        return self._integration.reranker
+        return self._adapter.reranker
 
     @reranker.setter
     def reranker(self, reranker: Reranker) -> None:
         self._change({"reranker": reranker})
 
+    @property
+    def scorer(self) -> Scorer | None:
+        """The reranker's, where that was made with one."""
+        found: Scorer | None = self.reranker.options.get("scorer")
+        return found
+
     # Not for type checkers, which would then take any name to be assignable.
     if not TYPE_CHECKING:
 
         def __setattr__(self, name: str, value: Any) -> None:
+            if name == "scorer":
+                raise InvalidRequestError(
+                    "scorer is the reranker's: assign reranker= a resift.Reranker(scorer=…)"
+                )
             if name == "reranker" or name in self._names:
                 self._change({name: value})
             elif name in _ENGINE:
@@ -95,19 +107,17 @@ class EngineOptions:
                 super().__setattr__(name, value)
 
     def _change(self, changes: Mapping[str, Any]) -> None:
-        self._take(
-            self._integration.changed({self._names.get(k, k): v for k, v in changes.items()})
-        )
+        self._take(self._adapter.changed({self._names.get(k, k): v for k, v in changes.items()}))
 
-    def _take(self, integration: Integration) -> None:
-        """Be what ``integration`` says, from now on."""
-        super().__setattr__("_integration", integration)
-        vars(self).update(self._values(integration))
+    def _take(self, adapter: Adapter) -> None:
+        """Be what ``adapter`` says, from now on."""
+        super().__setattr__("_adapter", adapter)
+        vars(self).update(self._values(adapter))
 
     @classmethod
-    def _values(cls, integration: Integration) -> dict[str, Any]:
+    def _values(cls, adapter: Adapter) -> dict[str, Any]:
         """The options by this adapter's names for them."""
-        values = integration.values()
+        values = adapter.values()
         own = {name: values[known] for name, known in cls._names.items()}
         return {**{name: values[name] for name in DATA_OPTIONS}, **own}
 

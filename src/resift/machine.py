@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from resift.backends import int8_saturates, lacking
+from resift.backends.choice import int8_saturates, lacking
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-import math
 import os
-import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from numbers import Integral, Real
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal, TypedDict, get_args
 
+from resift.checks import (
+    COMMIT,
+    check_choice,
+    check_devices,
+    check_positive_int,
+    check_score_threshold,
+    check_text,
+    check_token,
+)
 from resift.errors import InvalidRequestError
-from resift.models.hub import COMMIT
-from resift.normalization import Normalization, check_normalization, over_all_documents
+from resift.normalization import Calibration, Normalization, check_normalization, over_all_documents
 from resift.telemetry import Observer, TimingEvent
+from resift.text.windows import LongDocuments
 
-LongDocuments = Literal["truncate", "windows"]
 Prune = Literal["auto", "off"]
-
-_TOKEN = re.compile(r"[!-~]+")
 
 DEFAULT_MODEL = "resift-small"
 DEFAULT_BACKEND = "auto"
@@ -126,18 +129,18 @@ class RankOptions:
 class LoadOptions:
     """What is fixed when a ``Reranker`` is made. Invalid values raise ``InvalidRequestError``."""
 
-    model: str | os.PathLike[str]
-    backend: str
-    device: str | None
-    devices: Sequence[str] | None
-    precision: str | None
-    max_batch_tokens: int | None
-    threads: int | None
-    revision: str | None
-    cache_dir: str | os.PathLike[str] | None
-    offline: bool | None
-    trust_remote_code: bool
-    on_timing: Callable[[TimingEvent], None] | None
+    model: str | os.PathLike[str] = DEFAULT_MODEL
+    backend: str = DEFAULT_BACKEND
+    device: str | None = None
+    devices: Sequence[str] | None = None
+    precision: str | None = None
+    max_batch_tokens: int | None = None
+    threads: int | None = None
+    revision: str | None = None
+    cache_dir: str | os.PathLike[str] | None = None
+    offline: bool | None = None
+    trust_remote_code: bool = False
+    on_timing: Callable[[TimingEvent], None] | None = None
     token: Token = field(default=None, repr=False)
 
     @property
@@ -176,6 +179,33 @@ class LoadOptions:
         check_positive_int("threads", self.threads, "None for all that the process may use")
 
 
+def split_options(given: Mapping[str, Any]) -> tuple[LoadOptions, RankOptions]:
+    """The keywords of ``Reranker``: what is fixed when it is made, and what a call may change."""
+    loads = LoadOptions.__dataclass_fields__
+    load = {name: value for name, value in given.items() if name in loads}
+    return LoadOptions(**load), RankOptions(**{k: v for k, v in given.items() if k not in loads})
+
+
+def joined_options(load: LoadOptions, rank: RankOptions) -> dict[str, Any]:
+    """The keywords of ``Reranker`` again, without ``token`` and those that are ``None``.
+
+    Strings, numbers and dicts, save ``on_timing``.
+    """
+    given = {
+        name: getattr(options, name)
+        for options in (load, rank)
+        for name in options.__dataclass_fields__
+    }
+    del given["token"]
+    for name in ("model", "cache_dir"):
+        given[name] = given[name] and os.fspath(given[name])
+    # Omitted when False, so that options saved before it existed still compare equal.
+    given["trust_remote_code"] = given["trust_remote_code"] or None
+    if isinstance(given["normalization"], Calibration):
+        given["normalization"] = asdict(given["normalization"])
+    return {name: value for name, value in given.items() if value is not None}
+
+
 def resolved(token: Token) -> str | None:
     """The token to send, asked for now where a function gives it; ``None`` where there is none."""
     if not callable(token):
@@ -183,16 +213,6 @@ def resolved(token: Token) -> str | None:
     given = token()
     check_token(given)
     return given
-
-
-def check_token(given: object) -> None:
-    """Pass ``None`` and what can be sent in a header. The message doesn't show what was given."""
-    # Anything else would be an error of the client's, and that shows the whole header.
-    if given is not None and not (isinstance(given, str) and _TOKEN.fullmatch(given)):
-        raise InvalidRequestError(
-            "token must be a non-empty str of visible ASCII characters without spaces, a function "
-            f"that gives one, or None; not this {type(given).__name__}, which isn't shown"
-        )
 
 
 def check_names(given: Mapping[str, Any], known: type) -> dict[str, Any]:
@@ -219,41 +239,3 @@ def refuse_assignment(name: str, *, unknown: bool) -> None:
     else:
         advice = f"there is no such option; expected some of {sorted(options)}, and elsewhere"
     raise InvalidRequestError(f"{name} can't be assigned to a Reranker: {advice}")
-
-
-def check_positive_int(name: str, given: object, otherwise: str) -> None:
-    """Pass ``None`` and integers from 1."""
-    is_integer = isinstance(given, Integral) and not isinstance(given, bool)
-    if given is not None and not (is_integer and given >= 1):  # type: ignore[operator]
-        raise InvalidRequestError(f"{name} must be an int of at least 1, or {otherwise}: {given!r}")
-
-
-def check_score_threshold(given: object) -> None:
-    """Pass ``None`` and finite numbers."""
-    is_number = isinstance(given, Real) and not isinstance(given, bool)
-    if given is not None and not (is_number and math.isfinite(given)):  # type: ignore[arg-type]
-        raise InvalidRequestError(
-            f"score_threshold must be a finite number, or None to keep all documents: {given!r}"
-        )
-
-
-def check_choice(name: str, given: object, choices: tuple[str, ...]) -> None:
-    """Pass one of ``choices``."""
-    if not isinstance(given, str) or given not in choices:
-        raise InvalidRequestError(f"{name} must be one of {list(choices)}, not {given!r}")
-
-
-def check_devices(given: object, device: str | None) -> None:
-    """Pass a list or tuple of names, where ``device`` isn't given too."""
-    names = given if isinstance(given, (list, tuple)) else ()
-    if device is not None or not names or not all(isinstance(x, str) and x for x in names):
-        raise InvalidRequestError(
-            "devices must be a list of names such as ['cuda:0', 'cuda:1'], and device must then "
-            f"be left out: devices={given!r}, device={device!r}"
-        )
-
-
-def check_text(name: str, given: object) -> None:
-    """Pass ``None`` and strings with something in them."""
-    if given is not None and not (isinstance(given, str) and given):
-        raise InvalidRequestError(f"{name} must be a non-empty str, or None: {given!r}")

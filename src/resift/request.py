@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate, compress
 from typing import Any
 
 from resift.errors import InvalidRequestError
@@ -20,7 +21,7 @@ class Request:
     """For each document, where its text is in ``texts``."""
 
     @classmethod
-    def check(cls, query: str, documents: Iterable[str | None]) -> Request:
+    def of(cls, query: str, documents: Iterable[str | None]) -> Request:
         """Raises ``InvalidRequestError`` naming what was given instead."""
         check_query(query)
         documents = read_once("documents", documents, "str")
@@ -32,8 +33,8 @@ class Request:
         return cls(encodable(query), tuple(map(encodable, slot_of)), tuple(slots))
 
     @classmethod
-    def check_all(cls, requests: Iterable[tuple[str, Iterable[str | None]]]) -> list[Request]:
-        """``check`` each; where there are several, messages begin with ``requests[index]``."""
+    def of_all(cls, requests: Iterable[tuple[str, Iterable[str | None]]]) -> list[Request]:
+        """``of`` each; where there are several, messages begin with ``requests[index]``."""
         given = read_once("requests", requests, "pairs of a query and its documents")
         checked = []
         for index, request in enumerate(given):
@@ -43,12 +44,20 @@ class Request:
                     f"not {describe(request)}"
                 )
             try:
-                checked.append(cls.check(*request))
+                checked.append(cls.of(*request))
             except InvalidRequestError as error:
                 if len(given) == 1:
                     raise
                 raise InvalidRequestError(f"requests[{index}]: {error}") from error
         return checked
+
+    def only(self, kept: Sequence[bool]) -> Request:
+        """The same query, with the texts that are ``kept`` (``[texts]``) and their documents."""
+        if all(kept):
+            return self
+        places = list(accumulate(kept, initial=0))
+        slots = tuple(places[slot] for slot in self.slots if kept[slot])
+        return Request(self.query, tuple(compress(self.texts, kept)), slots)
 
 
 def read_once(name: str, given: object, of: str) -> list[Any]:

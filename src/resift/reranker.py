@@ -6,43 +6,35 @@ import asyncio
 import os
 import threading
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Unpack
 
-import numpy as np
-
-from resift.backends import installed_backends
-from resift.errors import NonFiniteScoreError
-from resift.loading import LoadedModel
-from resift.models.downloads import shown
-from resift.normalization import Calibration, Normalization
+from resift.call import Call
+from resift.flow import rank_all
+from resift.normalization import Normalization
 from resift.options import (
     DEFAULT_BACKEND,
     DEFAULT_LONG_DOCUMENTS,
     DEFAULT_MODEL,
     DEFAULT_NORMALIZATION,
     CallOptions,
-    LoadOptions,
-    LongDocuments,
     Prune,
-    RankOptions,
     ScoreOptions,
     Token,
     check_names,
+    joined_options,
     refuse_assignment,
+    split_options,
 )
-from resift.pruning import Kept, Pruner, may_prune, prune
-from resift.ranking import Counts, RankedDocument, Ranking, Timings
+from resift.ranking import Ranking
 from resift.request import Request
-from resift.scoring import ScoredRequest, score_requests
-from resift.selection import select_documents
-from resift.telemetry import Observer, Stopwatch, TimingEvent
-from resift.tokenization import TokenizedRequest
+from resift.scoring.estimator import EarlyExit
+from resift.scoring.ready import check_scorer
+from resift.scoring.scorer import Scorer
+from resift.telemetry import TimingEvent
+from resift.text.windows import LongDocuments
 
 Documents = Iterable[str | None]
-
-_NOTHING = Counts()
 
 
 class Reranker:
@@ -70,6 +62,8 @@ class Reranker:
     defaults for ``rank``, where they are described. ``on_timing`` gets one ``TimingEvent`` after
     each call that succeeds, in the thread that did the work; what it raises, the call raises.
 
+    ``scorer`` is a ready one, in place of ``model`` and all options of loading it.
+
     Raises ``InvalidRequestError`` for an option that can't be, ``BackendUnavailableError`` for a
     backend that isn't installed; the first ranking raises ``ModelError`` for a model that isn't
     there or can't be run.
@@ -96,66 +90,28 @@ class Reranker:
         token: Token = None,
         trust_remote_code: bool = False,
         on_timing: Callable[[TimingEvent], None] | None = None,
+        scorer: Scorer | None = None,
     ) -> None:
-        self._load_options = LoadOptions(
-            model=model,
-            backend=backend,
-            device=device,
-            devices=devices,
-            precision=precision,
-            max_batch_tokens=max_batch_tokens,
-            threads=threads,
-            revision=revision,
-            cache_dir=cache_dir,
-            offline=offline,
-            trust_remote_code=trust_remote_code,
-            on_timing=on_timing,
-            token=token,
-        )
-        self._rank_options = RankOptions(
-            score_threshold=score_threshold,
-            normalization=normalization,
-            max_length=max_length,
-            long_documents=long_documents,
-            prune=prune,
-        )
-        self._backend = installed_backends(backend, self._load_options.first_device)[0]
-        self._process = _ProcessState()
-        self._name = shown(os.fspath(model))
+        given = {name: value for name, value in locals().items() if name not in ("self", "scorer")}
+        self._load_options, self._rank_options = split_options(given)
+        self._given_scorer = scorer
+        if scorer is not None:
+            check_scorer(scorer, self._load_options)
+        self._scorer = EarlyExit(self._load_options) if scorer is None else scorer
 
     @property
     def options(self) -> dict[str, Any]:
         """The keywords that make this ``Reranker`` again, those that are ``None`` left out.
 
-        Strings, numbers and dicts, save ``on_timing``. A ``token`` isn't among them.
+        Strings, numbers and dicts, save ``on_timing`` and ``scorer``. A ``token`` isn't among them.
         """
-        given: dict[str, Any] = {
-            name: getattr(options, name)
-            for options in (self._load_options, self._rank_options)
-            for name in options.__dataclass_fields__
-        }
-        del given["token"]
-        for name in ("model", "cache_dir"):
-            given[name] = given[name] and os.fspath(given[name])
-        # What is saved without it is what was saved before there was such an option.
-        given["trust_remote_code"] = given["trust_remote_code"] or None
-        if isinstance(given["normalization"], Calibration):
-            given["normalization"] = asdict(given["normalization"])
-        return {name: value for name, value in given.items() if value is not None}
+        given = joined_options(self._load_options, self._rank_options)
+        if self._given_scorer is not None:
+            del given["model"], given["backend"]
+            given["scorer"] = self._given_scorer
+        return given
 
-    def rank(
-        self,
-        query: str,
-        documents: Documents,
-        *,
-        top_n: int | None = None,
-        score_threshold: float | None = None,
-        normalization: Normalization | None = None,
-        max_length: int | None = None,
-        long_documents: LongDocuments | None = None,
-        prune: Prune | None = None,
-        observer: Observer | None = None,
-    ) -> Ranking:
+    def rank(self, query: str, documents: Documents, **options: Unpack[CallOptions]) -> Ranking:
         """Order documents by relevance to a query.
 
         ``top_n``: how many to keep, from 1; ``None`` keeps all. ``score_threshold``: keep scores
@@ -166,21 +122,12 @@ class Reranker:
         document's tail, ``"windows"`` scores overlapping parts and takes the largest logit.
         ``prune``: ``"auto"`` gives the whole model only to documents that can still reach
         ``top_n``, by a faster model's estimates, where the model's card names one.
-        What is ``None`` is as given at construction.
+        ``None`` means the value given at construction.
 
         A document that is ``None`` is scored as ``""``. Raises ``InvalidRequestError``,
         ``ModelError``, ``BackendUnavailableError`` or ``NonFiniteScoreError``.
         """
-        (ranking,) = self.rank_many(
-            [(query, documents)],
-            top_n=top_n,
-            score_threshold=score_threshold,
-            normalization=normalization,
-            max_length=max_length,
-            long_documents=long_documents,
-            prune=prune,
-            observer=observer,
-        )
+        (ranking,) = self._run([(query, documents)], options)
         return ranking
 
     def rank_many(
@@ -233,7 +180,7 @@ class Reranker:
 
     def warm_up(self) -> None:
         """Load the model now, unless it is loaded. Raises as the first ranking would."""
-        self._load(Stopwatch(Observer()), pruning=self._rank_options.prune == "auto")
+        self._scorer.warm_up(Call.of(self._rank_options))
 
     async def awarm_up(self) -> None:
         """``warm_up`` in a worker thread."""
@@ -247,119 +194,13 @@ class Reranker:
         keep_all: bool = False,
         cancelled: threading.Event | None = None,
     ) -> list[Ranking]:
-        """The whole flow, for all public methods."""
+        """One call, for all public methods."""
         given = check_names(call_options, ScoreOptions if keep_all else CallOptions)
-        observer: Observer = given.pop("observer", None) or Observer()
+        observer = given.pop("observer", None)
         options = self._rank_options.keep_all() if keep_all else self._rank_options
         options = options.override(**given)
-        checked = Request.check_all(requests)
-        watch = Stopwatch(observer)
-
-        def progress(done: int, total: int) -> None:
-            if cancelled is not None and cancelled.is_set():
-                raise asyncio.CancelledError
-            observer.progress(done, total)
-
-        if not any(request.texts for request in checked):
-            return self._finish([self._ranking(None, watch.timings()) for _ in checked])
-        model = self._load(watch, pruning=any(may_prune(each, options) for each in checked))
-        with watch.phase("tokenize"):
-            tokenized = [model.tokenize(request, options) for request in checked]
-        with watch.phase("infer"):
-            budget = self._load_options.max_batch_tokens
-            kept = prune(
-                self._process.pruner,
-                checked,
-                tokenized,
-                options,
-                max_batch_tokens=budget,
-                progress=progress,
-            )
-            left = [tokens.only(texts) for tokens, texts in zip(tokenized, kept, strict=True)]
-            pruned = sum(tokens.pairs for tokens in tokenized) - sum(each.pairs for each in left)
-            scored = score_requests(
-                model,
-                left,
-                max_batch_tokens=budget,
-                progress=lambda done, total: progress(pruned + done, pruned + total),
-            )
-        with watch.phase("rank"):
-            work = list(zip(checked, tokenized, kept, scored, strict=True))
-            results = [self._select(model, *each, options) for each in work]
-        timings = watch.timings()
-        return self._finish(
-            [
-                self._ranking(
-                    model,
-                    timings,
-                    results=result,
-                    query_truncated=tokens.query_truncated,
-                    counts=_count(request, tokens, texts, scores),
-                )
-                for (request, tokens, texts, scores), result in zip(work, results, strict=True)
-            ]
-        )
-
-    def _load(self, watch: Stopwatch, *, pruning: bool = False) -> LoadedModel:
-        """``pruning``: whether what prunes is needed too."""
-        state = self._process
-        if state.pid != os.getpid():
-            state = self._process = _ProcessState()
-        if state.model is None or (pruning and state.pruner is None):
-            with watch.phase("load"), state.lock:
-                # Another thread may have loaded it while this one waited.
-                if state.model is None:
-                    state.model = LoadedModel.load(self._load_options)
-                if pruning and state.pruner is None:
-                    state.pruner = Pruner.load(state.model, self._load_options)
-        if pruning and state.pruner is not None and state.pruner.fallback:
-            return replace(state.model, fallback=True)
-        return state.model
-
-    def _select(
-        self,
-        model: LoadedModel,
-        request: Request,
-        tokenized: TokenizedRequest,
-        kept: Kept,
-        scored: ScoredRequest,
-        options: RankOptions,
-    ) -> tuple[RankedDocument, ...]:
-        slots = np.array(request.slots, dtype=np.intp)
-        indices = np.flatnonzero(kept[slots])
-        # Where each text that was kept is among them.
-        logits = scored.logits[np.cumsum(kept)[slots[indices]] - 1]
-        wrong = indices[~np.isfinite(logits)].tolist()
-        if wrong:
-            raise NonFiniteScoreError(
-                model=self._name, backend=model.backend_name, query=request.query, indices=wrong
-            )
-        truncated = _truncated_tokens(request, tokenized)
-        return select_documents(logits, indices.tolist(), truncated, options)
-
-    def _ranking(
-        self,
-        model: LoadedModel | None,
-        timings: Timings,
-        *,
-        results: tuple[RankedDocument, ...] = (),
-        query_truncated: bool = False,
-        counts: Counts = _NOTHING,
-    ) -> Ranking:
-        return Ranking(
-            results=results,
-            model=self._name,
-            revision=model.files.revision if model else None,
-            backend=model.backend_name if model else self._backend,
-            device=model.backend.device if model else None,
-            precision=model.precision if model else None,
-            status="fallback" if model and model.fallback else "complete",
-            query_truncated=query_truncated,
-            timings=timings,
-            counts=counts,
-        )
-
-    def _finish(self, rankings: list[Ranking]) -> list[Ranking]:
+        checked = Request.of_all(requests)
+        rankings = rank_all(self._scorer, checked, Call.of(options, observer, cancelled))
         if self._load_options.on_timing and rankings:
             self._load_options.on_timing(TimingEvent.of(*rankings))
         return rankings
@@ -388,7 +229,7 @@ class Reranker:
                 refuse_assignment(name, unknown=type(self) is Reranker)
             super().__setattr__(name, value)
 
-    # Nothing that a caller could change: one instance may stand for all its copies.
+    # Immutable to callers, so a copy is the instance itself.
     def __copy__(self) -> Reranker:
         return self
 
@@ -404,38 +245,6 @@ class Reranker:
 
     def __repr__(self) -> str:
         return f"Reranker({', '.join(f'{k}={v!r}' for k, v in self.options.items())})"
-
-
-class _ProcessState:
-    """What one process has loaded.
-
-    A child of ``fork`` starts with a new one: the parent's threads aren't there to run the old
-    one, and its lock may have been held by one of them.
-    """
-
-    def __init__(self) -> None:
-        self.pid = os.getpid()
-        self.lock = threading.Lock()
-        self.model: LoadedModel | None = None
-        self.pruner: Pruner | None = None
-
-
-def _truncated_tokens(request: Request, tokenized: TokenizedRequest) -> list[int]:
-    return [tokenized.documents[slot].truncated_tokens for slot in request.slots]
-
-
-def _count(
-    request: Request, tokenized: TokenizedRequest, kept: Kept, scored: ScoredRequest
-) -> Counts:
-    truncated = _truncated_tokens(request, tokenized)
-    return Counts(
-        documents=len(truncated),
-        pairs=scored.pairs,
-        tokens=scored.tokens,
-        padded_tokens=scored.padded_tokens,
-        truncated_documents=sum(tokens > 0 for tokens in truncated),
-        pruned_documents=sum(not kept[slot] for slot in request.slots),
-    )
 
 
 def _in_input_order(rankings: list[Ranking]) -> list[list[float]]:

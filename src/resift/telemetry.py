@@ -20,7 +20,11 @@ class Observer:
     """
 
     def phase(self, name: Phase) -> AbstractContextManager[object]:  # noqa: ARG002
-        """Entered and left around each phase; ``"load"`` only where the call loads the model."""
+        """Entered and left around each phase; ``"load"`` only where the call loads the model.
+
+        A phase comes again where two scorers take part: with ``prune``, ``"tokenize"`` and
+        ``"infer"`` are entered for the estimates, and then for the model itself.
+        """
         return nullcontext()
 
     def progress(self, done: int, total: int) -> None:
@@ -64,7 +68,9 @@ class TimingEvent:
             revision=first.revision,
             backend=first.backend,
             precision=first.precision,
-            status=first.status,
+            status=next(
+                (each.status for each in rankings if each.status != "complete"), "complete"
+            ),
             **asdict(first.timings),
             **counts,
         )
@@ -84,13 +90,13 @@ class Stopwatch:
 
     @contextmanager
     def phase(self, name: Phase) -> Iterator[None]:
-        """Run one phase; its seconds are kept whether or not it succeeds."""
+        """Run one phase; its seconds are added whether or not it succeeds."""
         with self._observer.phase(name):
             start = time.perf_counter()
             try:
                 yield
             finally:
-                self._seconds[name] = time.perf_counter() - start
+                self._seconds[name] = self._seconds.get(name, 0.0) + time.perf_counter() - start
 
     def timings(self) -> Timings:
         """The phases so far, and all the time since the start."""

@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from resift import Reranker
-from resift.models import BUNDLED
+from resift.models.sources.disk import BUNDLED
 
 _REASON = "compares with torch and transformers: python dev.py test --parity"
 torch: Any = pytest.importorskip("torch", reason=_REASON)

@@ -15,11 +15,11 @@ import pytest
 from numpy.typing import NDArray
 from parity.test_families import DOCUMENTS, QUERY, STYLES, WINDOW, make_tokenizer, randomise
 
-import resift.export as exporting
+import resift.export.command as exporting
 from resift import BackendUnavailableError, InvalidRequestError, Reranker, UnsupportedModelError
 from resift.backends.onnx import ort
-from resift.cli import main
-from resift.export import calibration, graph
+from resift.cli.main import main
+from resift.export import calibration, graph, libraries
 from resift.export.int8 import pair_sums
 
 torch: Any = pytest.importorskip("torch")
@@ -404,7 +404,7 @@ def test_without_the_extra(
     def missing(name: str) -> Any:
         raise ImportError(f"No module named {name!r}")
 
-    monkeypatch.setattr(graph, "import_module", missing)
+    monkeypatch.setattr(libraries, "import_module", missing)
     with pytest.raises(BackendUnavailableError):
         exporting.export(bert, tmp_path / "out")
     assert main(["export", str(bert), str(tmp_path / "out")]) == 3

@@ -21,15 +21,16 @@ from parity.test_export import (
 )
 from parity.test_families import DOCUMENTS
 
-import resift.export as exporting
+import resift.export.command as exporting
 from resift.export import graph
 from resift.export.calibration import built_in
 from resift.export.first_token import first_token_only
 from resift.export.int8 import Product, Rounding, products, quantise, row_int8
+from resift.export.libraries import Libraries
 from resift.export.source import Source
 from resift.export.verify import Scorer
 from resift.export.words import words_int8
-from resift.tokenization import Batch
+from resift.text.batch import Batch
 
 torch: Any = pytest.importorskip("torch")
 transformers: Any = pytest.importorskip("transformers")
@@ -42,16 +43,16 @@ MEAN_POOLING = "modernbert-2"
 
 
 @pytest.fixture(scope="module")
-def libraries() -> graph.Libraries:
-    return graph.Libraries.load()
+def libraries() -> Libraries:
+    return Libraries.load()
 
 
 @pytest.fixture(scope="module")
-def bert(libraries: graph.Libraries, tmp_path_factory: pytest.TempPathFactory) -> Any:
+def bert(libraries: Libraries, tmp_path_factory: pytest.TempPathFactory) -> Any:
     return traced(libraries, "bert", tmp_path_factory.mktemp("bert"))
 
 
-def traced(libraries: graph.Libraries, name: str, folder: Path, **changes: Any) -> Any:
+def traced(libraries: Libraries, name: str, folder: Path, **changes: Any) -> Any:
     source = Source.load(libraries, make(name, folder, **changes))
     return graph.trace(libraries, source, fuse=True)
 
@@ -89,7 +90,7 @@ def kinds(model: Any) -> list[str]:
     "name", ["distilbert", "electra-2", "roberta", "camembert", "ernie", "modernbert", "albert"]
 )
 @pytest.mark.parametrize("layers", [1, 3])
-def test_first_token(name: str, layers: int, libraries: graph.Libraries, tmp_path: Path) -> None:
+def test_first_token(name: str, layers: int, libraries: Libraries, tmp_path: Path) -> None:
     depth = {"num_hidden_layers": layers}
     if name == "distilbert":
         depth["n_layers"] = layers
@@ -104,7 +105,7 @@ def test_first_token(name: str, layers: int, libraries: graph.Libraries, tmp_pat
         np.testing.assert_allclose(run(model, feed), run(whole, feed), rtol=0, atol=1e-5)
 
 
-def test_heads_of_all_tokens_are_left(libraries: graph.Libraries, tmp_path: Path) -> None:
+def test_heads_of_all_tokens_are_left(libraries: Libraries, tmp_path: Path) -> None:
     model = traced(libraries, MEAN_POOLING, tmp_path)
     whole = copy(model)
     assert not first_token_only(libraries, model)
@@ -178,7 +179,7 @@ def swaps_sizes(model: Any) -> None:
         swaps_sizes,
     ],
 )
-def test_other_graphs_are_left(change: Any, libraries: graph.Libraries, bert: Any) -> None:
+def test_other_graphs_are_left(change: Any, libraries: Libraries, bert: Any) -> None:
     model = copy(bert)
     change(model)
     run(model, batch(7, 7))
@@ -188,12 +189,12 @@ def test_other_graphs_are_left(change: Any, libraries: graph.Libraries, bert: An
 
 
 def test_a_wrong_last_layer_is_not_kept(
-    libraries: graph.Libraries,
+    libraries: Libraries,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    def wrong(libraries: graph.Libraries, model: Any) -> bool:
+    def wrong(libraries: Libraries, model: Any) -> bool:
         assert first_token_only(libraries, model)
         for each in model.graph.initializer:
             if each.name.endswith("classifier.bias"):
@@ -240,7 +241,7 @@ def product_of(kind: str, weight: Floats) -> Any:
 @pytest.mark.parametrize(
     ("kind", "zero"), [("Gelu", 32), ("Relu", 0), ("Tanh", 128), ("Add", 128), ("Neg", 128)]
 )
-def test_rounding(kind: str, zero: int, smooth: bool, libraries: graph.Libraries) -> None:
+def test_rounding(kind: str, zero: int, smooth: bool, libraries: Libraries) -> None:
     random = np.random.default_rng(1)
     weight = random.standard_normal((64, 24), dtype=np.float32)
     x = random.standard_normal((3, 5, 64), dtype=np.float32) * np.array(
@@ -315,7 +316,7 @@ def test_factors_are_chosen_by_the_error() -> None:
     assert (factors > 0).all()
 
 
-def test_largest_numbers_are_those_of_all_pairs(libraries: graph.Libraries, bert: Any) -> None:
+def test_largest_numbers_are_those_of_all_pairs(libraries: Libraries, bert: Any) -> None:
     feeds = [batch(1, length) for length in (3, 40, 2)]
 
     class Pairs:
@@ -332,7 +333,7 @@ def test_largest_numbers_are_those_of_all_pairs(libraries: graph.Libraries, bert
     assert len(samples[name]) == 3 + 8 + 2
 
 
-def test_pairs_are_taken_from_all_queries(libraries: graph.Libraries, tmp_path: Path) -> None:
+def test_pairs_are_taken_from_all_queries(libraries: Libraries, tmp_path: Path) -> None:
     source = Source.load(libraries, make("bert", tmp_path))
     source.write_config_and_tokenizer(tmp_path)
     scorer = Scorer(source, tmp_path / "tokenizer.json", max_length=48, groups=built_in())
@@ -374,7 +375,7 @@ def uneven(folder: Path) -> None:
 
 
 def test_shared_matrices_and_gelu_have_no_factors(
-    libraries: graph.Libraries, bert: Any, tmp_path: Path
+    libraries: Libraries, bert: Any, tmp_path: Path
 ) -> None:
     groups = smoothing._groups(bert)
     taken = {product.tokens for product in products(bert)}
@@ -398,7 +399,7 @@ def test_word_embeddings(kept: bool, tmp_path: Path, monkeypatch: pytest.MonkeyP
     factors: dict[str, Floats] = {}
     given = []
 
-    def recorded(libraries: graph.Libraries, model: Any, taken: Any) -> Any:
+    def recorded(libraries: Libraries, model: Any, taken: Any) -> Any:
         given.append(taken)
         return row_int8(libraries, model, taken)
 
@@ -420,7 +421,7 @@ def test_word_embeddings(kept: bool, tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert "words_int8" not in {each.name for each in whole.graph.initializer}
 
 
-def test_words_are_dequantised_by_row(libraries: graph.Libraries, bert: Any) -> None:
+def test_words_are_dequantised_by_row(libraries: Libraries, bert: Any) -> None:
     model = copy(bert)
     assert words_int8(libraries, model)
     weights = {each.name: onnx.numpy_helper.to_array(each) for each in model.graph.initializer}

@@ -14,7 +14,7 @@ import pytest
 from numpy.typing import NDArray
 
 from resift import InvalidRequestError, RankedDocument, Reranker
-from resift.tokenization import Batch
+from resift.text.batch import Batch
 
 _REASON = "compares with torch and transformers: python dev.py test --parity"
 torch: Any = pytest.importorskip("torch", reason=_REASON)

@@ -18,7 +18,7 @@ import pytest
 from numpy.typing import NDArray
 
 from resift import BackendUnavailableError, NonFiniteScoreError, Reranker, UnsupportedModelError
-from resift.backends import installed_backends
+from resift.backends.choice import installed_backends
 from resift.families.prompts import BGE_RERANKER_GEMMA2, BGE_RERANKER_MINICPM
 
 try:

@@ -29,7 +29,6 @@ from parity.test_families import Reference as _EncoderReference
 from parity.test_families import make_tokenizer as make_encoder_tokenizer
 
 from resift import BackendUnavailableError, NonFiniteScoreError, Reranker, UnsupportedModelError
-from resift.families import FAMILIES
 from resift.families.prompts import (
     BGE_RERANKER_GEMMA,
     MONO_T5,
@@ -37,14 +36,15 @@ from resift.families.prompts import (
     QWEN3_RERANKER,
     RANK_T5,
 )
+from resift.families.table import FAMILIES
 from resift.testing import QUERY as BUNDLED_QUERY
 from resift.testing import TEXTS
-from resift.tokenization import Batch
+from resift.text.batch import Batch
 
 _REASON = "compares with torch and transformers: python dev.py test --parity"
 torch: Any = pytest.importorskip("torch", reason=_REASON)
 transformers: Any = pytest.importorskip("transformers", "5.0", reason=_REASON)
-import resift.backends.torch as torch_backend  # noqa: E402
+import resift.backends.torch.backend as torch_backend  # noqa: E402
 from resift.backends.torch import checkpoint, packing  # noqa: E402
 
 Logits = NDArray[np.float32]

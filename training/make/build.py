@@ -20,8 +20,8 @@ from card import REVISIONS, metrics
 from describe import describe
 from files import BUNDLED, CACHE, GRAPHS, WEIGHTS, read_card, read_recipe, write_json
 from late_interaction import WORTH, Scorer, State, build
-from resift.models.manifest import sha256
-from resift.tokenization import PairTokenizer
+from resift.models.store.manifest import sha256
+from resift.text.tokenizer import PairTokenizer
 from scoring import WINDOW, OnnxScorer, load_tokenizer
 from shipped import CalibrationPairs, in_float32, in_int8, write
 from teachers import START, fetch

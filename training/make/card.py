@@ -8,7 +8,7 @@ from typing import Any
 import calibration
 from files import GRAPHS, MEASURED, WEIGHTS, read_recipe
 from resift.export.verify import round_up
-from resift.models.manifest import sha256
+from resift.models.store.manifest import sha256
 from scoring import WINDOW
 from teachers import START, TEACHERS
 

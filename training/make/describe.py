@@ -13,8 +13,8 @@ from files import GRAPHS, write_json
 from golden import PAIRS, sentences_found
 from resift import Reranker
 from resift.export.verify import kendall_tau
-from resift.models.manifest import sha256
-from resift.precisions import NARROW_INT8
+from resift.models.store.manifest import sha256
+from resift.precision import NARROW_INT8
 from resift.testing.late_interaction import SENTENCES
 from scoring import OnnxScorer, load_tokenizer
 from shipped import in_narrow

@@ -5,7 +5,7 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-from resift.precisions import NARROW_INT8
+from resift.precision import NARROW_INT8
 
 TRAINING = Path(__file__).parents[1]
 CACHE = TRAINING / ".cache"

@@ -11,11 +11,13 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from resift.export.graph import Libraries, drop_unused
+from resift.export.graph import drop_unused
 from resift.export.int8 import LARGEST, pair_sums, row_int8
+from resift.export.libraries import Libraries
 from resift.export.smoothing import smoothing
 from resift.export.words import words_int8
-from resift.tokenization import Batch, Pair, PairTokenizer
+from resift.text.batch import Batch, Pair
+from resift.text.tokenizer import PairTokenizer
 
 # Below this, weights stay in the graph's own file.
 _SMALL = 1024
@@ -37,7 +39,7 @@ class CalibrationPairs:
             request = self.tokenizer.tokenize(
                 query, [document], max_length=self.window, long_documents="truncate"
             )
-            yield self.tokenizer.collate([Pair(request.query, request.documents[0].windows[0])])
+            yield self.tokenizer.collate([Pair(request.query, request.texts[0].windows[0])])
 
 
 def in_int8(model: onnx.ModelProto, pairs: CalibrationPairs) -> onnx.ModelProto:

@@ -18,7 +18,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import numpy_helper
 
-from resift.models.manifest import sha256
+from resift.models.store.manifest import sha256
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from resift.models.manifest import sha256
+from resift.models.store.manifest import sha256
 
 SEED = 0
 

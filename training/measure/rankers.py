@@ -14,8 +14,8 @@ from collection import Collection
 from comparison import z_sum
 from made import BUNDLED, TEACHERS, fetch
 from resift import Reranker
-from resift.models.manifest import sha256
-from resift.tokenization import PairTokenizer
+from resift.models.store.manifest import sha256
+from resift.text.tokenizer import PairTokenizer
 
 # Their scores are summed from two parts; `encoder` is the first alone.
 ENCODERS = {"v0": "minilm", "bge-small": "bge-small", "gte-small": "gte-small"}

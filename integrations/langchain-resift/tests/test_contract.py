@@ -5,13 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import pytest
 from langchain_core.documents import Document
 from langchain_resift import ResiftReranker
 
 from resift.testing import Kept, PydanticAdapterContract
-
-pytestmark = pytest.mark.filterwarnings("error")
 
 
 class TestResiftReranker(PydanticAdapterContract):

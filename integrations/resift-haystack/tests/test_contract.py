@@ -5,14 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
-import pytest
 from haystack import Document
 from haystack.utils import Secret
 from haystack_integrations.components.rankers.resift import ResiftRanker
 
 from resift.testing import AdapterContract, CallOptionsContract, Kept
-
-pytestmark = pytest.mark.filterwarnings("error")
 
 
 def _renamed(options: Mapping[str, Any]) -> dict[str, Any]:

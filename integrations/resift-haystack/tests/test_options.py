@@ -16,8 +16,6 @@ from resift import InvalidRequestError, Reranker
 from resift.options import resolved
 from resift.testing import QUERY, TEXTS
 
-pytestmark = pytest.mark.filterwarnings("error")
-
 
 def saved(ranker: ResiftRanker) -> Any:
     pipeline = Pipeline()

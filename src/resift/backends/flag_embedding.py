@@ -13,10 +13,10 @@ from typing import Any, NamedTuple
 from transformers.utils import logging as transformers_logging
 
 from resift.backends.inputs import refuse_vocabulary
-from resift.backends.torch import TorchBackend
+from resift.backends.torch.backend import TorchBackend
 from resift.backends.torch.network import to_device
 from resift.errors import UnsupportedModelError
-from resift.tokenization import Batch
+from resift.text.batch import Batch
 
 
 class _Kind(NamedTuple):

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from resift.errors import BackendUnavailableError, UnsupportedModelError
-from resift.tokenization import Batch
+from resift.text.batch import Batch
 
 
 def check_inputs(path: Path, names: Sequence[str]) -> None:

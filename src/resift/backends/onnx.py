@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from resift.backends.fork import keep_after_fork
 from resift.backends.inputs import check_cpu, check_inputs, feed, refuse_vocabulary
 from resift.errors import UnsupportedModelError
-from resift.precisions import DYNAMIC_INT8, NARROW_INT8
-from resift.tokenization import Batch
+from resift.precision import DYNAMIC_INT8, NARROW_INT8
+from resift.text.batch import Batch
 
 
 def _import_quietly() -> ModuleType:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from resift.backends.fork import keep_after_fork
 from resift.backends.inputs import check_cpu, check_inputs, feed, refuse_vocabulary
 from resift.errors import UnsupportedModelError
-from resift.tokenization import Batch
+from resift.text.batch import Batch
 
 _PRECISIONS = {"fp32": "f32", "bf16": "bf16"}
 

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from resift.errors import BackendUnavailableError, ResiftError
-from resift.tokenization import Batch
+from resift.text.batch import Batch
 
 
 class ProcessesBackend:
@@ -134,7 +134,7 @@ def _end(process: subprocess.Popen[bytes], starter: int) -> None:
 
 def serve() -> None:
     """The process: a backend's arguments in, then batches in and outputs out, until the end."""
-    from resift.backends import backend_class
+    from resift.backends.choice import backend_class
 
     source = sys.stdin.buffer
     # Only answers go to the parent; what libraries print goes to standard error.

@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from resift.export.graph import Libraries, attribute, constants, drop_unused, shapes
+from resift.export.graph import attribute, constants, drop_unused, shapes
+from resift.export.libraries import Libraries
 
 # Each number of their outputs comes from the inputs' numbers at the same place.
 _ELEMENTWISE = (

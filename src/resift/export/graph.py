@@ -5,18 +5,15 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from numpy.typing import NDArray
 
-from resift.errors import BackendUnavailableError
-
-if TYPE_CHECKING:
-    from resift.export.source import Source
+from resift.export.libraries import Libraries
+from resift.export.source import Source
 
 _TRACED = 20
 """The last opset that torch's tracing exporter writes."""
@@ -26,26 +23,6 @@ _IR_VERSION = 10
 _NAME = "resift"
 # A protobuf message ends at 2 GiB; the graph itself needs some of that.
 _MAX_INLINE = 2**31 - 2**24
-
-
-@dataclass(frozen=True, slots=True)
-class Libraries:
-    """The packages of the extra ``export``, which have no types to rely on."""
-
-    torch: Any
-    transformers: Any
-    onnx: Any
-
-    @classmethod
-    def load(cls) -> Libraries:
-        """Raises ``BackendUnavailableError`` naming the extra."""
-        try:
-            return cls(*(import_module(name) for name in ("torch", "transformers", "onnx")))
-        except ImportError as error:
-            raise BackendUnavailableError(
-                f"resift export needs torch, transformers and onnx: {error}; "
-                "pip install resift[export]"
-            ) from error
 
 
 def trace(libraries: Libraries, source: Source, *, fuse: bool) -> Any:

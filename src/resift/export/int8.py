@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from resift.errors import UnsupportedModelError
-from resift.export.graph import Libraries, drop_unused
+from resift.export.graph import drop_unused
+from resift.export.libraries import Libraries
 
 Floats = NDArray[np.float32]
 

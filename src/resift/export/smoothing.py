@@ -15,8 +15,9 @@ from typing import Any
 import numpy as np
 
 from resift.backends.onnx import open_session
-from resift.export.graph import Libraries, save
+from resift.export.graph import save
 from resift.export.int8 import Floats, Product, products, quantise
+from resift.export.libraries import Libraries
 from resift.export.verify import Scorer
 
 # How much of the difference between channels goes from the tokens to the matrix.

@@ -12,9 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from resift.errors import ModelNotFoundError, UnsupportedModelError
-from resift.export.graph import Libraries
-from resift.families import FAMILIES, Family, find_family
-from resift.tokenization import Batch
+from resift.export.libraries import Libraries
+from resift.families.protocol import Family
+from resift.families.table import FAMILIES, find_family
+from resift.text.batch import Batch
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

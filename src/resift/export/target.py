@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from resift import machine
 from resift.errors import InvalidRequestError
-from resift.precisions import NARROW_INT8
+from resift.precision import NARROW_INT8
 
 _logger = logging.getLogger(__name__)
 

@@ -17,7 +17,8 @@ from resift.errors import BackendUnavailableError, UnsupportedModelError
 from resift.evaluation.measures import Gains, in_order, ndcg
 from resift.export.calibration import Group
 from resift.export.source import Source
-from resift.tokenization import Batch, Pair, PairTokenizer
+from resift.text.batch import Batch, Pair
+from resift.text.tokenizer import PairTokenizer
 
 Logits = NDArray[np.float32]
 
@@ -86,7 +87,7 @@ class Scorer:
         request = self._tokenizer.tokenize(
             query, texts, max_length=self.max_length, long_documents="truncate"
         )
-        return [Pair(request.query, document.windows[0]) for document in request.documents]
+        return [Pair(request.query, text.windows[0]) for text in request.texts]
 
     def logits(self, backend: OnnxBackend, pairs: Sequence[Pair], *, padding: int = 0) -> Logits:
         """One batch: ``float32 [len(pairs)]``; ``padding`` is tokens beyond the longest pair."""

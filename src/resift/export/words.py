@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from resift.export.graph import Libraries, attribute, drop_unused
+from resift.export.graph import attribute, drop_unused
 from resift.export.int8 import quantise
+from resift.export.libraries import Libraries
 
 
 def words_int8(libraries: Libraries, model: Any) -> bool:

@@ -16,7 +16,7 @@ from resift.families.prompts import (
     RANK_T5,
 )
 from resift.families.sequence_classification import SequenceClassification
-from resift.prompt import Prompt
+from resift.text.prompt import Prompt
 
 
 class _LanguageModel(SequenceClassification):

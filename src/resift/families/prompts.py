@@ -6,7 +6,7 @@ end. Only the document's tail is ever cut, so what comes after it is always whol
 
 from __future__ import annotations
 
-from resift.prompt import Prompt
+from resift.text.prompt import Prompt
 
 # https://huggingface.co/Qwen/Qwen3-Reranker-0.6B, "Transformers Usage".
 QWEN3_RERANKER = Prompt(

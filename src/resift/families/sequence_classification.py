@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from resift.errors import UnsupportedModelError
-from resift.prompt import Prompt
+from resift.text.prompt import Prompt
 
 # Positions in these models start after the padding id, and the table has rows for what is skipped:
 # transformers, create_position_ids_from_input_ids in modeling_roberta.py.

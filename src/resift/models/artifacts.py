@@ -7,10 +7,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
-from resift.models.card import USUAL_ARTIFACTS, Artifact
-from resift.models.graphs import read_graph
-from resift.models.paths import read_json
-from resift.precisions import DYNAMIC_INT8
+from resift.errors import BackendUnavailableError, ModelNotFoundError
+from resift.models.card import USUAL_ARTIFACTS, Artifact, Card
+from resift.models.onnx_file import read_graph
+from resift.models.store.paths import read_json
+from resift.precision import DYNAMIC_INT8
 
 
 class Choice(NamedTuple):
@@ -23,7 +24,7 @@ class Choice(NamedTuple):
 
 
 class Wanted(Protocol):
-    """Which of a model's weights its user wants: ``resift.plan`` has the one that decides it."""
+    """Which of a model's weights its user wants: ``resift.loading.plan`` decides it."""
 
     @property
     def formats(self) -> Sequence[str]:
@@ -76,3 +77,45 @@ def is_whole(path: Path) -> bool:
     else:
         parts = set()
     return all((path.parent / part).is_file() for part in parts)
+
+
+def choose_files(
+    repository: str,
+    card: Card | None,
+    config: Mapping[str, Any],
+    present: Iterable[str],
+    wanted: Wanted,
+) -> list[str]:
+    """The files of the weights wanted, of those ``present``.
+
+    Raises ``BackendUnavailableError`` where there are only others of these formats, and
+    ``ModelNotFoundError`` where there are none.
+    """
+    names = sorted(present)
+
+    def is_offered(artifact: Artifact) -> bool:
+        # Dynamic int8 is for who asks for it.
+        return bool(card) or wanted.precision == DYNAMIC_INT8 or artifact.precision != DYNAMIC_INT8
+
+    listed = card.artifacts if card else USUAL_ARTIFACTS
+    artifacts = [each for each in listed if each.file in names]
+    chosen, refused = wanted.choose(list(filter(is_offered, artifacts)), config)
+    if not chosen:
+        expected = [
+            each.file
+            for each in filter(is_offered, USUAL_ARTIFACTS)
+            if wanted.choose([each], config).artifacts
+        ]
+        message = (
+            f"{repository} has no {' or '.join(wanted.formats)} weights in precision "
+            f"{wanted.precision or 'fp32 or fp16'} for this processor: expected one of {expected}; "
+            f"it has {[each.file for each in artifacts] or 'none that are known'}. "
+            f"{''.join(f'{reason}. ' for reason in refused)}Give precision= or backend= what there "
+            "is, or export the model to a folder with resift export"
+        )
+        usable = [each for each in artifacts if each.format in wanted.formats]
+        raise BackendUnavailableError(message) if usable else ModelNotFoundError(message)
+    first, *wider = chosen
+    # What comes out as NaN is computed again in float32.
+    files = [first, *(wider if card or first.precision == "fp16" else [])]
+    return [name for each in files for name in (each.file, *companions(each, names))]

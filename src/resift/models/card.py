@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from resift.errors import UnsupportedModelError
-from resift.precisions import DYNAMIC_INT8
+from resift.precision import DYNAMIC_INT8
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -8,7 +8,8 @@ from functools import cache
 import pytest
 
 from resift import InvalidRequestError
-from resift.loading import LoadedModel
+from resift.loading import opening
+from resift.loading.model import LoadedModel
 from resift.options import LoadOptions
 from resift.testing.calls import CallRows
 from resift.testing.inputs import InputRows
@@ -28,7 +29,7 @@ class RankingContract(InputRows, ScoreRows, CallRows):
     ) -> None:
         # Most rows take less time than that.
         if request.node.originalname != "test_no_network":
-            monkeypatch.setattr(LoadedModel, "load", _load_once)
+            monkeypatch.setattr(opening, "load_model", _load_once)
 
 
 class CallOptionsContract(RankingContract):
@@ -47,4 +48,4 @@ def _load_once(options: LoadOptions) -> LoadedModel:
     return _loaded(replace(options, on_timing=None, max_batch_tokens=None))
 
 
-_loaded = cache(LoadedModel.load)
+_loaded = cache(opening.load_model)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from resift import Calibration, InvalidRequestError, Reranker
-from resift.integration import DATA_OPTIONS
+from resift.adapter import DATA_OPTIONS
 from resift.testing.adapters import AdapterContract
 from resift.testing.options import TOKEN
 from resift.testing.texts import QUERY, TEXTS

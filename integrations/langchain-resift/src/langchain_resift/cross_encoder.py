@@ -11,8 +11,8 @@ from langchain_core.cross_encoders import BaseCrossEncoder
 
 from langchain_resift.options import Options, plain
 from resift import InvalidRequestError, Reranker
+from resift.adapter import Adapter
 from resift.attributes import EngineOptions, shows_engine_options
-from resift.integration import Integration
 from resift.request import read_once
 
 
@@ -33,14 +33,14 @@ class ResiftCrossEncoder(EngineOptions, BaseCrossEncoder):
 
     @shows_engine_options
     def __init__(self, *, reranker: Reranker | None = None, **options: Unpack[Options]) -> None:
-        integration = Integration(
+        adapter = Adapter(
             reranker=reranker,
             top_n=None,
             score_threshold=None,
             metadata_fields=(),
             options=plain(options),
         )
-        self._take(integration)
+        self._take(adapter)
 
     def score(self, text_pairs: Iterable[tuple[str, str]]) -> list[float]:
         """Each pair's score, in the order given; pairs may mix queries.

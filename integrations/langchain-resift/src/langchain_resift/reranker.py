@@ -16,8 +16,8 @@ from pydantic import ConfigDict, PrivateAttr
 
 from langchain_resift.options import Options, plain, plain_token
 from resift import Ranking, Reranker
+from resift.adapter import DEFAULT_TOP_N, Adapter, copy_documents, read_documents
 from resift.attributes import PydanticOptions, shows_engine_options
-from resift.integration import DEFAULT_TOP_N, Integration, copy_documents, read_documents
 
 _SCORE_KEY = "relevance_score"
 
@@ -47,7 +47,7 @@ class ResiftReranker(PydanticOptions, BaseDocumentCompressor):
 
     model_config = ConfigDict(arbitrary_types_allowed=True, extra="forbid")
 
-    # Integration checks them: pydantic would take "2" and True as numbers.
+    # Adapter checks them: pydantic would take "2" and True as numbers.
     top_n: int | None = DEFAULT_TOP_N
     """How many documents to keep; ``None`` for all."""
     score_threshold: float | None = None
@@ -55,7 +55,7 @@ class ResiftReranker(PydanticOptions, BaseDocumentCompressor):
     metadata_fields: Sequence[str] = ()
     """Names of the metadata put before each text."""
 
-    _integration: Integration = PrivateAttr()
+    _adapter: Adapter = PrivateAttr()
     _checks = {"token": plain_token}  # noqa: RUF012
 
     @shows_engine_options
@@ -70,15 +70,15 @@ class ResiftReranker(PydanticOptions, BaseDocumentCompressor):
     ) -> None:
         engine: dict[str, Any] = {**options}
         added = self._take_added(engine)
-        integration = Integration(
+        adapter = Adapter(
             reranker=reranker,
             top_n=top_n,
             score_threshold=score_threshold,
             metadata_fields=metadata_fields,
             options=plain(engine),
         )
-        super().__init__(**self._values(integration), **added)
-        self._take(integration)
+        super().__init__(**self._values(adapter), **added)
+        self._take(adapter)
 
     def compress_documents(
         self, documents: Sequence[Document], query: str, callbacks: Callbacks | None = None
@@ -131,7 +131,7 @@ class ResiftReranker(PydanticOptions, BaseDocumentCompressor):
     def _engine_run(self) -> Runnable[_Request, Ranking]:
         # A retriever run has no place for the documents that go in: its inputs are the query alone.
         # They don't belong in its metadata either, which tracers that hide inputs still show.
-        engine = self._integration
+        engine = self._adapter
 
         def texts(request: _Request) -> list[str | None]:
             return [engine.text(each.page_content, each.metadata) for each in request["documents"]]

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from resift.backends.torch.network import to_device
 from resift.backends.torch.packing import ATTENTION, has_kernel, pack
 from resift.errors import BackendUnavailableError, UnsupportedModelError
-from resift.tokenization import Batch
+from resift.text.batch import Batch
 
 Arrays = Mapping[str, NDArray[Any]]
 

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import torch
 from numpy.typing import NDArray
 
-from resift.tokenization import Batch
+from resift.text.batch import Batch
 
 
 class Network(Protocol):

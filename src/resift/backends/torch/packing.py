@@ -17,7 +17,7 @@ import transformers
 from numpy.typing import NDArray
 
 from resift.backends.torch.network import to_device
-from resift.tokenization import Batch
+from resift.text.batch import Batch
 
 ATTENTION = "resift_packed"
 

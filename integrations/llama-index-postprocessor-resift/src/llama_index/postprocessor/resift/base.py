@@ -23,14 +23,14 @@ from llama_index.postprocessor.resift.events import RerankTimingEvent
 from llama_index.postprocessor.resift.spans import PhaseSpans
 
 from resift import InvalidRequestError, Ranking, Reranker, RerankerOptions
-from resift.attributes import PydanticOptions, shows_engine_options
-from resift.integration import (
+from resift.adapter import (
     DATA_OPTIONS,
     DEFAULT_TOP_N,
-    Integration,
+    Adapter,
     copy_documents,
     read_documents,
 )
+from resift.attributes import PydanticOptions, shows_engine_options
 
 RETRIEVAL_SCORE = "retrieval_score"
 
@@ -68,14 +68,14 @@ class ResiftRerank(PydanticOptions, BaseNodePostprocessor):
     ``ModelError`` or ``NonFiniteScoreError``.
     """
 
-    # Integration checks them: pydantic would take "2" and True as numbers.
+    # Adapter checks them: pydantic would take "2" and True as numbers.
     top_n: int | None = DEFAULT_TOP_N
     score_threshold: float | None = None
     metadata_fields: Sequence[str] = ()
     metadata_mode: MetadataMode = MetadataMode.NONE
     keep_retrieval_score: bool = False
 
-    _integration: Integration = PrivateAttr()
+    _adapter: Adapter = PrivateAttr()
     _checks = {  # noqa: RUF012
         "metadata_mode": lambda given: _check_metadata_mode(given),
         "keep_retrieval_score": lambda given: _check_keep_retrieval_score(given),
@@ -99,7 +99,7 @@ class ResiftRerank(PydanticOptions, BaseNodePostprocessor):
             # What it is saved under is in what model_dump gives.
             del engine["class_name"]
         added = self._take_added(engine)
-        integration = Integration(
+        adapter = Adapter(
             reranker=reranker,
             top_n=top_n,
             score_threshold=score_threshold,
@@ -107,13 +107,13 @@ class ResiftRerank(PydanticOptions, BaseNodePostprocessor):
             options=engine,
         )
         fields = {
-            **self._values(integration),
+            **self._values(adapter),
             "callback_manager": callback_manager or CallbackManager(),
             "metadata_mode": _check_metadata_mode(metadata_mode),
             "keep_retrieval_score": _check_keep_retrieval_score(keep_retrieval_score),
         }
         super().__init__(**fields, **added)
-        self._take(integration)
+        self._take(adapter)
 
     @classmethod
     def class_name(cls) -> str:
@@ -126,7 +126,7 @@ class ResiftRerank(PydanticOptions, BaseNodePostprocessor):
     ) -> list[NodeWithScore]:
         nodes = read_documents(nodes, NodeWithScore, "llama_index.core.schema.NodeWithScore")
         with self._reported(nodes, query_bundle) as kept:
-            ranking = self._integration.rank(
+            ranking = self._adapter.rank(
                 _query_str(query_bundle), self._texts(nodes), observer=self._phase_spans()
             )
             kept += self._select(nodes, ranking)
@@ -139,7 +139,7 @@ class ResiftRerank(PydanticOptions, BaseNodePostprocessor):
     ) -> list[NodeWithScore]:
         nodes = read_documents(nodes, NodeWithScore, "llama_index.core.schema.NodeWithScore")
         with self._reported(nodes, query_bundle) as kept:
-            ranking = await self._integration.arank(
+            ranking = await self._adapter.arank(
                 _query_str(query_bundle), self._texts(nodes), observer=self._phase_spans()
             )
             kept += self._select(nodes, ranking)
@@ -181,7 +181,7 @@ class ResiftRerank(PydanticOptions, BaseNodePostprocessor):
 
     def _texts(self, nodes: Iterable[NodeWithScore]) -> list[Any]:
         return [
-            self._integration.text(
+            self._adapter.text(
                 scored.node.get_content(metadata_mode=self.metadata_mode), scored.node.metadata
             )
             for scored in nodes
@@ -205,7 +205,7 @@ class ResiftRerank(PydanticOptions, BaseNodePostprocessor):
         Without ``on_timing``, ``token``, ``callback_manager``, and the engine's that are ``None``.
         """
         plain = {
-            **self._integration.to_dict(),
+            **self._adapter.to_dict(),
             "metadata_mode": self.metadata_mode.value,
         }
         return {
@@ -225,7 +225,7 @@ class ResiftRerank(PydanticOptions, BaseNodePostprocessor):
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, ResiftRerank) or type(self) is not type(other):
             return NotImplemented
-        return self._integration == other._integration and self.to_dict() == other.to_dict()
+        return self._adapter == other._adapter and self.to_dict() == other.to_dict()
 
     def __repr_args__(self) -> Iterable[tuple[str | None, Any]]:
         return ((name, value) for name, value in self.to_dict().items() if name != "class_name")

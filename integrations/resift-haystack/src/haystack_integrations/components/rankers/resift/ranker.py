@@ -17,9 +17,10 @@ from haystack_integrations.components.rankers.resift.options import (
 )
 
 from resift import Ranking, Reranker, TimingEvent
+from resift.adapter import DEFAULT_TOP_N, Adapter, copy_documents, read_documents
 from resift.attributes import EngineOptions, shows_engine_options
-from resift.integration import DEFAULT_TOP_N, Integration, copy_documents, read_documents
-from resift.options import SharedOptions, check_positive_int
+from resift.checks import check_positive_int
+from resift.options import SharedOptions
 
 
 @component
@@ -113,14 +114,14 @@ class ResiftRanker(EngineOptions):
         if token is not None:
             given["token"] = check_secret(token).resolve_value
         self._token = Unpickled(token)
-        integration = Integration(
+        adapter = Adapter(
             reranker=reranker,
             top_n=top_k,
             score_threshold=score_threshold,
             metadata_fields=metadata_fields,
             options=given,
         )
-        self._take(integration)
+        self._take(adapter)
 
     @property
     def token(self) -> Secret | None:
@@ -134,7 +135,7 @@ class ResiftRanker(EngineOptions):
         :raises resift.ModelError:
             If the model isn't there or can't be run.
         """
-        self._integration.reranker.warm_up()
+        self._adapter.reranker.warm_up()
 
     async def warm_up_async(self) -> None:
         """
@@ -143,7 +144,7 @@ class ResiftRanker(EngineOptions):
         :raises resift.ModelError:
             If the model isn't there or can't be run.
         """
-        await self._integration.reranker.awarm_up()
+        await self._adapter.reranker.awarm_up()
 
     def to_dict(self) -> dict[str, Any]:
         """
@@ -156,7 +157,7 @@ class ResiftRanker(EngineOptions):
         :raises ValueError:
             If `token` isn't from environment variables: Haystack saves no others.
         """
-        parameters = self._integration.to_dict()
+        parameters = self._adapter.to_dict()
         parameters["top_k"] = parameters.pop("top_n")
         if self.token is not None:
             parameters["token"] = self.token.to_dict()
@@ -216,7 +217,7 @@ class ResiftRanker(EngineOptions):
         """
         given = _read(documents)
         copies = _copies(given)
-        ranking = self._integration.rank(
+        ranking = self._adapter.rank(
             query,
             self._texts(given),
             top_n=_check_top_k(top_k),
@@ -239,7 +240,7 @@ class ResiftRanker(EngineOptions):
         """
         given = _read(documents)
         copies = _copies(given)
-        ranking = await self._integration.arank(
+        ranking = await self._adapter.arank(
             query,
             self._texts(given),
             top_n=_check_top_k(top_k),
@@ -254,7 +255,7 @@ class ResiftRanker(EngineOptions):
         EngineOptions._change(self, changes)
 
     def _texts(self, documents: Sequence[Document]) -> list[Any]:
-        return [self._integration.text(document.content, document.meta) for document in documents]
+        return [self._adapter.text(document.content, document.meta) for document in documents]
 
 
 def _check_top_k(top_k: int | None) -> int | None:

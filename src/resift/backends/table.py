@@ -1,0 +1,81 @@
+"""Which backends there are: one entry for each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+
+class BackendEntry(NamedTuple):
+    """Where a backend is, what it needs, and which weights it runs."""
+
+    module: str
+    cls: str
+    requires: Sequence[str]
+    """The modules that have to be importable."""
+    install: str
+    """What ``pip install`` gets them."""
+    devices: Sequence[str]
+    """The kinds of device that it runs on."""
+    formats: Sequence[str]
+    """The kinds of file that it reads."""
+    runs: Mapping[str, Sequence[str]]
+    """For each precision, the stored ones that it is computed from, the preferred one first."""
+    versions: Mapping[str, tuple[str, str | None]] = {}
+    """Distributions that have to be of a version from the first to below the second."""
+    probed: Sequence[str] = ()
+    """Precisions that not every processor runs: the module's ``lacking`` says whether this does."""
+    reluctant: Sequence[str] = ()
+    """Precisions taken, unless asked for, only where there is nothing else; the last one last."""
+    architectures: Sequence[str] = ()
+    """Those that only this backend has the code of, and all that it runs; none: all others."""
+
+
+# "auto" tries them in this order: the faster first, for weights and a precision that both run
+# (benchmarks/NOTES.md).
+BACKENDS: dict[str, BackendEntry] = {
+    "onnx": BackendEntry(
+        "resift.backends.onnx",
+        "OnnxBackend",
+        requires=["onnxruntime"],
+        install="onnxruntime",
+        devices=["cpu"],
+        formats=["onnx"],
+        runs={each: [each] for each in ("fp32", "int8", "int8-narrow", "int8-dynamic", "fp16")},
+        probed=["int8", "int8-narrow"],
+        # It computes fp16 in float32, with casts; docs/models.md has why int8-dynamic.
+        reluctant=["fp16", "int8-dynamic"],
+    ),
+    "openvino": BackendEntry(
+        "resift.backends.openvino",
+        "OpenVinoBackend",
+        requires=["openvino"],
+        install="resift[openvino]",
+        devices=["cpu"],
+        formats=["onnx"],
+        runs={"fp32": ["fp32"], "bf16": ["fp32"]},
+        probed=["bf16"],
+    ),
+    "torch": BackendEntry(
+        "resift.backends.torch.backend",
+        "TorchBackend",
+        requires=["torch", "transformers"],
+        install="resift[torch]",
+        devices=["cpu", "cuda", "mps"],
+        formats=["safetensors", "late_interaction"],
+        runs={"fp32": ["fp32"], "bf16": ["fp32"], "fp16": ["fp32"]},
+        versions={"transformers": ("5.0", None)},
+    ),
+    "flag_embedding": BackendEntry(
+        "resift.backends.flag_embedding",
+        "FlagEmbeddingBackend",
+        requires=["FlagEmbedding", "torch", "transformers"],
+        install="resift[flag-embedding]",
+        devices=["cpu", "cuda", "mps"],
+        formats=["safetensors"],
+        runs={"fp32": ["fp32"], "bf16": ["fp32"], "fp16": ["fp32"]},
+        # FlagEmbedding's model classes call parts of transformers that 4.48 changed.
+        versions={"transformers": ("4.47", "4.48")},
+        architectures=["LayerWiseMiniCPMForCausalLM", "CostWiseGemmaForCausalLM"],
+    ),
+}

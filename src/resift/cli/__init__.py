@@ -1,0 +1,1 @@
+"""The command line: ``resift rank``, ``resift export`` and ``resift models``."""

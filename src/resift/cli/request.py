@@ -1,0 +1,65 @@
+"""Queries and documents from arguments, files and standard input."""
+
+from __future__ import annotations
+
+import argparse
+import io
+import json
+import os
+import re
+import sys
+from pathlib import Path
+
+from resift.errors import InvalidRequestError
+
+
+def as_text(argument: str) -> str:
+    """An argument as files are: what the locale has no characters for is UTF-8."""
+    try:
+        # Python keeps in surrogates what it couldn't decode.
+        return (
+            os.fsencode(argument).decode() if re.search("[\udc80-\udcff]", argument) else argument
+        )
+    except UnicodeDecodeError as error:
+        raise argparse.ArgumentTypeError(f"expected UTF-8, not {argument!a}") from error
+
+
+def read_request(parsed: argparse.Namespace) -> tuple[str, list[str]]:
+    """The query and the documents that a command line names."""
+    texts = list(parsed.texts)
+    if parsed.query is not None:
+        query = parsed.query
+    elif parsed.query_file is not None:
+        query = _read(parsed.query_file).strip()
+    elif texts:
+        query = texts.pop(0)
+    else:
+        raise InvalidRequestError("no query: give one as the first argument, or with --query")
+    files = parsed.file if parsed.file or texts else ["-"]
+    for name in files:
+        for number, line in enumerate(_read(name).split("\n"), start=1):
+            if line.strip():
+                texts.append(_parse_json(line, f"{name}:{number}") if parsed.jsonl else line)
+    return query, texts
+
+
+def _read(name: str) -> str:
+    if name != "-":
+        return Path(name).read_text(encoding="utf-8")
+    # As files are, whatever the locale. Once something was read, it can't be changed.
+    if isinstance(sys.stdin, io.TextIOWrapper) and sys.stdin.encoding.lower() != "utf-8":
+        sys.stdin.reconfigure(encoding="utf-8")
+    return sys.stdin.read()
+
+
+def _parse_json(line: str, place: str) -> str:
+    try:
+        content = json.loads(line)
+    except ValueError as error:
+        raise InvalidRequestError(f"{place} is not JSON: {error}") from error
+    text = content.get("text") if isinstance(content, dict) else content
+    if not isinstance(text, str):
+        raise InvalidRequestError(
+            f'{place} must be a JSON string or an object with a string "text": {line[:80]!r}'
+        )
+    return text

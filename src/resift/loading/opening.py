@@ -1,0 +1,136 @@
+"""Model files opened in the first way that works."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from functools import partial
+
+from resift import machine
+from resift.backends.choice import backend_class, installed_backends, with_code
+from resift.backends.processes import ProcessesBackend
+from resift.backends.protocol import Backend
+from resift.errors import BackendUnavailableError, SelfTestError
+from resift.families.table import find_family
+from resift.loading.finding import find_files
+from resift.loading.model import AnyBackend, LoadedModel
+from resift.loading.plan import Way, plan_of, wider
+from resift.loading.reader import Reader
+from resift.loading.selftest import check_golden
+from resift.models.folder import ModelFiles
+from resift.once import Once
+from resift.options import LoadOptions
+from resift.text.tokenizer import PairTokenizer
+
+_logger = logging.getLogger(__name__)
+
+DEFAULT_MAX_LENGTH = 512
+"""Where no card says otherwise: what most cross-encoders were trained at."""
+
+
+def load_model(options: LoadOptions) -> LoadedModel:
+    """Find a model, and open it in the first way that passes its self-test.
+
+    Raises ``ModelError`` or ``BackendUnavailableError``, each naming the file or the option.
+    """
+    backends = installed_backends(options.backend, options.first_device)
+    files = find_files(options, backends)
+    found = plan_of(files, backends, options.precision, options.first_device)
+    for reason in found.refused:
+        _logger.info("%s: %s", files.name, reason)
+    opener = Opener.of(files, options, backends)
+    missing: list[BackendUnavailableError] = []
+    faults: list[SelfTestError] = []
+    for way in found.ways:
+        try:
+            model = opener.open(way)
+            check_golden(model)
+        # A damaged file has an error of its own, and nothing runs in its place.
+        except BackendUnavailableError as error:
+            _logger.info("%s", error)
+            missing.append(error)
+        except SelfTestError as error:
+            _logger.warning("%s", error)
+            faults.append(error)
+        else:
+            return replace(model, fallback=bool(faults))
+    message = "; ".join(str(error) for error in [*missing, *faults])
+    raise SelfTestError(message) if faults else BackendUnavailableError(message)
+
+
+@dataclass(frozen=True, slots=True)
+class Opener:
+    """A model that was found, and what all ways to run it share."""
+
+    files: ModelFiles
+    options: LoadOptions
+    backends: Sequence[str]
+    """Those that have the model's code."""
+    reader: Reader
+    vocabulary_ids: Sequence[int]
+    """The answers of a model with a language-modelling head."""
+
+    @classmethod
+    def of(cls, files: ModelFiles, options: LoadOptions, backends: Sequence[str]) -> Opener:
+        """Raises ``UnsupportedModelError`` for a model whose texts can't be read."""
+        family = find_family(files.config, files.family, files.name)
+        prompt, card = family.prompt, files.card
+        tokenizer = PairTokenizer(files.tokenizer, pad_token_id=files.pad_token_id, prompt=prompt)
+        window = card.window if card else family.window(files.config)
+        usual = files.listed_max_length or DEFAULT_MAX_LENGTH
+        max_length = (
+            card.max_length if card else min(usual, window, files.model_max_length or window)
+        )
+        reader = Reader(files.name, family, tokenizer, window, max_length)
+        vocabulary_ids = tokenizer.token_ids(prompt.answers) if prompt else []
+        return cls(files, options, with_code(backends, files.config), reader, vocabulary_ids)
+
+    def open(self, way: Way) -> LoadedModel:
+        """Raises ``ModelError`` naming a file, ``BackendUnavailableError`` without the device."""
+        backend = self._backends(way)
+        return LoadedModel(
+            files=self.files,
+            way=way,
+            reader=self.reader,
+            backend=backend,
+            float32=Once(partial(self._float32, way, backend)),
+            pool=ThreadPoolExecutor(backend.workers, thread_name_prefix="resift"),
+            one_by_one=self.files.mixes_rows(way.artifact),
+        )
+
+    def _float32(self, way: Way, backend: AnyBackend) -> AnyBackend | None:
+        if way.precision == "fp32":
+            return backend
+        found = wider(self.files.artifacts, way, self.backends, machine.processor())
+        try:
+            return self._backend(found) if found else None
+        except BackendUnavailableError as error:
+            _logger.info("%s", error)
+            return None
+
+    def _backends(self, way: Way) -> AnyBackend:
+        if self.options.devices is None:
+            return self._backend(way)
+        return ProcessesBackend(
+            way.backend,
+            self.files.path(way.artifact),
+            devices=self.options.devices,
+            precision=way.precision,
+            threads=self._threads,
+            vocabulary_ids=self.vocabulary_ids,
+        )
+
+    def _backend(self, way: Way) -> Backend:
+        return backend_class(way.backend)(
+            self.files.path(way.artifact),
+            device=self.options.first_device,
+            precision=way.precision,
+            threads=self._threads,
+            vocabulary_ids=self.vocabulary_ids,
+        )
+
+    @property
+    def _threads(self) -> int:
+        return self.options.threads or machine.available_threads()

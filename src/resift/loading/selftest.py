@@ -1,0 +1,45 @@
+"""A loaded model against its golden pairs: does it compute here what its maker measured?"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from resift.errors import SelfTestError
+from resift.loading.model import LoadedModel
+from resift.options import RankOptions
+from resift.request import Request
+from resift.text.batch import Pair
+
+# The shortest ones: enough to show a processor that lacks an instruction, in a few milliseconds.
+_PAIRS = 4
+# What computing in fewer bits than the weights have may move a logit by, as shares of the largest
+# golden one, or of 1. Several times what was measured: this finds faults, not roundings.
+_ROUNDING = {"bf16": 0.05, "fp16": 0.01}
+
+
+def check_golden(model: LoadedModel) -> None:
+    """Pass a model that has no golden pairs, or gives their logits; else raise ``SelfTestError``.
+
+    NaN and infinity pass: rankings have an error of their own for them.
+    """
+    golden = model.files.golden(model.way.artifact)
+    if golden is None:
+        return
+    scale = max([1.0, *(abs(pair.logit) for pair in golden.pairs)])
+    tolerance = max(golden.tolerance, _ROUNDING.get(model.way.precision, 0) * scale)
+    shortest = sorted(golden.pairs, key=lambda pair: len(pair.query) + len(pair.document))
+    for golden_pair in shortest[:_PAIRS]:
+        request = Request.of(golden_pair.query, [golden_pair.document])
+        tokenized = model.reader.tokenize(request, RankOptions())
+        (window,) = tokenized.texts[0].windows
+        (logits,) = model.logits([[Pair(tokenized.query, window)]])
+        found = float(logits[0])
+        if np.isfinite(found) and abs(found - golden_pair.logit) > tolerance:
+            raise SelfTestError(
+                f"{model.files.name} in {model.way.precision} on {model.way.backend} doesn't "
+                f"compute on this machine what its golden pairs say: {found:.5f} instead of "
+                f"{golden_pair.logit:.5f} (within {tolerance:g}) for {golden_pair.query!r} and "
+                f"{golden_pair.document!r}. Either a file is damaged, or this processor lacks "
+                "instructions that the precision needs: install the model again, or choose "
+                "another precision"
+            )

@@ -1,0 +1,149 @@
+"""The folder that keeps downloaded models: where it is, whose it is, and who may write now."""
+
+from __future__ import annotations
+
+import logging
+import os
+import stat
+import sys
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+
+from resift.errors import InvalidRequestError, UnsupportedModelError
+from resift.models.store.manifest import Manifest
+
+_logger = logging.getLogger(__name__)
+
+_OURS = ".resift"
+
+
+@dataclass(frozen=True, slots=True)
+class Cache:
+    """A folder of models, and in ``.resift`` what is known of them.
+
+    Hub repositories lie in it as ``huggingface_hub`` keeps them, FlashRank's models as FlashRank
+    does, so that each of them finds its own.
+    """
+
+    root: Path
+
+    @classmethod
+    def at(cls, cache_dir: str | os.PathLike[str] | None) -> Cache:
+        """The folder given, else that of ``RESIFT_CACHE``, else one in the user's cache folder.
+
+        Raises ``InvalidRequestError`` where others than the user may write to it.
+        """
+        given = cache_dir or os.environ.get("RESIFT_CACHE") or _users_cache() / "resift"
+        cache = cls(Path(given).expanduser().absolute())
+        for folder in (cache.root, cache.root / _OURS):
+            _check_permissions(folder)
+        return cache
+
+    def create(self) -> None:
+        """Make the folder, for the user alone, unless it is there.
+
+        Raises ``InvalidRequestError`` where it can't be made or written.
+        """
+        try:
+            self.root.mkdir(parents=True, exist_ok=True, mode=0o700)
+            (self.root / _OURS).mkdir(exist_ok=True, mode=0o700)
+            self.downloads.mkdir(exist_ok=True)
+        except OSError as error:
+            raise InvalidRequestError(
+                f"the cache folder {self.root} can't be written: {error}. Give cache_dir= or "
+                "RESIFT_CACHE a folder that can, or model= the path of a model's folder"
+            ) from error
+
+    @property
+    def downloads(self) -> Path:
+        """Where archives wait until they are whole."""
+        return self.root / _OURS / "downloads"
+
+    def lock(self, key: str, *, create: bool = True) -> AbstractContextManager[object]:
+        """Entered by one process at a time, while it looks at or changes the model ``key``.
+
+        In a folder that can't be written, or isn't there and isn't to be made, there is nobody to
+        wait for.
+        """
+        if not self.is_writable() or not (create or (self.root / _OURS).is_dir()):
+            return nullcontext()
+        from filelock import FileLock
+
+        self.create()
+        locks = self.root / _OURS / "locks"
+        locks.mkdir(exist_ok=True)
+        return FileLock(locks / f"{key}.lock")
+
+    def is_writable(self) -> bool:
+        """Whether this process may put something into the folder, or make it."""
+        ours = self.root / _OURS
+        existing = next(path for path in (ours, *ours.parents) if path.exists())
+        return os.access(existing, os.W_OK)
+
+    def record_path(self, key: str) -> Path:
+        """Where the manifest of the model ``key`` is."""
+        return self.root / _OURS / "records" / f"{key}.json"
+
+    def record(self, key: str, manifest: Manifest) -> None:
+        """Keep a manifest; what can't be kept is said in the log."""
+        if self.is_writable():
+            self.create()
+            manifest.write(self.record_path(key))
+        else:
+            _logger.warning(
+                "%s can't be written, so the digests of %s can't be kept: a later change of its "
+                "files will not be noticed",
+                self.root,
+                manifest.name,
+            )
+
+    def keys(self) -> list[str]:
+        """The models that are recorded: folders' names, a hub's with the commit."""
+        folder = self.root / _OURS / "records"
+        return [
+            path.relative_to(folder).as_posix().removesuffix(".json")
+            for path in sorted(folder.rglob("*.json"))
+        ]
+
+    def read_record(self, key: str) -> Manifest | None:
+        """The manifest of the model ``key``, or ``None``."""
+        return Manifest.read(self.record_path(key))
+
+    def folder(self, key: str) -> Path:
+        """Where the files of the model ``key`` are; a hub's are named by repository and commit.
+
+        Raises ``UnsupportedModelError`` for a link that leads out of the cache.
+        """
+        store, _, commit = key.partition("/")
+        folder = self.root / store / "snapshots" / commit if commit else self.root / key
+        if not folder.resolve().is_relative_to(self.root.resolve()):
+            raise UnsupportedModelError(
+                f"{folder} leads to {folder.resolve()}, out of the cache; expected a folder inside "
+                "it. Give that one as model= if you trust it"
+            )
+        return folder
+
+
+def store_name(repository: str) -> str:
+    """The folder of a hub's repository in the cache, as the hub's client names it."""
+    return "models--" + repository.replace("/", "--")
+
+
+def _users_cache() -> Path:
+    if sys.platform == "win32":
+        return Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData/Local")
+    if sys.platform == "darwin":
+        return Path.home() / "Library/Caches"
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+
+
+def _check_permissions(folder: Path) -> None:
+    # Windows says who may write elsewhere than in the mode.
+    mode = folder.stat().st_mode if os.name == "posix" and folder.exists() else 0
+    if mode & (stat.S_IWGRP | stat.S_IWOTH):
+        raise InvalidRequestError(
+            f"others may write to the cache folder {folder} (mode {stat.S_IMODE(mode):o}), and so "
+            f"replace a model; run chmod go-w {folder}, or give cache_dir= or RESIFT_CACHE another "
+            "folder. A model's own folder can be given as model="
+        )

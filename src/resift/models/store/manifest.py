@@ -1,0 +1,138 @@
+"""The sha256 of each of a model's files: recorded once, checked at every load."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from hashlib import file_digest
+from pathlib import Path
+from uuid import uuid4
+
+from resift.errors import ModelNotFoundError, UnsupportedModelError
+from resift.models.card import DESCRIPTIONS
+from resift.models.store.paths import check_inside, is_hub_link, list_files
+
+SHA256 = re.compile(r"[0-9a-f]{64}")
+"""As hexadecimal digits."""
+BUNDLE_MANIFEST = "resift-bundle.json"
+"""The manifest of a folder that is made to be carried elsewhere."""
+
+
+@dataclass(frozen=True, slots=True)
+class FileRecord:
+    """One file as it was when it was recorded."""
+
+    size: int
+    sha256: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Manifest:
+    """What a model's folder must hold, no more and no less."""
+
+    name: str
+    revision: str | None
+    files: Mapping[str, FileRecord]
+
+    @classmethod
+    def of(
+        cls, folder: Path, *, name: str, revision: str | None, files: Iterable[str] | None = None
+    ) -> Manifest:
+        """Of the files named, or of all.
+
+        Raises ``UnsupportedModelError`` for a link that leads out of the folder, and for a file
+        that isn't what the hub said it is; ``ModelNotFoundError`` for one that isn't there.
+        """
+        names = list_files(folder) if files is None else sorted(files)
+        recorded = {}
+        for each in names:
+            path = check_inside(folder / each, folder)
+            if not path.is_file():
+                raise ModelNotFoundError(f"{path} is missing; {_again(name)}")
+            digest = sha256(path)
+            # The hub names large files by their sha256, and its client only looks at their size.
+            named = path.readlink().name if path.is_symlink() else ""
+            if SHA256.fullmatch(named) and named != digest:
+                raise UnsupportedModelError(
+                    f"{path} is damaged: its sha256 is {digest}, the hub says {named}; "
+                    f"{_again(name)}"
+                )
+            recorded[each] = FileRecord(path.stat().st_size, digest)
+        return cls(name=name, revision=revision, files=recorded)
+
+    @classmethod
+    def read(cls, path: Path) -> Manifest | None:
+        """The manifest in a file, or ``None`` where there is no such file."""
+        try:
+            content = json.loads(path.read_text(encoding="utf-8"))
+            return cls(
+                name=str(content["name"]),
+                revision=content["revision"],
+                files={name: FileRecord(**record) for name, record in content["files"].items()},
+            )
+        except FileNotFoundError:
+            return None
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise UnsupportedModelError(
+                f"{path} is not a list of a model's files: {error!r}; remove the model with "
+                "resift models remove, and get it again"
+            ) from error
+
+    def write(self, path: Path) -> None:
+        """Replace the file as a whole."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        begun = path.with_name(f".{path.name}-{uuid4().hex}")
+        begun.write_text(json.dumps(asdict(self), indent=2), encoding="utf-8")
+        begun.replace(path)
+
+    def is_complete(self, folder: Path) -> bool:
+        """Whether all files are there, whatever they hold."""
+        return all((folder / each).is_file() for each in self.files)
+
+    def check_names(self, folder: Path) -> None:
+        """Raise ``UnsupportedModelError`` for a file that isn't the model's.
+
+        More weights that the hub's client put beside it, for other programs, aren't read.
+        """
+        for each in list_files(folder):
+            ignored = each not in DESCRIPTIONS and is_hub_link(folder / each)
+            if each not in self.files and each != BUNDLE_MANIFEST and not ignored:
+                raise UnsupportedModelError(
+                    f"{folder / each} doesn't belong to {self.name}: it came after the model's "
+                    f"files were recorded. Remove the file, or the model: {_again(self.name)}"
+                )
+
+    def check_contents(self, folder: Path) -> None:
+        """Raise ``ModelNotFoundError`` or ``UnsupportedModelError`` naming the file at fault."""
+        for each, record in self.files.items():
+            path = folder / each
+            if not path.is_file():
+                raise ModelNotFoundError(
+                    f"{path} is missing: it was there when {self.name} was recorded; "
+                    f"{_again(self.name)}"
+                )
+            check_inside(path, folder)
+            size = path.stat().st_size
+            if size != record.size:
+                raise UnsupportedModelError(
+                    f"{path} is damaged: it has {size} bytes, {record.size} were recorded; "
+                    f"{_again(self.name)}"
+                )
+            digest = sha256(path)
+            if digest != record.sha256:
+                raise UnsupportedModelError(
+                    f"{path} was altered: its sha256 is {digest}, {record.sha256} was recorded; "
+                    f"{_again(self.name)}"
+                )
+
+
+def sha256(path: Path) -> str:
+    """Of a file's content, as 64 hexadecimal digits."""
+    with path.open("rb") as file:
+        return file_digest(file, "sha256").hexdigest()
+
+
+def _again(name: str) -> str:
+    return f"run resift models remove {name}, and get it again"

@@ -1,0 +1,1 @@
+"""The narrow waist: whatever answers requests with logits."""

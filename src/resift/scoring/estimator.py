@@ -1,0 +1,112 @@
+"""Early exit: a model behind the estimator that its card names."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import replace
+
+from resift.call import Call
+from resift.errors import (
+    BackendUnavailableError,
+    ModelError,
+    ModelNotFoundError,
+    UnsupportedModelError,
+)
+from resift.loading import opening
+from resift.loading.model import LoadedModel
+from resift.models.card import Estimator
+from resift.models.sources.disk import is_bundled
+from resift.models.store.manifest import sha256
+from resift.once import Once
+from resift.options import LoadOptions
+from resift.request import Request
+from resift.scoring.cascade import Cascade, may_prune
+from resift.scoring.local import LocalScorer
+from resift.scoring.scorer import Scored, Scorer, Source
+
+_logger = logging.getLogger(__name__)
+
+
+class EarlyExit:
+    """The model that ``options`` say; where a call asks to prune, behind its card's estimator.
+
+    Without an estimator that can be relied on, nothing is pruned.
+    """
+
+    def __init__(self, options: LoadOptions) -> None:
+        self._options = options
+        self._whole = LocalScorer(options)
+        self._pruning: Once[Scorer] = Once(self._cascade)
+        self.source = self._whole.source
+
+    def warm_up(self, call: Call) -> None:
+        """Load the model, and the estimator where the call asks to prune."""
+        self.model(call)
+        if call.options.prune == "auto":
+            self._load_estimator(call)
+
+    def model(self, call: Call) -> LoadedModel:
+        """The whole model, loaded now if it isn't."""
+        return self._whole.model(call)
+
+    def score(self, requests: Sequence[Request], call: Call) -> list[Scored]:
+        """As ``LocalScorer``, or as ``Cascade``."""
+        if not any(may_prune(request, call) for request in requests):
+            return self._whole.score(requests, call)
+        return self._load_estimator(call).score(requests, call)
+
+    def _load_estimator(self, call: Call) -> Scorer:
+        self.model(call)
+        if self._pruning.is_made:
+            return self._pruning.get()
+        with call.watch.phase("load"):
+            return self._pruning.get()
+
+    def _cascade(self) -> Scorer:
+        model = self._whole.loaded
+        wanted = model.files.card and model.files.card.estimator
+        if not wanted:
+            return self._whole
+        options = replace(self._options, model=wanted.model)
+        try:
+            found = _open(model, wanted, options)
+        except (ModelError, BackendUnavailableError) as error:
+            _logger.warning("%s. No document is pruned", error)
+            return Cascade(_NoEstimates(self.source), self._whole, 0.0)
+        return Cascade(LocalScorer(options, load=lambda: found), self._whole, wanted.margin)
+
+
+class _NoEstimates:
+    """In place of an estimator that can't be relied on: what it leaves out isn't pruned."""
+
+    def __init__(self, source: Source) -> None:
+        self.source = replace(source, status="fallback")
+
+    def warm_up(self, call: Call) -> None:
+        """There is nothing to load."""
+
+    def score(self, requests: Sequence[Request], call: Call) -> list[Scored]:  # noqa: ARG002
+        return [Scored.nothing(len(request.texts), self.source) for request in requests]
+
+
+def _open(model: LoadedModel, wanted: Estimator, options: LoadOptions) -> LoadedModel:
+    """Raises ``ModelError`` for what isn't the model that the margin was fitted with."""
+    named = f"{model.files.name} has its documents estimated by {wanted.model}"
+    if not is_bundled(wanted.model):
+        raise ModelNotFoundError(f"{named}, which this version of resift doesn't come with")
+    found = opening.load_model(options)
+    digests = {(artifact.sha256, artifact.data_sha256) for artifact in found.files.artifacts}
+    if (wanted.sha256, wanted.data_sha256) not in digests:
+        raise UnsupportedModelError(
+            f"{named}, and the one that this version of resift comes with has other weights: fit "
+            "the margin again, or take the model that came with it"
+        )
+    reader, its = model.reader, found.reader
+    same = sha256(found.files.tokenizer) == sha256(model.files.tokenizer)
+    if not (same and type(its.family) is type(reader.family) and its.window >= reader.window):
+        raise UnsupportedModelError(f"{named}, which reads other tokens")
+    # It reads the same tokens, so they are made once. For all callers together, as many forward
+    # passes at a time as there are threads. And a document whose estimate isn't finite is kept: no
+    # more is needed.
+    return replace(found, reader=reader, pool=model.pool, float32=Once(lambda: None))

@@ -1,0 +1,66 @@
+"""The documentation site: it builds without a warning, and needs no other host."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+import resift
+
+ROOT = Path(__file__).parents[1]
+# What a browser fetches by itself, and where its address stands.
+FETCHED = {"script": "src", "img": "src", "iframe": "src", "link": "href", "source": "src"}
+
+
+class Read(HTMLParser):
+    """The addresses that a page has a browser fetch, and its anchors."""
+
+    def __init__(self, page: Path) -> None:
+        super().__init__()
+        self.fetched: list[str] = []
+        self.anchors: set[str] = set()
+        self.feed(page.read_text(encoding="utf-8"))
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        found = dict(attrs)
+        self.fetched += filter(None, [found.get(FETCHED.get(tag, ""))])
+        self.anchors |= set(filter(None, [found.get("id")]))
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("site")
+    done = subprocess.run(
+        [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(folder)],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        encoding="utf-8",
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stdout
+    return folder
+
+
+def test_pages_fetch_nothing_from_other_hosts(site: Path) -> None:
+    pages = sorted(site.rglob("*.html"))
+    assert len(pages) > 20
+    for page in pages:
+        fetched = Read(page).fetched
+        assert any(address.endswith(".css") for address in fetched), page
+        assert [each for each in fetched if "//" in each.partition("?")[0]] == [], page
+    for style in site.rglob("*.css"):
+        content = style.read_text(encoding="utf-8")
+        assert "url(http" not in content, style
+        assert "url(//" not in content, style
+        assert "@import" not in content, style
+
+
+def test_the_reference_has_every_public_name(site: Path) -> None:
+    anchors = Read(site / "reference/resift/index.html").anchors
+    public = {f"resift.{name}" for name in resift.__all__ if not name.startswith("__")}
+    assert sorted(public - anchors) == []
