@@ -1,4 +1,4 @@
-"""Which families there are: one entry for each."""
+"""The table of families: one entry for each."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ FAMILIES: dict[str, type[Family]] = {
 def find_family(config: Mapping[str, Any], name: str | None, model: str) -> Family:
     """The family a card names, else the one that recognises ``config.json``.
 
-    Raises ``UnsupportedModelError`` where there is none.
+    ``model`` is the name for messages. Raises ``UnsupportedModelError`` where there is none.
     """
     if name is not None:
         if name not in FAMILIES:
