@@ -1,4 +1,4 @@
-"""Which of the backends can be used here, and for which models."""
+"""The choice of a backend: installed ones, and those that have a model's code."""
 
 from __future__ import annotations
 
@@ -15,11 +15,12 @@ from resift.errors import BackendUnavailableError, InvalidRequestError
 
 
 def installed_backends(name: str, device: str | None = None) -> list[str]:
-    """The backends that ``name`` stands for and that are installed, at least one.
+    """The installed backends that ``name`` stands for, at least one.
 
-    ``"auto"`` stands for those that run on the kind of ``device``, or on any for ``None``. Raises
-    ``InvalidRequestError`` for a name that doesn't exist, ``BackendUnavailableError`` for one that
-    isn't installed or needs another version of a package, or a device that no backend has.
+    ``"auto"`` stands for those that run on the kind of ``device``, or on any device for ``None``.
+    Raises ``InvalidRequestError`` for an unknown name, ``BackendUnavailableError`` for a backend
+    that isn't installed or needs another version of a package, and for a device that no backend
+    has.
     """
     if name != "auto" and name not in BACKENDS:
         raise InvalidRequestError(f"backend must be one of {['auto', *BACKENDS]}, not {name!r}")
@@ -50,7 +51,7 @@ def installed_backends(name: str, device: str | None = None) -> list[str]:
 
 
 def _wrong_versions(name: str) -> str:
-    """What versions an importable backend expects, and what was found; empty where it fits."""
+    """The versions that an importable backend expects, and those found; empty where they fit."""
     wrong = []
     for each, (first, above) in BACKENDS[name].versions.items():
         found = _version(each)
@@ -64,22 +65,23 @@ def _wrong_versions(name: str) -> str:
 def _version(distribution: str) -> str:
     try:
         return version(distribution)
-    # A folder of the same name can be imported too.
+    # The module may be a folder of the same name.
     except PackageNotFoundError:
         return ""
 
 
 def _numbers(text: str) -> tuple[int, ...]:
-    """The first two alone; none for none."""
+    """The first two numbers of a version; empty for an empty text."""
     return tuple(map(int, re.findall(r"\d+", text)[:2]))
 
 
 def having_code(
     backends: Sequence[str], config: Mapping[str, Any], model: str, device: str | None = None
 ) -> list[str]:
-    """Those of ``backends`` that have the code for a ``config.json``, at least one.
+    """The ones of ``backends`` that have the code for a ``config.json``, at least one.
 
-    Raises ``BackendUnavailableError`` where there is none, with what would have it.
+    ``model`` is the name for messages. Raises ``BackendUnavailableError`` where there is none,
+    naming a backend that would have the code.
     """
     found = with_code(backends, config)
     if found:
@@ -104,7 +106,7 @@ def having_code(
 
 
 def with_code(backends: Sequence[str], config: Mapping[str, Any]) -> list[str]:
-    """Those of ``backends`` that have the code for a ``config.json``; maybe none."""
+    """The ones of ``backends`` that have the code for a ``config.json``; maybe none."""
     owners = _owners(config)
     if owners:
         return [name for name in backends if name in owners]
@@ -112,15 +114,15 @@ def with_code(backends: Sequence[str], config: Mapping[str, Any]) -> list[str]:
 
 
 def _owners(config: Mapping[str, Any]) -> list[str]:
-    """The backends that alone have the code of an architecture in ``config.json``."""
+    """The backends that have the only code of an architecture in ``config.json``."""
     architectures = set(config.get("architectures") or ())
     return [name for name in BACKENDS if architectures.intersection(BACKENDS[name].architectures)]
 
 
 def lacking(name: str, precision: str) -> str | None:
-    """Why this processor can't run a precision that a backend runs, or ``None`` where it can.
+    """The reason why this processor can't run a backend's precision, or ``None`` if it can.
 
-    Imports the backend's module where not every processor can.
+    Imports the backend's module where not every processor can run the precision.
     """
     entry = BACKENDS[name]
     if precision not in entry.probed:
@@ -130,13 +132,13 @@ def lacking(name: str, precision: str) -> str | None:
 
 
 def int8_saturates() -> bool:
-    """Whether this processor takes slower instructions for int8 that is exact."""
+    """Whether exact int8 needs slower instructions on this processor."""
     saturates: bool = import_module(BACKENDS["onnx"].module).int8_saturates()
     return saturates
 
 
 def backend_class(name: str) -> type[Backend]:
-    """The class behind a name of ``BACKENDS``; its module is imported only now."""
+    """Import and return the class behind a name of ``BACKENDS``."""
     entry = BACKENDS[name]
     cls: type[Backend] = getattr(import_module(entry.module), entry.cls)
     return cls
