@@ -239,7 +239,7 @@ def _can_be_copied(value: object) -> bool:
 
 
 def refuse_scorer(given: Mapping[str, Any]) -> None:
-    """Say how an adapter is given a scorer, where it is among the options."""
+    """Raise ``InvalidRequestError`` for a ``scorer`` among options, saying where it goes."""
     if "scorer" in given:
         raise InvalidRequestError(
             "scorer is the reranker's: give or assign reranker= a resift.Reranker(scorer=…)"

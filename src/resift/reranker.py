@@ -59,7 +59,7 @@ class Reranker:
     ``scorer``: a ready ``resift.scoring.scorer.Scorer``, in place of ``model`` and all options that
     load one.
 
-    ``options`` are declared one by one in ``resift.options``.
+    ``resift.options`` declares each option with its type, default and check.
 
     Raises ``InvalidRequestError`` for an invalid option, ``BackendUnavailableError`` for a backend
     that isn't installed; the first ranking raises ``ModelError`` for a model that is missing or
