@@ -336,7 +336,17 @@ def test_an_instruction_is_hidden_where_it_stands(tmp_path: Path) -> None:
     library = tmp_path / "onnxruntime/capi/hide.so"
     library.parent.mkdir(parents=True)
     # Its own question is one, and so it is an example.
-    command = ["gcc", "-O2", "-shared", "-fPIC", "-Wall", "-Werror", "-o", library, source]
+    command = [
+        "gcc",
+        "-O2",
+        "-shared",
+        "-fPIC",
+        "-Wall",
+        "-Werror",
+        "-o",
+        str(library),
+        str(source),
+    ]
     subprocess.run(command, check=True)
     before = library.read_bytes()
     script = BENCHMARKS / "simulate/patch.py"

@@ -214,7 +214,8 @@ def test_a_cache_in_a_read_only_image(
     shutil.copytree(tiny, tmp_path / name)
     (tmp_path / ".resift").mkdir(mode=0o700)
     before = sorted(tmp_path.rglob("*"))
-    monkeypatch.setattr(Cache, "is_writable", lambda self: False)
+    # As for a user who isn't root.
+    monkeypatch.setattr(os, "access", lambda path, mode: mode != os.W_OK)
     monkeypatch.delattr("filelock.FileLock")
     with caplog.at_level(logging.WARNING):
         ranking = Reranker(name, cache_dir=tmp_path, offline=True).rank("a", DOCUMENTS)

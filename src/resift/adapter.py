@@ -5,14 +5,14 @@ Their options as attributes of the adapters are in ``resift.attributes``.
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from copy import copy, deepcopy
 from typing import Any, TypeVar
 
 from resift.errors import InvalidRequestError
+from resift.keywords import RerankerOptions
 from resift.normalization import check_normalization
-from resift.options import RankOptions, RerankerOptions, check_names
+from resift.options import RankOptions, check_names, declared, defaults
 from resift.ranking import Ranking
 from resift.request import describe, read_once
 from resift.reranker import Reranker
@@ -22,9 +22,9 @@ DEFAULT_TOP_N = 5
 """How many documents an adapter keeps unless told otherwise."""
 
 DATA_OPTIONS: Mapping[str, Any] = {
-    name: parameter.default
-    for name, parameter in inspect.signature(Reranker).parameters.items()
-    if name in RerankerOptions.__annotations__ and name not in ("token", "on_timing")
+    name: default
+    for name, default in defaults("made").items()
+    if name in RerankerOptions.__annotations__ and declared()[name].kind == "data"
 }
 """The engine's options that can be shown and saved, with their defaults."""
 
@@ -49,6 +49,7 @@ class Adapter:
         metadata_fields: Sequence[str],
         options: RerankerOptions,
     ) -> None:
+        refuse_scorer(options)
         check_names(options, RerankerOptions)
         if reranker is not None and options:
             raise InvalidRequestError(
@@ -229,6 +230,14 @@ def _can_be_copied(value: object) -> bool:
     except Exception:
         return False
     return True
+
+
+def refuse_scorer(given: Mapping[str, Any]) -> None:
+    """Say how an adapter is given a scorer, where it is among the options."""
+    if "scorer" in given:
+        raise InvalidRequestError(
+            "scorer is the reranker's: give or assign reranker= a resift.Reranker(scorer=…)"
+        )
 
 
 def _check_reranker(given: object) -> None:

@@ -4,59 +4,29 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar, get_type_hints
+from typing import TYPE_CHECKING, Any, ClassVar, Self, get_type_hints
 
-from resift.adapter import DATA_OPTIONS, Adapter
+from resift.adapter import DATA_OPTIONS, Adapter, refuse_scorer
 from resift.errors import InvalidRequestError
-from resift.normalization import Normalization
-from resift.options import Prune, RerankerOptions
+from resift.keywords import DataOptions, RerankerOptions
+from resift.options import defaults
 from resift.reranker import Reranker
 from resift.scoring.scorer import Scorer
-from resift.text.windows import LongDocuments
-
-_Init = TypeVar("_Init", bound=Callable[..., None])
+from resift.signatures import shows
 
 _OWN = ("top_n", "score_threshold", "metadata_fields")
-_HINTS = get_type_hints(RerankerOptions)
-_ENGINE = {
-    name: parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY, annotation=_HINTS[name])
-    for name, parameter in inspect.signature(Reranker).parameters.items()
-    if name in _HINTS
-}
+_ENGINE = RerankerOptions.__annotations__
+
+shows_engine_options = shows(RerankerOptions, defaults("made"))
+"""Lets ``inspect.signature`` tell the engine's options, and not ``**options``."""
 
 
-def shows_engine_options(init: _Init) -> _Init:
-    """Let ``inspect.signature`` tell the engine's options, and not ``**options``."""
-    signature = inspect.signature(init)
-    own = [each for each in signature.parameters.values() if each.kind is not each.VAR_KEYWORD]
-    engine = [each for name, each in _ENGINE.items() if name not in signature.parameters]
-    init.__signature__ = signature.replace(parameters=[*own, *engine])  # type: ignore[attr-defined]
-    return init
-
-
-class EngineOptions:
+class EngineOptions(DataOptions):
     """Options that can be read, and assigned where that can take effect.
 
     The truth is in ``_adapter``; attributes are values of the instance, which pydantic takes
     for its fields, and change with it. What an assignment can't do, it refuses.
     """
-
-    # The names and defaults are the engine's: see below, and the tests.
-    model: str
-    backend: str
-    device: str | None
-    devices: list[str] | None
-    precision: str | None
-    max_length: int | None
-    max_batch_tokens: int | None
-    threads: int | None
-    normalization: Normalization
-    long_documents: LongDocuments
-    prune: Prune | None
-    revision: str | None
-    cache_dir: str | None
-    offline: bool | None
-    trust_remote_code: bool
 
     _adapter: Adapter
     _names: ClassVar[Mapping[str, str]] = {name: name for name in _OWN}
@@ -87,10 +57,7 @@ class EngineOptions:
     if not TYPE_CHECKING:
 
         def __setattr__(self, name: str, value: Any) -> None:
-            if name == "scorer":
-                raise InvalidRequestError(
-                    "scorer is the reranker's: assign reranker= a resift.Reranker(scorer=…)"
-                )
+            refuse_scorer({name: value})
             if name == "reranker" or name in self._names:
                 self._change({name: value})
             elif name in _ENGINE:
@@ -123,7 +90,8 @@ class EngineOptions:
 
 
 # pydantic before 2.10 looks for the names of types in the module of the model.
-EngineOptions.__annotations__.update(get_type_hints(EngineOptions))
+for _kind in (DataOptions, EngineOptions):
+    _kind.__annotations__.update(get_type_hints(_kind))
 for _name, _default in DATA_OPTIONS.items():
     setattr(EngineOptions, _name, _default)
 
@@ -172,6 +140,7 @@ class PydanticOptions(EngineOptions):
 
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
         """A copy with other options, checked; another ``model`` and the like make a new engine."""
+        refuse_scorer(update or {})
         given = {
             name: self._checks[name](value) if name in self._checks else value
             for name, value in (update or {}).items()

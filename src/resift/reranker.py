@@ -5,23 +5,17 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable
 from functools import partial
 from typing import TYPE_CHECKING, Any, Unpack
 
 from resift.call import Call
 from resift.flow import rank_all
-from resift.normalization import Normalization
+from resift.keywords import CallOptions, InitOptions, ScoreOptions
 from resift.options import (
-    DEFAULT_BACKEND,
-    DEFAULT_LONG_DOCUMENTS,
     DEFAULT_MODEL,
-    DEFAULT_NORMALIZATION,
-    CallOptions,
-    Prune,
-    ScoreOptions,
-    Token,
     check_names,
+    defaults,
     joined_options,
     refuse_assignment,
     split_options,
@@ -31,8 +25,8 @@ from resift.request import Request
 from resift.scoring.estimator import EarlyExit
 from resift.scoring.ready import check_scorer
 from resift.scoring.scorer import Scorer
+from resift.signatures import shows
 from resift.telemetry import TimingEvent
-from resift.text.windows import LongDocuments
 
 Documents = Iterable[str | None]
 
@@ -64,36 +58,25 @@ class Reranker:
 
     ``scorer`` is a ready one, in place of ``model`` and all options of loading it.
 
+    ``options`` are declared one by one in ``resift.options``.
+
     Raises ``InvalidRequestError`` for an option that can't be, ``BackendUnavailableError`` for a
     backend that isn't installed; the first ranking raises ``ModelError`` for a model that isn't
     there or can't be run.
     """
 
+    @shows(InitOptions, defaults("made"))
     def __init__(
         self,
         model: str | os.PathLike[str] = DEFAULT_MODEL,
         *,
-        backend: str = DEFAULT_BACKEND,
-        device: str | None = None,
-        devices: Sequence[str] | None = None,
-        precision: str | None = None,
-        max_length: int | None = None,
-        max_batch_tokens: int | None = None,
-        threads: int | None = None,
-        normalization: Normalization = DEFAULT_NORMALIZATION,
-        score_threshold: float | None = None,
-        long_documents: LongDocuments = DEFAULT_LONG_DOCUMENTS,
-        prune: Prune | None = None,
-        revision: str | None = None,
-        cache_dir: str | os.PathLike[str] | None = None,
-        offline: bool | None = None,
-        token: Token = None,
-        trust_remote_code: bool = False,
-        on_timing: Callable[[TimingEvent], None] | None = None,
         scorer: Scorer | None = None,
+        **options: Unpack[InitOptions],
     ) -> None:
-        given = {name: value for name, value in locals().items() if name not in ("self", "scorer")}
-        self._load_options, self._rank_options = split_options(given)
+        for name in options:
+            if name not in InitOptions.__annotations__:
+                raise TypeError(f"Reranker.__init__() got an unexpected keyword argument {name!r}")
+        self._load_options, self._rank_options = split_options({"model": model, **options})
         self._given_scorer = scorer
         if scorer is not None:
             check_scorer(scorer, self._load_options)

@@ -39,7 +39,7 @@ class CalibrationPairs:
             request = self.tokenizer.tokenize(
                 query, [document], max_length=self.window, long_documents="truncate"
             )
-            yield self.tokenizer.collate([Pair(request.query, request.documents[0].windows[0])])
+            yield self.tokenizer.collate([Pair(request.query, request.texts[0].windows[0])])
 
 
 def in_int8(model: onnx.ModelProto, pairs: CalibrationPairs) -> onnx.ModelProto:

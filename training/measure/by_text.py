@@ -50,7 +50,7 @@ def tokenize(tokenizer: PairTokenizer, lists: Mapping[str, tuple[str, Sequence[s
     for name, (query, texts) in lists.items():
         request = tokenizer.tokenize(query, texts, max_length=WINDOW, long_documents="truncate")
         queries[name] = request.query
-        for place, document in enumerate(request.documents):
+        for place, document in enumerate(request.texts):
             documents[document.windows[0].tobytes()].append((name, place))
     lengths = {name: len(texts) for name, (_, texts) in lists.items()}
     return Listed(queries, dict(documents), lengths)

@@ -98,6 +98,7 @@ class PydanticAdapterContract(AdapterContract):
             {"normalization": "tanh"},
             {"model": ""},
             {"token": 5},
+            {"scorer": Reranker()},
             {"reranker": None},
             {"reranker": Reranker(), "threads": 1},
         ],

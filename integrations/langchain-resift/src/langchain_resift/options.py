@@ -8,7 +8,8 @@ from typing import Any
 from pydantic import SecretStr
 
 from resift import RerankerOptions
-from resift.options import SharedOptions, Token
+from resift.keywords import SharedOptions
+from resift.options import Token
 
 
 class Options(SharedOptions, total=False):

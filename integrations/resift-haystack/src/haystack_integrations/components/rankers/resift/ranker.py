@@ -20,7 +20,7 @@ from resift import Ranking, Reranker, TimingEvent
 from resift.adapter import DEFAULT_TOP_N, Adapter, copy_documents, read_documents
 from resift.attributes import EngineOptions, shows_engine_options
 from resift.checks import check_positive_int
-from resift.options import SharedOptions
+from resift.keywords import SharedOptions
 
 
 @component
