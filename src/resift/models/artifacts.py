@@ -88,8 +88,8 @@ def choose_files(
 ) -> list[str]:
     """The files of the weights wanted, of those ``present``.
 
-    Raises ``BackendUnavailableError`` where there are only others of these formats, and
-    ``ModelNotFoundError`` where there are none.
+    Raises ``BackendUnavailableError`` where there are only others of these formats, or
+    of any that a card names, and ``ModelNotFoundError`` where there are none.
     """
     names = sorted(present)
 
@@ -113,8 +113,9 @@ def choose_files(
             f"{''.join(f'{reason}. ' for reason in refused)}Give precision= or backend= what there "
             "is, or export the model to a folder with resift export"
         )
-        usable = [each for each in artifacts if each.format in wanted.formats]
-        raise BackendUnavailableError(message) if usable else ModelNotFoundError(message)
+        # A card names formats that backends of other packages may read.
+        others = [each for each in artifacts if card or each.format in wanted.formats]
+        raise BackendUnavailableError(message) if others else ModelNotFoundError(message)
     first, *wider = chosen
     # What comes out as NaN is computed again in float32.
     files = [first, *(wider if card or first.precision == "fp16" else [])]
