@@ -43,6 +43,7 @@ class TimingEvent:
     model: str
     revision: str | None
     backend: str
+    device: str | None
     precision: str | None
     status: Status
     load: float
@@ -69,6 +70,7 @@ class TimingEvent:
             model=first.model,
             revision=first.revision,
             backend=first.backend,
+            device=first.device,
             precision=first.precision,
             status=next(
                 (each.status for each in rankings if each.status != "complete"), "complete"

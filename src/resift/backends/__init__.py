@@ -2,5 +2,6 @@
 
 from resift.backends.protocol import Backend
 from resift.backends.table import BACKENDS, BackendEntry
+from resift.text.batch import Batch
 
-__all__ = ["BACKENDS", "Backend", "BackendEntry"]
+__all__ = ["BACKENDS", "Backend", "BackendEntry", "Batch"]

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+from resift.errors import BackendUnavailableError, InvalidRequestError
+from resift.plugins import Plugins
+
 
 class BackendEntry(NamedTuple):
     """A backend's module and class, its requirements, and the weights that it runs."""
@@ -80,3 +83,24 @@ BACKENDS: dict[str, BackendEntry] = {
         architectures=["LayerWiseMiniCPMForCausalLM", "CostWiseGemmaForCausalLM"],
     ),
 }
+
+PLUGINS: Plugins[BackendEntry] = Plugins(
+    "resift.backends",
+    expected="a resift.backends.BackendEntry",
+    is_one=lambda part: isinstance(part, BackendEntry),
+    error=BackendUnavailableError,
+    ours=BACKENDS,
+)
+
+
+def backend_entry(name: str) -> BackendEntry:
+    """The entry of a backend, of resift's own or of another package.
+
+    Raises ``InvalidRequestError`` for a name that nobody has, ``BackendUnavailableError`` for one
+    whose package is broken.
+    """
+    entry = BACKENDS.get(name) or PLUGINS.get(name)
+    if entry is None:
+        known = ["auto", *BACKENDS, *PLUGINS.names()]
+        raise InvalidRequestError(f"backend must be one of {known}, not {name!r}")
+    return entry

@@ -25,6 +25,7 @@ from resift.export.target import Target
 from resift.export.verify import Measured, Scorer, measure, round_up
 from resift.export.words import words_int8
 from resift.loading.opening import DEFAULT_MAX_LENGTH
+from resift.models.card import SCHEMA
 from resift.models.store.manifest import sha256
 from resift.precision import NARROW_INT8
 
@@ -117,6 +118,7 @@ def _write(
     digest = artifacts[0]["sha256"]
     tolerance = max(1e-4, round_up(2 * measured.max_difference))
     card = {
+        "schema": SCHEMA,
         "name": source.name,
         "revision": digest[:12],
         "family": source.family_name,

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from resift.errors import ModelNotFoundError, UnsupportedModelError
 from resift.export.libraries import Libraries
 from resift.families.protocol import Family
-from resift.families.table import FAMILIES, find_family
+from resift.families.table import family_name, find_family
 from resift.text.batch import Batch
 
 
@@ -75,7 +75,7 @@ class Source:
         return cls(
             name=name,
             revision=getattr(config, "_commit_hash", None),
-            family_name=next(key for key, kind in FAMILIES.items() if isinstance(family, kind)),
+            family_name=family_name(family),
             family=family,
             config=config,
             tokenizer=tokenizer,

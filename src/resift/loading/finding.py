@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from resift.backends.choice import having_code
-from resift.backends.table import BACKENDS
+from resift.backends.table import backend_entry
 from resift.errors import BackendUnavailableError, UnsupportedModelError
 from resift.families.table import find_family
 from resift.loading.plan import Wish
@@ -72,7 +72,7 @@ class _Judge:
 
     def config(self, config: Mapping[str, Any], family: str | None) -> None:
         """Judge by ``config.json``, and the family that the card or the catalogue names."""
-        ours = {each for name in self.backends for each in BACKENDS[name].architectures}
+        ours = {each for name in self.backends for each in backend_entry(name).architectures}
         # An ONNX graph needs no code.
         has_code = "onnx" in self.formats or ours.intersection(config.get("architectures") or ())
         if config.get("auto_map") and not has_code:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from resift import machine
-from resift.backends.choice import backend_class, installed_backends, with_code
+from resift.backends.choice import backend_class, first_able, with_code
 from resift.backends.processes import ProcessesBackend
 from resift.backends.protocol import Backend
 from resift.errors import BackendUnavailableError, SelfTestError
@@ -35,7 +35,10 @@ def load_model(options: LoadOptions) -> LoadedModel:
 
     Raises ``ModelError`` or ``BackendUnavailableError``, each naming the file or the option.
     """
-    backends = installed_backends(options.backend, options.first_device)
+    return first_able(options.backend, options.first_device, lambda each: _load(options, each))
+
+
+def _load(options: LoadOptions, backends: Sequence[str]) -> LoadedModel:
     files = find_files(options, backends)
     found = plan_of(files, backends, options.precision, options.first_device)
     for reason in found.refused:

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from resift import machine
 from resift.backends.choice import having_code, with_code
-from resift.backends.table import BACKENDS
+from resift.backends.table import backend_entry
 from resift.errors import BackendUnavailableError, ModelNotFoundError
 from resift.machine import Processor
 from resift.models.artifacts import Choice
@@ -65,9 +65,10 @@ def plan(
         for backend in backends:
             found = [
                 Way(backend, runs, artifact)
-                for stored in BACKENDS[backend].runs.get(runs, ())
+                for stored in backend_entry(backend).runs.get(runs, ())
                 for artifact in made_for_it
-                if artifact.format in BACKENDS[backend].formats and artifact.precision == stored
+                if artifact.format in backend_entry(backend).formats
+                and artifact.precision == stored
                 # A precision other than the weights' is only used when requested.
                 if precision is not None or stored == runs
             ]
@@ -96,7 +97,7 @@ def _faster_first(precisions: Iterable[str], processor: Processor) -> list[str]:
 
 
 def _reluctance(way: Way) -> int:
-    reluctant = BACKENDS[way.backend].reluctant
+    reluctant = backend_entry(way.backend).reluctant
     return 1 + reluctant.index(way.precision) if way.precision in reluctant else 0
 
 
@@ -119,10 +120,10 @@ class Wish:
             return cls(backends, precision, processor)
         asked = _stored_as(precision)
         running = [
-            (name, each) for name in backends for each in asked if each in BACKENDS[name].runs
+            (name, each) for name in backends for each in asked if each in backend_entry(name).runs
         ]
         if not running:
-            known = {name: list(BACKENDS[name].runs) for name in backends}
+            known = {name: list(backend_entry(name).runs) for name in backends}
             raise BackendUnavailableError(
                 f"precision {precision!r} is not one that the installed backends run: {known}; "
                 "leave precision out, or install another backend"
@@ -137,7 +138,7 @@ class Wish:
     def formats(self) -> list[str]:
         """The kinds of files that the backends read, the preferred one first."""
         return list(
-            dict.fromkeys(each for name in self.backends for each in BACKENDS[name].formats)
+            dict.fromkeys(each for name in self.backends for each in backend_entry(name).formats)
         )
 
     def choose(self, artifacts: Sequence[Artifact], config: Mapping[str, Any]) -> Choice:

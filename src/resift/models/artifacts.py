@@ -89,8 +89,8 @@ def choose_files(
     """The files of the wanted weights, by name, of those ``present`` in a repository.
 
     ``card`` is ``None`` and ``config`` empty where they are still unknown. Raises
-    ``BackendUnavailableError`` where these formats have only other weights, and
-    ``ModelNotFoundError`` where they have none.
+    ``BackendUnavailableError`` where there are only other weights in these formats, or in any that
+    the card names, and ``ModelNotFoundError`` where there are none.
     """
     names = sorted(present)
 
@@ -114,8 +114,9 @@ def choose_files(
             f"{''.join(f'{reason}. ' for reason in refused)}Give another precision= or backend=, "
             "or export the model to a folder with resift export"
         )
-        usable = [each for each in artifacts if each.format in wanted.formats]
-        raise BackendUnavailableError(message) if usable else ModelNotFoundError(message)
+        # A card names formats that backends of other packages may read.
+        others = [each for each in artifacts if card or each.format in wanted.formats]
+        raise BackendUnavailableError(message) if others else ModelNotFoundError(message)
     first, *wider = chosen
     # Batches that come out as NaN are computed again in float32.
     files = [first, *(wider if card or first.precision == "fp16" else [])]

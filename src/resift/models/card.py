@@ -10,6 +10,9 @@ from typing import Any
 from resift.errors import UnsupportedModelError
 from resift.precision import DYNAMIC_INT8
 
+SCHEMA = 1
+"""The kind of card that this version writes, and the newest that it reads."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Artifact:
@@ -92,8 +95,12 @@ class Card:
 
     @classmethod
     def parse(cls, content: Mapping[str, Any], path: Path) -> Card:
-        """Parse a card. Raises ``UnsupportedModelError`` naming a missing or invalid field."""
+        """Parse a card; one without a ``schema`` has the first.
+
+        Raises ``UnsupportedModelError`` naming a missing or invalid field, or a newer schema.
+        """
         try:
+            _check_schema(content.get("schema", 1), path)
             return cls(
                 revision=_optional(content, "revision", str),
                 family=_optional(content, "family", str),
@@ -111,6 +118,16 @@ class Card:
             raise UnsupportedModelError(
                 f"{path} is not a model card: {error}; get the model again"
             ) from error
+
+
+def _check_schema(schema: object, path: Path) -> None:
+    if not isinstance(schema, int) or isinstance(schema, bool) or schema < 1:
+        raise TypeError(f"'schema' must be an int from 1 on, not {schema!r}")
+    if schema > SCHEMA:
+        raise UnsupportedModelError(
+            f"{path} has schema {schema}, and this version of resift reads schemas up to {SCHEMA}; "
+            "update resift (pip install --upgrade resift), or take an older revision of the model"
+        )
 
 
 def _artifact(content: object) -> Artifact:

@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from resift import InvalidRequestError, ModelNotFoundError, OfflineError, TimingEvent
-from resift.testing.subject import Subject
+from resift.testing.subject import Subject, shared
 from resift.testing.texts import QUERY, TEXTS
 
 
@@ -72,7 +72,10 @@ class CallRows(Subject):
         assert event.padded_tokens >= event.tokens > 0
         assert event.infer > 0
         assert event.total >= event.load + event.tokenize + event.infer + event.rank > 0
-        assert event.model == "resift-small"
+        ranking = shared.rank(QUERY, TEXTS)
+        for name in ("model", "revision", "backend", "device", "precision", "status"):
+            assert getattr(event, name) == getattr(ranking, name), name
+        assert None not in (event.revision, event.device, event.precision)
         json.dumps(event.to_dict())
 
     # Models, network and imports

@@ -17,6 +17,7 @@ class RerankTimingEvent(BaseEvent):
     model: str
     revision: str | None
     backend: str
+    device: str | None
     precision: str | None
     status: str
     load: float
