@@ -183,7 +183,7 @@ def parity(arguments: Sequence[str]) -> None:
 
 def docs() -> None:
     """The site."""
-    run(prepare("docs"), "-m", "mkdocs", "build", "--strict")
+    run(prepare("docs"), "-X", "utf8", "-m", "mkdocs", "build", "--strict")
 
 
 def release(tag: str | None) -> None:

@@ -24,6 +24,7 @@ from typing import get_type_hints
 import pytest
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
+from packages import EXAMPLE, install_example
 
 from resift import Reranker, RerankerOptions
 from resift.cli.main import _parser
@@ -40,6 +41,7 @@ PAGES = [
     *sorted(ROOT.glob("integrations/*/README.md")),
     *sorted(ROOT.glob("src/resift/bundled/*/README.md")),
     *sorted(ROOT.glob("training/README.md")),
+    *sorted(ROOT.glob("examples/*/README.md")),
 ]
 PROJECTS = [ROOT / "pyproject.toml", *sorted(ROOT.glob("integrations/*/pyproject.toml"))]
 
@@ -104,11 +106,11 @@ def expect(page: Path, block: Block, wanted: str, printed: str) -> None:
         pytest.fail(f"{name(page)}:{block.line}: expected\n{wanted}\ngot\n{printed}")
 
 
-def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+def run(folder: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, *arguments],
         cwd=folder,
-        env={**os.environ, "PYTHONUTF8": "1"},
+        env={**os.environ, "PYTHONUTF8": "1", **environment},
         capture_output=True,
         encoding="utf-8",
         timeout=180,
@@ -138,7 +140,12 @@ def test_examples_run(page: Path, tmp_path: Path) -> None:
         lines[example.line + len(code)] = f"print({_END!r})"
     program = tmp_path / f"{page.stem}.py"
     program.write_text("\n".join(lines), encoding="utf-8")
-    done = run(tmp_path, str(program))
+    environment = {}
+    if page.parent == EXAMPLE:
+        environment["PYTHONPATH"] = os.pathsep.join(
+            [str(install_example(tmp_path / "installed")), os.environ["PYTHONPATH"]]
+        )
+    done = run(tmp_path, str(program), **environment)
     assert done.returncode == 0, done.stderr
     printed = done.stdout.split(f"{_END}\n")
     for (_, output), got in zip(examples, printed, strict=False):
@@ -180,7 +187,7 @@ def test_other_commands_exist(page: Path) -> None:
 
 @each_page
 def test_no_block_is_overlooked(page: Path) -> None:
-    known = {"python", "text", "console", "bash", "sh", "dockerfile", "json", ""}
+    known = {"python", "text", "console", "bash", "sh", "dockerfile", "json", "toml", ""}
     assert {block.language for block in blocks(page)} <= known
 
 

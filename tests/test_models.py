@@ -125,6 +125,19 @@ def test_a_card_that_is_none_is_refused(model: Path) -> None:
         Reranker(model).rank("a", ["good"])
 
 
+@pytest.mark.parametrize("schema", [{}, {"schema": 1}])
+def test_cards_of_the_first_schema_may_leave_it_out(model: Path, schema: dict[str, int]) -> None:
+    _card(model, **schema)
+    assert Reranker(model).rank("a", ["good"]).revision == "r1"
+
+
+def test_a_newer_card_is_refused_whatever_else_it_says(model: Path) -> None:
+    _card(model, schema=2, window={"tokens": 20})
+    with pytest.raises(UnsupportedModelError, match=r"schema 2.* up to 1; update resift") as caught:
+        Reranker(model).rank("a", ["good"])
+    assert str(model / "card.json") in str(caught.value)
+
+
 def test_another_device_is_refused(model: Path) -> None:
     with pytest.raises(BackendUnavailableError, match="cuda"):
         Reranker(model, device="cuda").rank("a", ["good"])

@@ -376,6 +376,8 @@ def test_nan_is_computed_again_where_the_backend_has_no_float32(
         ({"window": "512"}, "'window' must be int, not '512'"),
         ({"max_length": True}, "'max_length' must be int, not True"),
         ({"tolerance": None}, "'tolerance' must be int or float"),
+        ({"schema": "1"}, "'schema' must be an int from 1 on, not '1'"),
+        ({"schema": 0}, "'schema' must be an int from 1 on, not 0"),
         ({"estimator": "resift-nano"}, "'estimator' must be dict"),
         ({"estimator": {"model": "resift-nano"}}, "it lacks 'sha256'"),
     ],

@@ -34,8 +34,10 @@ class Read(HTMLParser):
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("site")
+    # mkdocstrings writes to formatters in the locale's encoding.
+    mkdocs = [sys.executable, "-X", "utf8", "-m", "mkdocs"]
     done = subprocess.run(
-        [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(folder)],
+        [*mkdocs, "build", "--strict", "--site-dir", str(folder)],
         cwd=ROOT,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

@@ -57,6 +57,7 @@ ALLOWED = {
             "inputs",
             "late_interaction",
             "options",
+            "parts",
             "pydantic_adapters",
             "scores",
             "texts",
@@ -116,23 +117,27 @@ ROOMS = {module.parts[0].removesuffix(".py") for module in MODULES} - {"__init__
 
 # Which rooms each may reach, by however many steps; the ground floor first.
 BELOW: dict[str, set[str]] = {
+    "declaring": set(),
     "errors": set(),
     "once": set(),
     "precision": set(),
     "ranking": set(),
     "redaction": set(),
+    "signatures": set(),
     "checks": {"errors"},
     "evaluation": {"errors"},
     "normalization": {"errors"},
+    "plugins": {"errors"},
     "request": {"errors"},
     "text": {"errors"},
     "telemetry": {"ranking"},
-    "backends": {"errors", "precision", "text"},
-    "families": {"errors", "text"},
-    "machine": {"backends", "errors", "precision", "text"},
+    "backends": {"errors", "plugins", "precision", "text"},
+    "families": {"errors", "plugins", "text"},
+    "machine": {"backends", "errors", "plugins", "precision", "text"},
     "models": {"checks", "errors", "precision", "redaction"},
-    "options": {"checks", "errors", "normalization", "ranking", "telemetry", "text"},
+    "options": {"checks", "declaring", "errors", "normalization", "ranking", "telemetry", "text"},
 }
+BELOW["keywords"] = {"options", *BELOW["options"]}
 BELOW["call"] = {"options", *BELOW["options"]}
 BELOW["selection"] = {"options", *BELOW["options"]}
 BELOW["loading"] = {
@@ -141,7 +146,7 @@ BELOW["loading"] = {
 }  # fmt: skip
 BELOW["scoring"] = {"call", "loading", *BELOW["loading"]}
 BELOW["flow"] = {"scoring", "selection", *BELOW["scoring"]}
-BELOW["reranker"] = {"flow", *BELOW["flow"]}
+BELOW["reranker"] = {"flow", "keywords", "signatures", *BELOW["flow"]}
 BELOW["adapter"] = {"reranker", *BELOW["reranker"]}
 BELOW["attributes"] = {"adapter", *BELOW["adapter"]}
 

@@ -11,8 +11,8 @@ from resift.errors import (
     SelfTestError,
     UnsupportedModelError,
 )
+from resift.keywords import RerankerOptions
 from resift.normalization import Calibration
-from resift.options import RerankerOptions
 from resift.ranking import Counts, RankedDocument, Ranking, Timings
 from resift.reranker import Reranker
 from resift.telemetry import Observer, TimingEvent

@@ -1,76 +1,46 @@
-"""The options of adapters as attributes: read, assigned and shown, from the engine's own."""
+"""The options of adapters as attributes that can be read, assigned and shown."""
 
 from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar, get_type_hints
+from typing import TYPE_CHECKING, Any, ClassVar, Self, get_type_hints
 
-from resift.adapter import DATA_OPTIONS, Adapter
+from resift.adapter import DATA_OPTIONS, Adapter, refuse_scorer
 from resift.errors import InvalidRequestError
-from resift.normalization import Normalization
-from resift.options import Prune, RerankerOptions
+from resift.keywords import DataOptions, RerankerOptions
+from resift.options import defaults
 from resift.reranker import Reranker
 from resift.scoring.scorer import Scorer
-from resift.text.windows import LongDocuments
-
-_Init = TypeVar("_Init", bound=Callable[..., None])
+from resift.signatures import shows
 
 _OWN = ("top_n", "score_threshold", "metadata_fields")
-_HINTS = get_type_hints(RerankerOptions)
-_ENGINE = {
-    name: parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY, annotation=_HINTS[name])
-    for name, parameter in inspect.signature(Reranker).parameters.items()
-    if name in _HINTS
-}
+_ENGINE = RerankerOptions.__annotations__
+
+shows_engine_options = shows(RerankerOptions, defaults("made"))
+"""Makes ``inspect.signature`` show the engine's options, not ``**options``."""
 
 
-def shows_engine_options(init: _Init) -> _Init:
-    """Let ``inspect.signature`` tell the engine's options, and not ``**options``."""
-    signature = inspect.signature(init)
-    own = [each for each in signature.parameters.values() if each.kind is not each.VAR_KEYWORD]
-    engine = [each for name, each in _ENGINE.items() if name not in signature.parameters]
-    init.__signature__ = signature.replace(parameters=[*own, *engine])  # type: ignore[attr-defined]
-    return init
-
-
-class EngineOptions:
+class EngineOptions(DataOptions):
     """Options that can be read, and assigned where that can take effect.
 
-    The truth is in ``_adapter``; attributes are values of the instance, which pydantic takes
-    for its fields, and change with it. What an assignment can't do, it refuses.
+    ``_adapter`` holds the options; attributes are copies in the instance, which pydantic takes for
+    its fields, and are updated with it. Assigning anything else raises ``InvalidRequestError``.
     """
-
-    # The names and defaults are the engine's: see below, and the tests.
-    model: str
-    backend: str
-    device: str | None
-    devices: list[str] | None
-    precision: str | None
-    max_length: int | None
-    max_batch_tokens: int | None
-    threads: int | None
-    normalization: Normalization
-    long_documents: LongDocuments
-    prune: Prune | None
-    revision: str | None
-    cache_dir: str | None
-    offline: bool | None
-    trust_remote_code: bool
 
     _adapter: Adapter
     _names: ClassVar[Mapping[str, str]] = {name: name for name in _OWN}
-    """The adapter's names for its own options, and what ``Adapter`` calls them."""
+    """The adapter's names for its own options to the names in ``Adapter``."""
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
-        """Let the class have the signature of its ``__init__``, whatever its metaclass has."""
+        """Give the class the signature of its ``__init__``, whatever its metaclass shows."""
         super().__init_subclass__(**kwargs)
         _, *parameters = inspect.signature(cls.__init__).parameters.values()
         cls.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
 
     @property
     def reranker(self) -> Reranker:
-        """The engine, to be shared, warmed up, or replaced by another."""
+        """The engine, which can be shared, warmed up, or replaced by assignment."""
         return self._adapter.reranker
 
     @reranker.setter
@@ -79,7 +49,7 @@ class EngineOptions:
 
     @property
     def scorer(self) -> Scorer | None:
-        """The reranker's, where that was made with one."""
+        """The reranker's ready scorer; ``None`` if it has none."""
         found: Scorer | None = self.reranker.options.get("scorer")
         return found
 
@@ -87,10 +57,7 @@ class EngineOptions:
     if not TYPE_CHECKING:
 
         def __setattr__(self, name: str, value: Any) -> None:
-            if name == "scorer":
-                raise InvalidRequestError(
-                    "scorer is the reranker's: assign reranker= a resift.Reranker(scorer=…)"
-                )
+            refuse_scorer({name: value})
             if name == "reranker" or name in self._names:
                 self._change({name: value})
             elif name in _ENGINE:
@@ -110,35 +77,37 @@ class EngineOptions:
         self._take(self._adapter.changed({self._names.get(k, k): v for k, v in changes.items()}))
 
     def _take(self, adapter: Adapter) -> None:
-        """Be what ``adapter`` says, from now on."""
+        """Take on the options of ``adapter``."""
         super().__setattr__("_adapter", adapter)
         vars(self).update(self._values(adapter))
 
     @classmethod
     def _values(cls, adapter: Adapter) -> dict[str, Any]:
-        """The options by this adapter's names for them."""
+        """The values of all options, by this adapter's names."""
         values = adapter.values()
         own = {name: values[known] for name, known in cls._names.items()}
         return {**{name: values[name] for name in DATA_OPTIONS}, **own}
 
 
-# pydantic before 2.10 looks for the names of types in the module of the model.
-EngineOptions.__annotations__.update(get_type_hints(EngineOptions))
+# pydantic before 2.10 looks up the names of types in the module of the model.
+for _kind in (DataOptions, EngineOptions):
+    _kind.__annotations__.update(get_type_hints(_kind))
 for _name, _default in DATA_OPTIONS.items():
     setattr(EngineOptions, _name, _default)
 
 
 class PydanticOptions(EngineOptions):
-    """``EngineOptions`` before a pydantic model, which makes fields of what is annotated there."""
+    """``EngineOptions`` as a base of a pydantic model, which makes fields of the annotations."""
 
     _checks: ClassVar[Mapping[str, Callable[[Any], Any]]] = {}
-    """What else is checked at an assignment, or by ``model_copy``: functions of the value."""
+    """Further checks for assignments and ``model_copy``, by name: functions of the value."""
 
     @classmethod
     def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
-        """Put the fields of a subclass, which ``__init__`` takes too, into its signature.
+        """Add the fields of a subclass, which ``__init__`` takes too, to its signature.
 
-        Raises ``TypeError`` for another default of an option, which ``__init__`` wouldn't see.
+        Raises ``TypeError`` if the subclass changes an option's default, as ``__init__`` has its
+        own.
         """
         super().__pydantic_init_subclass__(**kwargs)  # type: ignore[misc]
         if "__init__" in vars(cls):
@@ -171,7 +140,11 @@ class PydanticOptions(EngineOptions):
             super().__setattr__(name, check(value) if check else value)
 
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
-        """A copy with other options, checked; another ``model`` and the like make a new engine."""
+        """Copy with changed options, checked; changing ``model`` and the like makes a new engine.
+
+        Raises ``InvalidRequestError`` for an invalid value, ``TypeError`` for an unknown option.
+        """
+        refuse_scorer(update or {})
         given = {
             name: self._checks[name](value) if name in self._checks else value
             for name, value in (update or {}).items()

@@ -1,114 +1,81 @@
-"""The options of a ranking: their names, their defaults, and what each may be."""
+"""The options of a ranking, each declared once: its name, type, default, check and meaning.
+
+Everything else about them comes from here: signatures, attributes and schemas, the command line,
+and, by ``tools/keywords.py``, what type checkers see and the table in ``docs/contract.md``.
+"""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
-from typing import Any, Literal, TypedDict, get_args
+from dataclasses import asdict, dataclass, fields, replace
+from functools import partial
+from typing import Any, Literal, get_args
 
-from resift.checks import (
-    COMMIT,
-    check_choice,
-    check_devices,
-    check_positive_int,
-    check_score_threshold,
-    check_text,
-    check_token,
-)
+from resift import checks
+from resift.checks import COMMIT, check_choice, check_positive_int
+from resift.declaring import Option, Place, check_each, declared_in, option
 from resift.errors import InvalidRequestError
 from resift.normalization import Calibration, Normalization, check_normalization, over_all_documents
-from resift.telemetry import Observer, TimingEvent
+from resift.telemetry import TimingEvent
 from resift.text.windows import LongDocuments
 
 Prune = Literal["auto", "off"]
 
-DEFAULT_MODEL = "resift-small"
-DEFAULT_BACKEND = "auto"
-DEFAULT_NORMALIZATION: Normalization = "sigmoid"
-DEFAULT_LONG_DOCUMENTS: LongDocuments = "truncate"
-
-
 Token = str | Callable[[], str | None] | None
-"""What the hub knows a user by, or a function that gives it when a model is looked for."""
-
-
-class SharedOptions(TypedDict, total=False):
-    """The keywords of ``Reranker`` that are the same in every framework."""
-
-    model: str | os.PathLike[str]
-    backend: str
-    devices: Sequence[str] | None
-    precision: str | None
-    max_length: int | None
-    max_batch_tokens: int | None
-    threads: int | None
-    normalization: Normalization
-    long_documents: LongDocuments
-    prune: Prune | None
-    revision: str | None
-    cache_dir: str | os.PathLike[str] | None
-    offline: bool | None
-    trust_remote_code: bool
-    on_timing: Callable[[TimingEvent], None] | None
-
-
-class RerankerOptions(SharedOptions, total=False):
-    """The keywords of ``Reranker`` that an adapter passes on as they are.
-
-    Frameworks have types of their own for these two.
-    """
-
-    device: str | None
-    token: Token
-
-
-class ScoreOptions(TypedDict, total=False):
-    """The keywords of ``Reranker.score``."""
-
-    normalization: Normalization | None
-    max_length: int | None
-    long_documents: LongDocuments | None
-    observer: Observer | None
-
-
-class CallOptions(ScoreOptions, total=False):
-    """The keywords of ``Reranker.rank``."""
-
-    top_n: int | None
-    score_threshold: float | None
-    prune: Prune | None
+"""A user's token for the hub, or a function that returns it, called when a model is looked up."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RankOptions:
-    """What may differ from one call to the next. Invalid values raise ``InvalidRequestError``."""
+    """Options that a call may change. Invalid values raise ``InvalidRequestError``."""
 
-    top_n: int | None = None
-    score_threshold: float | None = None
-    normalization: Normalization = DEFAULT_NORMALIZATION
-    max_length: int | None = None
-    long_documents: LongDocuments = DEFAULT_LONG_DOCUMENTS
-    prune: Prune | None = None
+    top_n: int | None = option(
+        None,
+        partial(check_positive_int, otherwise="None for all documents"),
+        "how many documents to keep, from 1; None keeps all, and adapters keep 5 by default",
+        at=("rank",),
+        flag="-n",
+    )
+    score_threshold: float | None = option(
+        None,
+        checks.check_score_threshold,
+        "the lowest score to keep, on the scale of normalization, before top_n is applied",
+        see="[Order and threshold](#order-and-threshold)",
+        at=("made", "rank"),
+        flag="-t",
+    )
+    normalization: Normalization = option(
+        "sigmoid",
+        lambda _, given: check_normalization(given),
+        "how logits become scores",
+        see="[Scores](#scores)",
+        at=("made", "rank", "score"),
+    )
+    max_length: int | None = option(
+        None,
+        partial(check_positive_int, otherwise="None for the model's default"),
+        "tokens of a query and a document together; None is the model's default",
+        see="[Truncation](#truncation)",
+        at=("made", "rank", "score"),
+    )
+    long_documents: LongDocuments = option(
+        "truncate",
+        partial(check_choice, choices=get_args(LongDocuments)),
+        "cut a document's tail, or score overlapping windows and take the largest logit",
+        see="[Truncation](#truncation)",
+        at=("made", "rank", "score"),
+    )
+    prune: Prune | None = option(
+        None,
+        partial(check_choice, choices=get_args(Prune), optional=True),
+        'None or "off", or "auto" to spend the model only on documents that can still reach top_n',
+        see="[Early exit](#early-exit)",
+        at=("made", "rank"),
+    )
 
     def __post_init__(self) -> None:
-        check_positive_int("top_n", self.top_n, "None for all documents")
-        check_score_threshold(self.score_threshold)
-        check_positive_int("max_length", self.max_length, "None for the model's default")
-        check_choice("long_documents", self.long_documents, get_args(LongDocuments))
-        if self.prune is not None:
-            check_choice("prune", self.prune, get_args(Prune))
-        # numpy's numbers pass these checks, but JSON has no place for them.
-        as_python = {
-            "top_n": self.top_n and int(self.top_n),
-            "score_threshold": None
-            if self.score_threshold is None
-            else float(self.score_threshold),
-            "max_length": self.max_length and int(self.max_length),
-            "normalization": check_normalization(self.normalization),
-        }
-        for name, value in as_python.items():
-            object.__setattr__(self, name, value)
+        check_each(self)
         if self.prune == "auto" and over_all_documents(self.normalization):
             raise InvalidRequestError(
                 f"normalization={self.normalization!r} needs the logits of all documents, and "
@@ -117,86 +84,155 @@ class RankOptions:
             )
 
     def override(self, **given: object) -> RankOptions:
-        """These options, with every one that was given at call time, which is: is not ``None``."""
+        """These options, overridden by those given at call time (not ``None``)."""
         return replace(self, **{k: v for k, v in given.items() if v is not None})  # type: ignore[arg-type]
 
     def keep_all(self) -> RankOptions:
-        """These options, with no document left out."""
-        return replace(self, top_n=None, score_threshold=None, prune=None)
+        """These options, without those that ``score`` doesn't take: no document is left out."""
+        rest = {n: each for n, each in declared_in(RankOptions).items() if "score" in each.at}
+        return RankOptions(**{name: getattr(self, name) for name in rest})
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LoadOptions:
-    """What is fixed when a ``Reranker`` is made. Invalid values raise ``InvalidRequestError``."""
+    """Options that a ``Reranker`` fixes when it is made.
 
-    model: str | os.PathLike[str] = DEFAULT_MODEL
-    backend: str = DEFAULT_BACKEND
-    device: str | None = None
-    devices: Sequence[str] | None = None
-    precision: str | None = None
-    max_batch_tokens: int | None = None
-    threads: int | None = None
-    revision: str | None = None
-    cache_dir: str | os.PathLike[str] | None = None
-    offline: bool | None = None
-    trust_remote_code: bool = False
-    on_timing: Callable[[TimingEvent], None] | None = None
-    token: Token = field(default=None, repr=False)
+    Invalid values raise ``InvalidRequestError``.
+    """
+
+    model: str | os.PathLike[str] = option(
+        "resift-small",
+        checks.check_model,
+        "a bundled name, a folder, a zip archive or its address, or a name on the hub",
+        see="[Naming one](models.md#naming-one)",
+        flag="-m",
+    )
+    backend: str = option(
+        "auto",
+        checks.check_str,
+        'the backend; "auto" takes the first that is installed and passes the self-test',
+        see="[Backends and devices](#backends-and-devices)",
+    )
+    device: str | None = option(
+        None,
+        checks.check_text,
+        "the device that runs the model; None is the backend's default",
+        see="[Backends and devices](#backends-and-devices)",
+    )
+    devices: Sequence[str] | None = option(
+        None,
+        checks.check_devices,
+        "several devices in place of device, each with a process of its own",
+        see="[Several GPUs](gpu.md#several-gpus)",
+    )
+    precision: str | None = option(
+        None,
+        checks.check_text,
+        "the precision of the products; None is the model's first that this processor runs",
+        see="[Backends and devices](#backends-and-devices)",
+    )
+    max_batch_tokens: int | None = option(
+        None,
+        partial(check_positive_int, otherwise="None for the default"),
+        "padded tokens of one forward pass, which bounds memory; None is the backend's fastest",
+    )
+    threads: int | None = option(
+        None,
+        partial(check_positive_int, otherwise="None for all that the process may use"),
+        "forward passes at a time, each on one CPU thread; None is the CPUs the process may use",
+        see="[Threads, processes, memory](#threads-processes-memory)",
+    )
+    revision: str | None = option(
+        None, checks.check_text, "a commit, tag or branch of a model from the hub"
+    )
+    cache_dir: str | os.PathLike[str] | None = option(
+        None,
+        checks.check_path,
+        "the folder of downloaded models; None reads the environment",
+        see="[The cache](models.md#the-cache)",
+    )
+    offline: bool | None = option(
+        None,
+        partial(checks.check_bool, optional=True),
+        "open no connection; None reads the environment, and False may open some",
+        see="[Offline](offline.md)",
+    )
+    trust_remote_code: bool = option(
+        False,
+        checks.check_bool,
+        "trust the code of the commit that revision names, in full",
+        see="[What is refused](models.md#what-is-refused)",
+    )
+    on_timing: Callable[[TimingEvent], None] | None = option(
+        None,
+        checks.check_callable,
+        "a function that gets one TimingEvent after each call that succeeds",
+        see="[Observability](observability.md#the-engine)",
+        kind="function",
+    )
+    token: Token = option(
+        None,
+        checks.check_token_source,
+        "your token for the hub, or a function that returns it; None is HF_TOKEN or the login",
+        see="[Downloads](models.md#downloads)",
+        kind="secret",
+    )
 
     @property
     def first_device(self) -> str | None:
-        """Where the model runs, or the first of several places."""
+        """The device that runs the model, or the first of several."""
         return self.devices[0] if self.devices else self.device
 
     def __post_init__(self) -> None:
-        if not isinstance(self.model, (str, os.PathLike)) or not os.fspath(self.model):
-            raise InvalidRequestError(f"model must be a name or a path, not {self.model!r}")
-        if not isinstance(self.backend, str):
-            raise InvalidRequestError(f"backend must be a str, not {self.backend!r}")
-        if self.cache_dir is not None and not isinstance(self.cache_dir, (str, os.PathLike)):
-            raise InvalidRequestError(f"cache_dir must be a path or None, not {self.cache_dir!r}")
-        if self.offline is not None and not isinstance(self.offline, bool):
-            raise InvalidRequestError(f"offline must be a bool or None, not {self.offline!r}")
-        if self.on_timing is not None and not callable(self.on_timing):
-            raise InvalidRequestError(f"on_timing must be callable or None: {self.on_timing!r}")
-        if self.devices is not None:
-            check_devices(self.devices, self.device)
-            object.__setattr__(self, "devices", list(self.devices))
-        for name in ("device", "precision", "revision"):
-            check_text(name, getattr(self, name))
-        if not callable(self.token):
-            check_token(self.token)
-        if not isinstance(self.trust_remote_code, bool):
+        check_each(self)
+        if self.devices is not None and self.device is not None:
             raise InvalidRequestError(
-                f"trust_remote_code must be a bool, not {self.trust_remote_code!r}"
+                "devices are given in place of device, which must then be left out: "
+                f"devices={self.devices!r}, device={self.device!r}"
             )
         if self.trust_remote_code and not COMMIT.fullmatch(self.revision or ""):
             raise InvalidRequestError(
                 "trust_remote_code=True trusts one version of the code: expected a full commit of "
                 f"40 hexadecimal digits as revision, not {self.revision!r}"
             )
-        check_positive_int("max_batch_tokens", self.max_batch_tokens, "None for the default")
-        check_positive_int("threads", self.threads, "None for all that the process may use")
+
+
+def declared() -> dict[str, Option]:
+    """The declarations of all options, by name."""
+    return {**declared_in(LoadOptions), **declared_in(RankOptions)}
+
+
+def defaults(place: Place) -> dict[str, Any]:
+    """The defaults of the options that ``place`` takes, by name."""
+    return {
+        each.name: each.default
+        for each in (*fields(LoadOptions), *fields(RankOptions))
+        if place in each.metadata["option"].at
+    }
+
+
+DEFAULT_MODEL: str = defaults("made")["model"]
+DEFAULT_BACKEND: str = defaults("made")["backend"]
 
 
 def split_options(given: Mapping[str, Any]) -> tuple[LoadOptions, RankOptions]:
-    """The keywords of ``Reranker``: what is fixed when it is made, and what a call may change."""
-    loads = LoadOptions.__dataclass_fields__
+    """Split the keywords of ``Reranker`` into those fixed when it is made and those of a call."""
+    loads = declared_in(LoadOptions)
     load = {name: value for name, value in given.items() if name in loads}
     return LoadOptions(**load), RankOptions(**{k: v for k, v in given.items() if k not in loads})
 
 
 def joined_options(load: LoadOptions, rank: RankOptions) -> dict[str, Any]:
-    """The keywords of ``Reranker`` again, without ``token`` and those that are ``None``.
+    """Join options into the keywords of ``Reranker``, without secrets and those that are ``None``.
 
-    Strings, numbers and dicts, save ``on_timing``.
+    All are strings, numbers and dicts, except ``on_timing``.
     """
     given = {
         name: getattr(options, name)
         for options in (load, rank)
-        for name in options.__dataclass_fields__
+        for name, each in declared_in(type(options)).items()
+        if each.kind != "secret"
     }
-    del given["token"]
     for name in ("model", "cache_dir"):
         given[name] = given[name] and os.fspath(given[name])
     # Omitted when False, so that options saved before it existed still compare equal.
@@ -207,16 +243,18 @@ def joined_options(load: LoadOptions, rank: RankOptions) -> dict[str, Any]:
 
 
 def resolved(token: Token) -> str | None:
-    """The token to send, asked for now where a function gives it; ``None`` where there is none."""
+    """The token to send, called now if it is a function; ``None`` where there is none.
+
+    Raises ``InvalidRequestError`` for a result that can't be sent, without showing it.
+    """
     if not callable(token):
         return token
-    given = token()
-    check_token(given)
+    given: str | None = checks.check_token("token", token())
     return given
 
 
 def check_names(given: Mapping[str, Any], known: type) -> dict[str, Any]:
-    """The keywords as a dict; raises ``TypeError`` for one that the ``TypedDict`` hasn't."""
+    """Pass keywords as a dict. Raises ``TypeError`` for one that isn't in the ``TypedDict``."""
     names = known.__annotations__
     unknown = sorted(set(given) - set(names))
     if unknown:
@@ -225,12 +263,12 @@ def check_names(given: Mapping[str, Any], known: type) -> dict[str, Any]:
 
 
 def refuse_assignment(name: str, *, unknown: bool) -> None:
-    """Raise for an option as an attribute of a ``Reranker``, saying where else it goes.
+    """Raise ``InvalidRequestError`` for assigning an option to a ``Reranker``, saying what to do.
 
-    ``unknown``: for any other name too.
+    With ``unknown``, for any other name too.
     """
-    options = {**RerankerOptions.__annotations__, **CallOptions.__annotations__}
-    if name in CallOptions.__annotations__:
+    options = declared()
+    if name == "observer" or name in declared_in(RankOptions):
         advice = f"others may share this Reranker; give it to rank(…, {name}=…)"
     elif name in options:
         advice = f"it is fixed; make a new one: Reranker(…, {name}=…)"

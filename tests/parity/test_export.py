@@ -197,6 +197,7 @@ def test_linear_layers_run_in_int8(exported: Exported) -> None:
 def test_files_and_digests(exported: Exported) -> None:
     card = json.loads((exported.folder / "card.json").read_text(encoding="utf-8"))
     assert card == exported.card
+    assert card["schema"] == 1
     wanted = ["fp32"] if exported.precision == "fp32" else ["int8", "fp32"]
     assert [artifact["precision"] for artifact in card["artifacts"]] == wanted
     for artifact in card["artifacts"]:

@@ -8,6 +8,7 @@ from typing import Any
 import calibration
 from files import GRAPHS, MEASURED, WEIGHTS, read_recipe
 from resift.export.verify import round_up
+from resift.models.card import SCHEMA
 from resift.models.store.manifest import sha256
 from scoring import WINDOW
 from teachers import START, TEACHERS
@@ -41,6 +42,7 @@ def card(
     # Two draws of the rounding may be as far apart.
     tolerances = {name: round_up(2 * found["largest"]) for name, found in distances.items()}
     return {
+        "schema": SCHEMA,
         "name": f"resift-{model}",
         "revision": REVISIONS[model],
         "weights_sha256": weights_sha256,

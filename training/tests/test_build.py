@@ -10,11 +10,13 @@ from card import REVISIONS, metrics
 from describe import golden
 from files import BUNDLED, GRAPHS, read_card, read_recipe
 from golden import PAIRS
+from resift.models.card import SCHEMA
 
 
 @pytest.mark.parametrize("model", REVISIONS)
 def test_a_card_says_what_was_measured(model: str) -> None:
     card = read_card(BUNDLED / f"resift-{model}")
+    assert card["schema"] == SCHEMA
     assert card["revision"] == REVISIONS[model]
     assert card["metrics"] == metrics(model)
     assert [each["file"] for each in card["artifacts"]] == [*GRAPHS.values(), GRAPHS["fp32"]]

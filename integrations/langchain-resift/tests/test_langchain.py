@@ -17,10 +17,20 @@ from langchain_core.documents import Document
 from langchain_core.language_models import GenericFakeChatModel, LanguageModelInput
 from langchain_core.messages import AIMessage, ToolMessage
 from langchain_core.retrievers import BaseRetriever
-from langchain_core.runnables import Runnable, RunnableLambda, RunnablePassthrough
+from langchain_core.runnables import (
+    ConfigurableField,
+    ConfigurableFieldSingleOption,
+    Runnable,
+    RunnableConfig,
+    RunnableLambda,
+    RunnablePassthrough,
+    RunnableSerializable,
+)
 from langchain_core.tools import BaseTool, create_retriever_tool
 from langchain_resift import ResiftReranker
 from langchain_tests.integration_tests import RetrieversIntegrationTests
+
+from resift import InvalidRequestError
 
 QUERY = "how do I sort a dictionary by value"
 
@@ -64,6 +74,70 @@ def test_lcel(shelf: BaseRetriever) -> None:
     assert chain.invoke(QUERY) == "sort"
     assert asyncio.run(chain.ainvoke(QUERY)) == "sort"
     assert chain.batch([QUERY, "when can I see the paintings"]) == ["sort", "museum"]
+
+
+def test_a_retriever_with_a_configurable_reranker(
+    retriever: ContextualCompressionRetriever, documents: list[Document]
+) -> None:
+    reranker = ResiftReranker(top_n=2)
+    few = reranker.model_copy(update={"top_n": 1})
+    assert few.reranker is reranker.reranker
+    chosen = retriever.configurable_fields(base_compressor=ConfigurableField(id="reranker"))
+    assert len(chosen.invoke(QUERY)) == 2
+    configured = chosen.with_config(configurable={"reranker": few})
+    assert [each.id for each in configured.invoke(QUERY)] == ["sort"]
+    assert [each.id for each in asyncio.run(configured.ainvoke(QUERY))] == ["sort"]
+    # What is assigned later is seen, too: it is the same object.
+    few.top_n = None
+    assert len(configured.invoke(QUERY)) == len(documents)
+
+
+def test_a_retriever_with_rerankers_by_name(retriever: ContextualCompressionRetriever) -> None:
+    reranker = ResiftReranker(top_n=2)
+    options = {"few": reranker.model_copy(update={"top_n": 1}), "more": reranker}
+    named = retriever.configurable_fields(
+        base_compressor=ConfigurableFieldSingleOption(
+            id="reranker", options=options, default="more"
+        )
+    )
+    assert len(named.invoke(QUERY)) == 2
+    assert len(named.with_config(configurable={"reranker": "few"}).invoke(QUERY)) == 1
+
+
+def test_retrievers_as_configurable_alternatives(
+    retriever: ContextualCompressionRetriever, shelf: BaseRetriever, documents: list[Document]
+) -> None:
+    either = retriever.configurable_alternatives(
+        ConfigurableField(id="retrieval"), default_key="reranked", plain=shelf
+    )
+    assert len(either.invoke(QUERY)) == 2
+    plain = either.with_config(configurable={"retrieval": "plain"})
+    assert plain.invoke(QUERY) == documents
+
+
+class _RunnableReranker(ResiftReranker, RunnableSerializable[dict[str, Any], list[Document]]):
+    """The reranker as a runnable, whose own options a configuration may give."""
+
+    def invoke(
+        self,
+        input: dict[str, Any],  # noqa: A002
+        config: RunnableConfig | None = None,
+        **kwargs: Any,
+    ) -> list[Document]:
+        return self.compress_documents(**input)
+
+
+def test_a_runnable_rerankers_options_are_configurable(documents: list[Document]) -> None:
+    runnable = _RunnableReranker(top_n=2).configurable_fields(
+        top_n=ConfigurableField(id="top_n"), normalization=ConfigurableField(id="scale")
+    )
+    request = {"query": QUERY, "documents": documents}
+    assert len(runnable.invoke(request)) == 2
+    configured = runnable.with_config(configurable={"top_n": 1, "scale": "none"})
+    (found,) = configured.invoke(request)
+    assert found.metadata["relevance_score"] > 1
+    with pytest.raises(InvalidRequestError, match="top_n"):
+        runnable.with_config(configurable={"top_n": 0}).invoke(request)
 
 
 class _Searcher(GenericFakeChatModel):

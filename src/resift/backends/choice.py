@@ -1,58 +1,91 @@
-"""Which of the backends can be used here, and for which models."""
+"""The choice of a backend: installed ones, and those that have a model's code."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
-from typing import Any
+from types import ModuleType
+from typing import Any, TypeVar
 
 from resift.backends.protocol import Backend
-from resift.backends.table import BACKENDS
-from resift.errors import BackendUnavailableError, InvalidRequestError
+from resift.backends.table import BACKENDS, PLUGINS, BackendEntry, backend_entry
+from resift.errors import BackendUnavailableError
+
+T = TypeVar("T")
 
 
 def installed_backends(name: str, device: str | None = None) -> list[str]:
-    """The backends that ``name`` stands for and that are installed, at least one.
+    """The installed backends that ``name`` stands for, at least one.
 
-    ``"auto"`` stands for those that run on the kind of ``device``, or on any for ``None``. Raises
-    ``InvalidRequestError`` for a name that doesn't exist, ``BackendUnavailableError`` for one that
-    isn't installed or needs another version of a package, or a device that no backend has.
+    ``"auto"`` stands for resift's own that run on the kind of ``device``, or on any for ``None``;
+    where there is none, for those of other packages. Raises ``InvalidRequestError`` for an unknown
+    name, ``BackendUnavailableError`` for a backend that isn't installed, can't be loaded or needs
+    another version of a package, and for a device that no backend has.
     """
-    if name != "auto" and name not in BACKENDS:
-        raise InvalidRequestError(f"backend must be one of {['auto', *BACKENDS]}, not {name!r}")
-    wanted = [name]
-    if name == "auto":
-        kind = None if device is None else device.split(":")[0]
-        wanted = [each for each in BACKENDS if kind is None or kind in BACKENDS[each].devices]
+    wanted = _on(device, BACKENDS) if name == "auto" else [name]
+    usable = _usable(wanted) or (_others(device) if name == "auto" else [])
+    if usable:
+        return usable
     if not wanted:
         known = sorted({each for entry in BACKENDS.values() for each in entry.devices})
         raise BackendUnavailableError(
             f"no backend has a device {device!r}; expected one of {known}, or None"
         )
-    installed = [each for each in wanted if all(map(find_spec, BACKENDS[each].requires))]
-    usable = [each for each in installed if not _wrong_versions(each)]
-    if usable:
-        return usable
     for_device = "" if device is None else f" for device {device!r}"
+    installed = [each for each in wanted if _is_installed(each)]
     if installed:
         raise BackendUnavailableError(
             f"backend {name!r} needs {' or '.join(map(_wrong_versions, installed))}{for_device}; "
-            f"in an environment for it, pip install {BACKENDS[installed[0]].install}"
+            f"in an environment for it, pip install {backend_entry(installed[0]).install}"
         )
-    needed = [" and ".join(BACKENDS[each].requires) for each in wanted]
+    needed = [" and ".join(backend_entry(each).requires) for each in wanted]
     raise BackendUnavailableError(
         f"backend {name!r} needs {' or '.join(needed)}{for_device}, which is not installed; "
-        f"pip install {BACKENDS[wanted[0]].install}"
+        f"pip install {backend_entry(wanted[0]).install}"
     )
 
 
+def first_able(name: str, device: str | None, run: Callable[[Sequence[str]], T]) -> T:
+    """Return ``run(backends)`` for the backends that ``name`` stands for.
+
+    If it raises ``BackendUnavailableError`` for ``"auto"``, it is called again with the backends of
+    other packages added, where there are any.
+    """
+    backends = installed_backends(name, device)
+    try:
+        return run(backends)
+    except BackendUnavailableError:
+        others = [each for each in _others(device) if each not in backends]
+        if name != "auto" or not others:
+            raise
+        return run([*backends, *others])
+
+
+def _others(device: str | None) -> list[str]:
+    """The backends of other packages that "auto" may take."""
+    return _usable(_on(device, PLUGINS.usable()))
+
+
+def _on(device: str | None, entries: Mapping[str, BackendEntry]) -> list[str]:
+    kind = None if device is None else device.split(":")[0]
+    return [name for name, entry in entries.items() if kind is None or kind in entry.devices]
+
+
+def _usable(names: Sequence[str]) -> list[str]:
+    return [each for each in names if _is_installed(each) and not _wrong_versions(each)]
+
+
+def _is_installed(name: str) -> bool:
+    return all(map(find_spec, backend_entry(name).requires))
+
+
 def _wrong_versions(name: str) -> str:
-    """What versions an importable backend expects, and what was found; empty where it fits."""
+    """The versions that an importable backend expects, and those found; empty where they fit."""
     wrong = []
-    for each, (first, above) in BACKENDS[name].versions.items():
+    for each, (first, above) in backend_entry(name).versions.items():
         found = _version(each)
         is_below = above is None or _numbers(found) < _numbers(above)
         if not (is_below and _numbers(found) >= _numbers(first)):
@@ -64,30 +97,31 @@ def _wrong_versions(name: str) -> str:
 def _version(distribution: str) -> str:
     try:
         return version(distribution)
-    # A folder of the same name can be imported too.
+    # The module may be a folder of the same name.
     except PackageNotFoundError:
         return ""
 
 
 def _numbers(text: str) -> tuple[int, ...]:
-    """The first two alone; none for none."""
+    """The first two numbers of a version; empty for an empty text."""
     return tuple(map(int, re.findall(r"\d+", text)[:2]))
 
 
 def having_code(
     backends: Sequence[str], config: Mapping[str, Any], model: str, device: str | None = None
 ) -> list[str]:
-    """Those of ``backends`` that have the code for a ``config.json``, at least one.
+    """The ones of ``backends`` that have the code for a ``config.json``, at least one.
 
-    Raises ``BackendUnavailableError`` where there is none, with what would have it.
+    ``model`` is the name for messages. Raises ``BackendUnavailableError`` where there is none,
+    naming a backend that would have the code.
     """
     found = with_code(backends, config)
     if found:
         return found
     architectures = set(config.get("architectures") or ())
-    owners = _owners(config)
+    owners = _owners(config, backends)
     if not owners:
-        expected = sorted(each for name in backends for each in BACKENDS[name].architectures)
+        expected = sorted(each for name in backends for each in backend_entry(name).architectures)
         raise BackendUnavailableError(
             f"{model}: its architectures are {sorted(architectures)}, and backend "
             f"{' or '.join(map(repr, backends))} runs {expected} alone; leave backend out"
@@ -104,39 +138,58 @@ def having_code(
 
 
 def with_code(backends: Sequence[str], config: Mapping[str, Any]) -> list[str]:
-    """Those of ``backends`` that have the code for a ``config.json``; maybe none."""
-    owners = _owners(config)
+    """The ones of ``backends`` that have the code for a ``config.json``; maybe none."""
+    owners = _owners(config, backends)
     if owners:
         return [name for name in backends if name in owners]
-    return [name for name in backends if not BACKENDS[name].architectures]
+    return [name for name in backends if not backend_entry(name).architectures]
 
 
-def _owners(config: Mapping[str, Any]) -> list[str]:
-    """The backends that alone have the code of an architecture in ``config.json``."""
+def _owners(config: Mapping[str, Any], backends: Sequence[str]) -> list[str]:
+    """The backends that have the only code of an architecture in ``config.json``."""
     architectures = set(config.get("architectures") or ())
-    return [name for name in BACKENDS if architectures.intersection(BACKENDS[name].architectures)]
+    known = dict.fromkeys([*BACKENDS, *backends])
+    return [name for name in known if architectures.intersection(backend_entry(name).architectures)]
 
 
 def lacking(name: str, precision: str) -> str | None:
-    """Why this processor can't run a precision that a backend runs, or ``None`` where it can.
+    """The reason why this processor can't run a backend's precision, or ``None`` if it can.
 
-    Imports the backend's module where not every processor can.
+    Imports the backend's module where not every processor can run the precision.
     """
-    entry = BACKENDS[name]
-    if precision not in entry.probed:
+    if precision not in backend_entry(name).probed:
         return None
-    reason: str | None = import_module(entry.module).lacking(precision)
+    try:
+        reason: str | None = _module(name).lacking(precision)
+    except BackendUnavailableError as error:
+        return str(error)
     return reason
 
 
 def int8_saturates() -> bool:
-    """Whether this processor takes slower instructions for int8 that is exact."""
-    saturates: bool = import_module(BACKENDS["onnx"].module).int8_saturates()
+    """Whether exact int8 needs slower instructions on this processor."""
+    saturates: bool = _module("onnx").int8_saturates()
     return saturates
 
 
 def backend_class(name: str) -> type[Backend]:
-    """The class behind a name of ``BACKENDS``; its module is imported only now."""
-    entry = BACKENDS[name]
-    cls: type[Backend] = getattr(import_module(entry.module), entry.cls)
+    """Import and return the class behind a backend's name.
+
+    Raises ``BackendUnavailableError`` where another package's module can't be imported.
+    """
+    cls: type[Backend] = getattr(_module(name), backend_entry(name).cls)
     return cls
+
+
+def _module(name: str) -> ModuleType:
+    module = backend_entry(name).module
+    try:
+        return import_module(module)
+    # Whatever the package's own code raises.
+    except Exception as error:
+        if name in BACKENDS:
+            raise
+        raise BackendUnavailableError(
+            f"backend {name!r} of {PLUGINS.package(name)}: its module {module} can't be imported: "
+            f"{error!r}; update or uninstall the package"
+        ) from error

@@ -1,20 +1,23 @@
-"""Which backends there are: one entry for each."""
+"""The table of backends: one entry for each."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+from resift.errors import BackendUnavailableError, InvalidRequestError
+from resift.plugins import Plugins
+
 
 class BackendEntry(NamedTuple):
-    """Where a backend is, what it needs, and which weights it runs."""
+    """A backend's module and class, its requirements, and the weights that it runs."""
 
     module: str
     cls: str
     requires: Sequence[str]
-    """The modules that have to be importable."""
+    """The modules that must be importable."""
     install: str
-    """What ``pip install`` gets them."""
+    """The argument of ``pip install`` that installs them."""
     devices: Sequence[str]
     """The kinds of device that it runs on."""
     formats: Sequence[str]
@@ -22,13 +25,14 @@ class BackendEntry(NamedTuple):
     runs: Mapping[str, Sequence[str]]
     """For each precision, the stored ones that it is computed from, the preferred one first."""
     versions: Mapping[str, tuple[str, str | None]] = {}
-    """Distributions that have to be of a version from the first to below the second."""
+    """Distributions whose version must be at least the first and below the second."""
     probed: Sequence[str] = ()
-    """Precisions that not every processor runs: the module's ``lacking`` says whether this does."""
+    """Precisions that not every processor runs: the module's ``lacking`` tells for this one."""
     reluctant: Sequence[str] = ()
-    """Precisions taken, unless asked for, only where there is nothing else; the last one last."""
+    """Precisions only used when requested, or when there is nothing else; the last one last."""
     architectures: Sequence[str] = ()
-    """Those that only this backend has the code of, and all that it runs; none: all others."""
+    """Architectures that only this backend implements (and the only ones it runs). Empty: any
+    other."""
 
 
 # "auto" tries them in this order: the faster first, for weights and a precision that both run
@@ -79,3 +83,24 @@ BACKENDS: dict[str, BackendEntry] = {
         architectures=["LayerWiseMiniCPMForCausalLM", "CostWiseGemmaForCausalLM"],
     ),
 }
+
+PLUGINS: Plugins[BackendEntry] = Plugins(
+    "resift.backends",
+    expected="a resift.backends.BackendEntry",
+    is_one=lambda part: isinstance(part, BackendEntry),
+    error=BackendUnavailableError,
+    ours=BACKENDS,
+)
+
+
+def backend_entry(name: str) -> BackendEntry:
+    """The entry of a backend, of resift's own or of another package.
+
+    Raises ``InvalidRequestError`` for a name that nobody has, ``BackendUnavailableError`` for one
+    whose package is broken.
+    """
+    entry = BACKENDS.get(name) or PLUGINS.get(name)
+    if entry is None:
+        known = ["auto", *BACKENDS, *PLUGINS.names()]
+        raise InvalidRequestError(f"backend must be one of {known}, not {name!r}")
+    return entry

@@ -1,14 +1,15 @@
-"""``resift models``."""
+"""The command ``resift models``."""
 
 from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from resift.backends.choice import installed_backends
+from resift.backends.choice import first_able
 from resift.cli.output import to_json
 from resift.errors import BackendUnavailableError, ModelError, ModelNotFoundError
 from resift.loading.finding import find_files
@@ -37,7 +38,7 @@ examples:
 
 
 def add_parser(commands: _SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Put ``models`` and its own commands beside the others."""
+    """Add ``models``, with its own commands, to the commands."""
     parser = commands.add_parser(
         "models",
         help="get, list, check and carry models",
@@ -76,7 +77,6 @@ def _pull(parsed: argparse.Namespace) -> None:
 
 
 def _find(parsed: argparse.Namespace) -> ModelFiles:
-    backends = installed_backends(parsed.backend)
     options = LoadOptions(
         model=parsed.model,
         backend=parsed.backend,
@@ -85,17 +85,22 @@ def _find(parsed: argparse.Namespace) -> ModelFiles:
         offline=parsed.offline,
         precision=parsed.precision,
     )
-    files = find_files(options, backends)
-    # Whether the weights are there and are what they must be.
-    for way in plan_of(files, backends, parsed.precision).ways:
-        files.path(way.artifact)
-    return files
+
+    def find(backends: Sequence[str]) -> ModelFiles:
+        files = find_files(options, backends)
+        # Raises where weights are missing or damaged.
+        for way in plan_of(files, backends, parsed.precision).ways:
+            files.path(way.artifact)
+        return files
+
+    return first_able(parsed.backend, None, find)
 
 
 def _runs(name: str, folder: Path) -> dict[str, Any]:
-    """How a model on disk runs here, unless it is asked for otherwise: the preferred way first."""
+    """The ways that a model on disk runs on this machine by default, the preferred one first."""
     try:
-        found = plan_of(read_files(name, folder), installed_backends(DEFAULT_BACKEND), None)
+        files = read_files(name, folder)
+        found = first_able(DEFAULT_BACKEND, None, lambda each: plan_of(files, each, None))
     except (ModelError, BackendUnavailableError) as error:
         return {"runs": [], "refused": [str(error)]}
     ways = [

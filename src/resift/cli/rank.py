@@ -1,4 +1,4 @@
-"""``resift rank``."""
+"""The command ``resift rank``."""
 
 from __future__ import annotations
 
@@ -7,20 +7,13 @@ import sys
 from collections.abc import Sequence
 from contextlib import closing
 from textwrap import shorten
-from typing import IO, TYPE_CHECKING, get_args
+from typing import IO, TYPE_CHECKING
 
 from resift import Observer, Ranking, Reranker
+from resift.cli.options import NAMES, add_option, given_options
 from resift.cli.output import EXIT_FAILED, EXIT_NOTHING_KEPT, EXIT_OK, EXIT_USAGE, to_json
 from resift.cli.request import as_text, read_request
-from resift.normalization import NormalizationName
-from resift.options import (
-    DEFAULT_BACKEND,
-    DEFAULT_LONG_DOCUMENTS,
-    DEFAULT_MODEL,
-    DEFAULT_NORMALIZATION,
-    Prune,
-)
-from resift.text.windows import LongDocuments
+from resift.options import defaults
 
 if TYPE_CHECKING:
     # argparse has no public name for it.
@@ -42,7 +35,7 @@ examples:
 
 
 def add_parser(commands: _SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Put ``rank`` beside the other commands."""
+    """Add ``rank`` to the commands."""
     rank = commands.add_parser(
         "rank",
         help="order documents by relevance to a query",
@@ -62,73 +55,23 @@ def add_parser(commands: _SubParsersAction[argparse.ArgumentParser]) -> None:
         "-f", "--file", action="append", default=[], help="a file of documents; may be repeated"
     )
     rank.add_argument("--jsonl", action="store_true", help="lines of documents are JSON")
-    rank.add_argument("-n", "--top-n", type=int, help="how many to keep (default: all)")
-    rank.add_argument("-t", "--score-threshold", type=float, help="keep scores from this up")
     rank.add_argument("--format", choices=["table", "json"], default="table")
     model = rank.add_mutually_exclusive_group()
-    model.add_argument("-m", "--model", default=DEFAULT_MODEL, help="default: %(default)s")
     model.add_argument("--bundle", metavar="PATH", help="what resift models bundle wrote")
-    rank.add_argument("--backend", default=DEFAULT_BACKEND, help="default: %(default)s")
-    rank.add_argument("--max-length", type=int, help="tokens of query and document together")
-    rank.add_argument("--device", help="default: the backend's")
-    rank.add_argument(
-        "--devices", action="append", metavar="DEVICE", help="instead: once for each of several"
-    )
-    rank.add_argument("--precision", help="default: the model's")
-    rank.add_argument("--max-batch-tokens", type=int, help="padded tokens of one forward pass")
-    rank.add_argument("--threads", type=int, help="default: the CPUs the process may use")
-    rank.add_argument(
-        "--normalization",
-        choices=get_args(NormalizationName),
-        default=DEFAULT_NORMALIZATION,
-        help="logits to scores (default: %(default)s)",
-    )
-    rank.add_argument(
-        "--long-documents",
-        choices=get_args(LongDocuments),
-        default=DEFAULT_LONG_DOCUMENTS,
-        help="cut their tails, or score overlapping windows (default: %(default)s)",
-    )
-    rank.add_argument(
-        "--prune",
-        choices=get_args(Prune),
-        help="the whole model only for documents that can reach --top-n",
-    )
-    rank.add_argument("--revision", help="of a model from the hub")
-    rank.add_argument("--cache-dir", help="where downloaded models are kept")
-    rank.add_argument("--offline", action="store_true", default=None, help="open no connection")
-    rank.add_argument(
-        "--trust-remote-code", action="store_true", help="of the commit that --revision names"
-    )
+    for name in NAMES:
+        add_option(model if name == "model" else rank, name)
 
 
 def _rank(parsed: argparse.Namespace) -> int:
     query, documents = read_request(parsed)
-    reranker = Reranker(
-        parsed.bundle or parsed.model,
-        backend=parsed.backend,
-        device=parsed.device,
-        devices=parsed.devices,
-        precision=parsed.precision,
-        max_length=parsed.max_length,
-        max_batch_tokens=parsed.max_batch_tokens,
-        threads=parsed.threads,
-        normalization=parsed.normalization,
-        long_documents=parsed.long_documents,
-        prune=parsed.prune,
-        revision=parsed.revision,
-        cache_dir=parsed.cache_dir,
-        offline=parsed.offline or (True if parsed.bundle else None),
-        trust_remote_code=parsed.trust_remote_code,
-    )
+    options = given_options(parsed)
+    if parsed.bundle:
+        options |= {"model": parsed.bundle, "offline": True}
+    made = {name: value for name, value in options.items() if name in defaults("made")}
+    called = {name: value for name, value in options.items() if name not in made}
+    reranker = Reranker(**made)
     with closing(_Progress()) as progress:
-        ranking = reranker.rank(
-            query,
-            documents,
-            top_n=parsed.top_n,
-            score_threshold=parsed.score_threshold,
-            observer=progress,
-        )
+        ranking = reranker.rank(query, documents, **called, observer=progress)
     write = {"table": _write_table, "json": _write_json}[parsed.format]
     write(sys.stdout, ranking, documents)
     return EXIT_OK if ranking else EXIT_NOTHING_KEPT
@@ -144,7 +87,7 @@ def _write_json(out: IO[str], ranking: Ranking, documents: Sequence[str]) -> Non
 def _write_table(out: IO[str], ranking: Ranking, documents: Sequence[str]) -> None:
     out.write("rank  score   index  document\n")
     for place, result in enumerate(ranking, start=1):
-        # Documents are other people's text: none of it may steer the terminal.
+        # Documents are untrusted text, which must not send control characters to the terminal.
         text = "".join(c if c.isprintable() else " " for c in documents[result.index])
         text = shorten(text, 80, placeholder=" …")
         out.write(f"{place:>4}  {result.score:.4f}  {result.index:>5}  {text}\n")
@@ -158,7 +101,7 @@ def _write_table(out: IO[str], ranking: Ranking, documents: Sequence[str]) -> No
 
 
 class _Progress(Observer):
-    """A progress bar for work that takes long, on a terminal alone."""
+    """A progress bar for slow calls, shown only on a terminal."""
 
     def __init__(self) -> None:
         from tqdm import tqdm
@@ -170,5 +113,5 @@ class _Progress(Observer):
         self._bar.update(done - self._bar.n)
 
     def close(self) -> None:
-        """Take the bar off the terminal."""
+        """Clear the bar from the terminal."""
         self._bar.close()

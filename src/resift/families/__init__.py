@@ -1,6 +1,8 @@
-"""How a kind of model formats a pair and reads a logit: one file and one table line for each."""
+"""Families of models: how each formats a pair and reads a logit, one table line for each."""
 
 from resift.families.protocol import Family
+from resift.families.sequence_classification import SequenceClassification
 from resift.families.table import FAMILIES, find_family
+from resift.text.prompt import Prompt
 
-__all__ = ["FAMILIES", "Family", "find_family"]
+__all__ = ["FAMILIES", "Family", "Prompt", "SequenceClassification", "find_family"]

@@ -1,4 +1,4 @@
-"""Which families there are: one entry for each."""
+"""The table of families: one entry for each."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from resift.families.language_models import (
 )
 from resift.families.protocol import Family
 from resift.families.sequence_classification import SequenceClassification
+from resift.plugins import Plugins, warn_once
 
 FAMILIES: dict[str, type[Family]] = {
     "sequence_classification": SequenceClassification,
@@ -30,24 +31,61 @@ FAMILIES: dict[str, type[Family]] = {
 }
 
 
+_MEMBERS = ("prompt", "recognises", "window", "format", "logits")
+
+PLUGINS: Plugins[type[Family]] = Plugins(
+    "resift.families",
+    expected=f"a class with {', '.join(_MEMBERS)}, as of resift.families.Family",
+    is_one=lambda part: isinstance(part, type) and all(hasattr(part, each) for each in _MEMBERS),
+    error=UnsupportedModelError,
+    ours=FAMILIES,
+)
+
+
 def find_family(config: Mapping[str, Any], name: str | None, model: str) -> Family:
     """The family a card names, else the one that recognises ``config.json``.
 
-    Raises ``UnsupportedModelError`` where there is none.
+    Families of other packages come after resift's own. ``model`` is the name for messages. Raises
+    ``UnsupportedModelError`` where there is none, and where the one that the card names is in a
+    broken package.
     """
     if name is not None:
-        if name not in FAMILIES:
+        named = FAMILIES.get(name) or PLUGINS.get(name)
+        if named is None:
             raise UnsupportedModelError(
                 f"{model}: its card names the family {name!r}; this version of resift knows "
-                f"{list(FAMILIES)}"
+                f"{[*FAMILIES, *PLUGINS.names()]}"
             )
-        return FAMILIES[name]()
-    for family in FAMILIES.values():
-        if family.recognises(config):
-            return family()
+        return named()
+    for kind in FAMILIES.values():
+        if kind.recognises(config):
+            return kind()
+    for each, kind in PLUGINS.usable().items():
+        if _recognises(each, kind, config):
+            return kind()
     raise UnsupportedModelError(
         f"{model}: its config.json has model_type {config.get('model_type')!r} and architectures "
         f"{config.get('architectures')!r}; expected an encoder with a sequence-classification "
         "head of one or two labels, which is what a cross-encoder is, or a reranker of one of the "
-        f"kinds {list(FAMILIES)[1:]}. An embedding model can't score pairs."
+        f"kinds {[*FAMILIES, *PLUGINS.names()][1:]}. An embedding model can't score pairs."
+    )
+
+
+def _recognises(name: str, kind: type[Family], config: Mapping[str, Any]) -> bool:
+    try:
+        return kind.recognises(config)
+    # Nobody has asked for it, so it is no reason not to ask the next one.
+    except Exception as error:
+        warn_once(
+            f"left out: {PLUGINS.group} {name!r} of {PLUGINS.package(name)} can't say whether it "
+            f"knows a config.json: {error!r}"
+        )
+        return False
+
+
+def family_name(family: Family) -> str:
+    """What a card calls it."""
+    ours = (name for name, kind in FAMILIES.items() if type(family) is kind)
+    return next(ours, None) or next(
+        name for name, kind in PLUGINS.usable().items() if type(family) is kind
     )

@@ -1,13 +1,15 @@
 """The ranking contract as a pytest suite that the engine and every adapter inherit.
 
-Subclass ``RankingContract`` in a test module, say how to build the thing under test and how to
-read what it returns, and pytest runs every row. ``LateInteractionContract`` is the same for a
-model: say which. Both need ``pytest`` and ``hypothesis``.
+Subclass ``RankingContract`` in a test module, override the methods that build the subject under
+test and read its results, and pytest runs every row of the contract. ``LateInteractionContract``
+does the same for a model, and ``BackendContract`` and ``FamilyContract`` for parts of other
+packages, each named by attributes. All need ``pytest`` and ``hypothesis``.
 """
 
 from resift.testing.adapters import AdapterContract
 from resift.testing.contract import CallOptionsContract, RankingContract
 from resift.testing.late_interaction import LateInteractionContract
+from resift.testing.parts import BackendContract, FamilyContract
 from resift.testing.pydantic_adapters import PydanticAdapterContract
 from resift.testing.subject import Kept
 from resift.testing.texts import HOSTILE_TEXTS, QUERY, TEXTS, texts_strategy
@@ -17,7 +19,9 @@ __all__ = [
     "QUERY",
     "TEXTS",
     "AdapterContract",
+    "BackendContract",
     "CallOptionsContract",
+    "FamilyContract",
     "Kept",
     "LateInteractionContract",
     "PydanticAdapterContract",

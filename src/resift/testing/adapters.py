@@ -1,4 +1,4 @@
-"""The rows for adapters alone."""
+"""Rows for adapters alone."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 
 from resift import InvalidRequestError, Reranker, TimingEvent
+from resift.options import LoadOptions
+from resift.scoring.local import LocalScorer
 from resift.testing.contract import RankingContract
 from resift.testing.options import OptionRows
 from resift.testing.subject import shared
@@ -16,7 +18,7 @@ from resift.testing.texts import QUERY, TEXTS
 
 
 class AdapterContract(OptionRows, RankingContract):
-    """The rows for adapters alone: documents, metadata, and options as attributes."""
+    """The contract, with rows for adapters: documents, metadata, and options as attributes."""
 
     @pytest.mark.parametrize("wrong", ["a string", None, 5, {"text": "a mapping"}, []], ids=repr)
     def test_what_is_no_document_is_refused_by_index(self, wrong: Any) -> None:
@@ -72,3 +74,18 @@ class AdapterContract(OptionRows, RankingContract):
             self.build(reranker=reranker, threads=1)
         with pytest.raises(InvalidRequestError, match="reranker"):
             self.build(reranker="resift-small")
+
+    def test_a_scorer_is_given_as_a_reranker(self) -> None:
+        scorer = LocalScorer(LoadOptions(model="resift-nano"))
+        subject = self.build(reranker=Reranker(scorer=scorer))
+        assert subject.scorer is scorer
+        documents = self.to_native(TEXTS)
+        kept = self.read(self.run(subject, QUERY, documents), documents)
+        expected = Reranker("resift-nano").rank(QUERY, TEXTS, top_n=5)
+        assert [(r.index, r.score) for r in kept] == [(r.index, r.score) for r in expected]
+        advice = r"reranker= a resift\.Reranker\(scorer="
+        for other in ({}, {"reranker": Reranker()}, {"model": "resift-nano"}):
+            with pytest.raises(InvalidRequestError, match=advice):
+                self.build(scorer=scorer, **other)
+        with pytest.raises(InvalidRequestError, match=advice):
+            subject.scorer = scorer

@@ -1,0 +1,113 @@
+"""Parts that other packages bring: entry points, read when they are first needed."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Collection
+from functools import cache
+from importlib.metadata import EntryPoint, entry_points
+from typing import Generic, TypeVar
+
+from resift.errors import ResiftError
+
+_logger = logging.getLogger(__name__)
+T = TypeVar("T")
+
+
+class Plugins(Generic[T]):
+    """The parts of one group of entry points, whose names aren't among ``ours``.
+
+    ``is_one`` says whether an entry point names what is ``expected``; ``error`` is raised for what
+    can't be used. Finding the parts reads what is installed, which takes longer than ranking does
+    (tens of milliseconds), so nobody asks as long as a part of resift's own will do.
+    """
+
+    def __init__(
+        self,
+        group: str,
+        *,
+        expected: str,
+        is_one: Callable[[object], bool],
+        error: type[ResiftError],
+        ours: Collection[str],
+    ) -> None:
+        self.group = group
+        self.expected = expected
+        self.is_one = is_one
+        self.error = error
+        self.ours = ours
+
+    def names(self) -> list[str]:
+        """The names that packages give, whether or not what they name can be loaded."""
+        return list(self._found())
+
+    def get(self, name: str) -> T | None:
+        """The part of this name, loaded now; ``None`` where no package has one.
+
+        Raises ``error`` with the package's name where it can't be loaded or two have it.
+        """
+        found = self._found().get(name, [])
+        if len(found) > 1:
+            packages = " and ".join(map(_package, found))
+            raise self.error(
+                f"{self.group} {name!r} is in {packages}; expected one package: uninstall the other"
+            )
+        return self._load(found[0]) if found else None
+
+    def package(self, name: str) -> str:
+        """The package that brings a part, and its version, for messages."""
+        return " and ".join(map(_package, self._found()[name]))
+
+    def usable(self) -> dict[str, T]:
+        """All parts that can be loaded. A warning in the log says which are left out, and why."""
+        parts: dict[str, T] = {}
+        for name in self._found():
+            try:
+                part = self.get(name)
+            except self.error as error:
+                warn_once(f"left out: {error}")
+            else:
+                if part is not None:
+                    parts[name] = part
+        return parts
+
+    def _found(self) -> dict[str, list[EntryPoint]]:
+        found: dict[str, list[EntryPoint]] = {}
+        for point in _installed(self.group):
+            if point.name in self.ours:
+                warn_once(
+                    f"left out: {self.group} {point.name!r} of {_package(point)}, as resift has "
+                    "one of its own by this name; the package has to choose another"
+                )
+            else:
+                found.setdefault(point.name, []).append(point)
+        return found
+
+    def _load(self, point: EntryPoint) -> T:
+        where = f"{self.group} {point.name!r} of {_package(point)} ({point.value})"
+        advice = "update or uninstall the package"
+        try:
+            part = point.load()
+        # Whatever the package's own code raises.
+        except Exception as error:
+            raise self.error(f"{where} can't be loaded: {error!r}; {advice}") from error
+        if not self.is_one(part):
+            raise self.error(f"{where} is {part!r}; expected {self.expected}: {advice}")
+        checked: T = part
+        return checked
+
+
+@cache
+def warn_once(message: str) -> None:
+    """Log a warning, unless this process has logged it already."""
+    _logger.warning("%s", message)
+
+
+@cache
+def _installed(group: str) -> tuple[EntryPoint, ...]:
+    # By name, as the order in which things were installed should change nothing.
+    return tuple(sorted(entry_points(group=group), key=lambda point: (point.name, point.value)))
+
+
+def _package(point: EntryPoint) -> str:
+    return f"{point.dist.name} {point.dist.version}" if point.dist else "an unnamed package"
