@@ -82,6 +82,7 @@ BACKENDS: dict[str, BackendEntry] = {
         architectures=["LayerWiseMiniCPMForCausalLM", "CostWiseGemmaForCausalLM"],
     ),
 }
+"""resift's own, by name."""
 
 PLUGINS: Plugins[BackendEntry] = Plugins(
     "resift.backends",
