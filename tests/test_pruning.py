@@ -486,7 +486,7 @@ class Other(SequenceClassification):
     [
         (remove, "doesn't come with"),
         (damage, r"model\.onnx is damaged"),
-        (miscalculate, "golden pairs say"),
+        (miscalculate, "its golden pairs"),
         (train_again, "has other weights"),
         (name_other_data, "has other weights"),
         (cut, "reads other tokens"),

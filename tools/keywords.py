@@ -39,7 +39,7 @@ from __future__ import annotations
 
 '''
 _CODE = re.compile(r'"[^"]+"|\b(?:True|False|None|HF_TOKEN|TimingEvent|[a-z]+(?:_[a-z]+)+)\b')
-_OBSERVER = ("observer", "Observer | None", "hears of this call's phases and progress")
+_OBSERVER = ("observer", "Observer | None", "an observer of this call's phases and progress")
 _ADAPTERS_OWN = ("top_n", "score_threshold")
 
 Line = tuple[str, str, str]
@@ -58,7 +58,7 @@ def keywords() -> str:
     shared = [each for each in engine if each[0] not in ("device", "token")]
     data = {each.name for each, declared in declarations() if declared.kind == "data"}
     classes = [
-        typed_dict("InitOptions", "of ``Reranker``, save its first", made[1:]),
+        typed_dict("InitOptions", "of ``Reranker``, except its first", made[1:]),
         typed_dict("SharedOptions", "of ``Reranker`` that are the same in every framework", shared),
         typed_dict("RerankerOptions", "of ``Reranker`` that an adapter passes on", engine),
         typed_dict("ScoreOptions", "of ``Reranker.score``", [*lines("score"), _OBSERVER]),

@@ -1,6 +1,6 @@
-"""What the adapters share: documents read and copied, one text format, the calls to the engine.
+"""Shared by all adapters: reading and copying documents, one text format, the calls to the engine.
 
-Their options as attributes of the adapters are in ``resift.attributes``.
+``resift.attributes`` makes their options attributes of the adapters.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ __all__ = [
 ]
 
 DEFAULT_TOP_N = 5
-"""How many documents an adapter keeps unless told otherwise."""
+"""The number of documents that an adapter keeps by default."""
 
 DATA_OPTIONS: Mapping[str, Any] = {
     name: default
@@ -49,9 +49,9 @@ class Adapter:
     """An engine with an adapter's own options: the part that is the same in every framework.
 
     ``reranker`` is a ready engine, or ``options`` are the keywords for a new one; giving both
-    raises ``InvalidRequestError``, as do values that can't be. ``top_n=None`` keeps all.
-    ``metadata_fields`` are names of metadata to put before each text. Nothing of it changes:
-    ``changed`` gives another.
+    raises ``InvalidRequestError``, as do invalid values. ``top_n=None`` keeps all.
+    ``metadata_fields`` are names of metadata to put before each text. Immutable: ``changed``
+    returns another.
     """
 
     def __init__(
@@ -80,7 +80,7 @@ class Adapter:
                 f"metadata_fields must be a sequence of str, such as ('title',): "
                 f"{metadata_fields!r}"
             )
-        # Raises now, where the adapter is made, and not at its first call.
+        # Raises when the adapter is made, not at its first call.
         checked = RankOptions(top_n=top_n, score_threshold=score_threshold)
         self.reranker = Reranker(**options) if reranker is None else reranker
         self.top_n = checked.top_n
@@ -89,12 +89,16 @@ class Adapter:
 
     @property
     def score_threshold(self) -> float | None:
-        """The adapter's own, or else that of the engine, which to_dict has to keep."""
+        """The adapter's own threshold, or else the engine's, which ``to_dict`` has to keep."""
         own: float | None = self.reranker.options.get("score_threshold")
         return own if self._threshold is None else self._threshold
 
     def changed(self, changes: Mapping[str, Any]) -> Adapter:
-        """Another with these changes, checked. Those of the engine make a new engine."""
+        """Return an ``Adapter`` with these changes; changed engine options make a new engine.
+
+        Raises ``InvalidRequestError`` for invalid values, and for a threshold of ``None`` where the
+        engine has one.
+        """
         known = RerankerOptions.__annotations__
         options = {name: value for name, value in changes.items() if name in known}
         given = changes.get("reranker", self.reranker)
@@ -117,7 +121,7 @@ class Adapter:
         return result
 
     def values(self) -> dict[str, Any]:
-        """All options that are data, the engine's too, by name."""
+        """All options that are data, including the engine's, by name."""
         given = self._engine_options()
         engine = {name: copy(given.get(name, default)) for name, default in DATA_OPTIONS.items()}
         return {
@@ -131,7 +135,8 @@ class Adapter:
     def text(self, content: Any, metadata: Mapping[str, Any]) -> Any:
         """The text to score: one ``name: value`` line for each field present, then the content.
 
-        ``None`` as content is ``""``; what isn't a string is left for the engine to refuse.
+        Content that is ``None`` counts as ``""``; any other that isn't a string is returned as it
+        is, for the engine to refuse.
         """
         if content is not None and not isinstance(content, str):
             return content
@@ -167,10 +172,10 @@ class Adapter:
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """The keywords that make this again, for a framework that saves its components.
+        """The keywords that recreate this, for a framework that saves its components.
 
-        Strings, numbers, lists and dicts, save ``on_timing``. A ready ``reranker`` is described by
-        the options it was made with, one with a ``scorer`` by the model that this names.
+        All are strings, numbers, lists and dicts, except ``on_timing``. A ready ``reranker`` is
+        described by its own options, one with a ``scorer`` by the model that the scorer names.
         """
         return {
             **self._engine_options(),
@@ -200,9 +205,9 @@ class Adapter:
 
 
 def read_documents(given: Iterable[Document], kind: type[Document], name: str) -> list[Document]:
-    """The documents of any iterable, which is read once; ``name`` is what users call ``kind``.
+    """Read an iterable of documents once; ``name`` is what users call ``kind``.
 
-    Raises ``InvalidRequestError`` for what isn't such documents, naming the first by its index.
+    Raises ``InvalidRequestError`` for anything else, naming the first wrong element by its index.
     """
     documents = read_once("documents", given, name)
     for index, document in enumerate(documents):
@@ -218,10 +223,10 @@ def copy_documents(
     make_copy: Callable[[Document], Document],
     metadata: Callable[[Document], Mapping[str, Any]],
 ) -> list[Document]:
-    """``make_copy`` of each, made before the model runs so that nothing is computed in vain.
+    """Copy each document with ``make_copy``, before the model runs: a failure then costs nothing.
 
-    Raises ``InvalidRequestError`` for one that can't be copied, naming its index and, where that is
-    the reason, what is in its ``metadata``.
+    Raises ``InvalidRequestError`` for a document that can't be copied, naming its index and, where
+    its ``metadata`` is the reason, the key.
     """
     copies = []
     for index, document in enumerate(documents):
@@ -232,7 +237,8 @@ def copy_documents(
             raise InvalidRequestError(
                 f"documents[{index}] can't be copied"
                 f"{f', for what its metadata has under {keys[0]!r}' if keys else ''}: {error}. "
-                "Results are copies, so that documents stay as they are: leave out what can't be"
+                "Results are copies, so that documents stay as they are: leave out what can't be "
+                "copied"
             ) from error
     return copies
 
@@ -240,14 +246,14 @@ def copy_documents(
 def _can_be_copied(value: object) -> bool:
     try:
         deepcopy(value)
-    # It is to be named in the error of the document, whatever it raises.
+    # Whatever it raises, the document's own error names it.
     except Exception:
         return False
     return True
 
 
 def refuse_scorer(given: Mapping[str, Any]) -> None:
-    """Say how an adapter is given a scorer, where it is among the options."""
+    """Raise ``InvalidRequestError`` for a ``scorer`` among options, saying where it goes."""
     if "scorer" in given:
         raise InvalidRequestError(
             "scorer is the reranker's: give or assign reranker= a resift.Reranker(scorer=…)"

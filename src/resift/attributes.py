@@ -1,4 +1,4 @@
-"""The options of adapters as attributes: read, assigned and shown, from the engine's own."""
+"""The options of adapters as attributes that can be read, assigned and shown."""
 
 from __future__ import annotations
 
@@ -20,29 +20,29 @@ _OWN = ("top_n", "score_threshold", "metadata_fields")
 _ENGINE = RerankerOptions.__annotations__
 
 shows_engine_options = shows(RerankerOptions, defaults("made"))
-"""Lets ``inspect.signature`` tell the engine's options, and not ``**options``."""
+"""Makes ``inspect.signature`` show the engine's options, not ``**options``."""
 
 
 class EngineOptions(DataOptions):
     """Options that can be read, and assigned where that can take effect.
 
-    The truth is in ``_adapter``; attributes are values of the instance, which pydantic takes
-    for its fields, and change with it. What an assignment can't do, it refuses.
+    ``_adapter`` holds the options; attributes are copies in the instance, which pydantic takes for
+    its fields, and are updated with it. Assigning anything else raises ``InvalidRequestError``.
     """
 
     _adapter: Adapter
     _names: ClassVar[Mapping[str, str]] = {name: name for name in _OWN}
-    """The adapter's names for its own options, and what ``Adapter`` calls them."""
+    """The adapter's names for its own options to the names in ``Adapter``."""
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
-        """Let the class have the signature of its ``__init__``, whatever its metaclass has."""
+        """Give the class the signature of its ``__init__``, whatever its metaclass shows."""
         super().__init_subclass__(**kwargs)
         _, *parameters = inspect.signature(cls.__init__).parameters.values()
         cls.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
 
     @property
     def reranker(self) -> Reranker:
-        """The engine, to be shared, warmed up, or replaced by another."""
+        """The engine, which can be shared, warmed up, or replaced by assignment."""
         return self._adapter.reranker
 
     @reranker.setter
@@ -51,7 +51,7 @@ class EngineOptions(DataOptions):
 
     @property
     def scorer(self) -> Scorer | None:
-        """The reranker's, where that was made with one."""
+        """The reranker's ready scorer; ``None`` if it has none."""
         found: Scorer | None = self.reranker.options.get("scorer")
         return found
 
@@ -79,19 +79,19 @@ class EngineOptions(DataOptions):
         self._take(self._adapter.changed({self._names.get(k, k): v for k, v in changes.items()}))
 
     def _take(self, adapter: Adapter) -> None:
-        """Be what ``adapter`` says, from now on."""
+        """Take on the options of ``adapter``."""
         super().__setattr__("_adapter", adapter)
         vars(self).update(self._values(adapter))
 
     @classmethod
     def _values(cls, adapter: Adapter) -> dict[str, Any]:
-        """The options by this adapter's names for them."""
+        """The values of all options, by this adapter's names."""
         values = adapter.values()
         own = {name: values[known] for name, known in cls._names.items()}
         return {**{name: values[name] for name in DATA_OPTIONS}, **own}
 
 
-# pydantic before 2.10 looks for the names of types in the module of the model.
+# pydantic before 2.10 looks up the names of types in the module of the model.
 for _kind in (DataOptions, EngineOptions):
     _kind.__annotations__.update(get_type_hints(_kind))
 for _name, _default in DATA_OPTIONS.items():
@@ -99,16 +99,17 @@ for _name, _default in DATA_OPTIONS.items():
 
 
 class PydanticOptions(EngineOptions):
-    """``EngineOptions`` before a pydantic model, which makes fields of what is annotated there."""
+    """``EngineOptions`` as a base of a pydantic model, which makes fields of the annotations."""
 
     _checks: ClassVar[Mapping[str, Callable[[Any], Any]]] = {}
-    """What else is checked at an assignment, or by ``model_copy``: functions of the value."""
+    """Further checks for assignments and ``model_copy``, by name: functions of the value."""
 
     @classmethod
     def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
-        """Put the fields of a subclass, which ``__init__`` takes too, into its signature.
+        """Add the fields of a subclass, which ``__init__`` takes too, to its signature.
 
-        Raises ``TypeError`` for another default of an option, which ``__init__`` wouldn't see.
+        Raises ``TypeError`` if the subclass changes an option's default, as ``__init__`` has its
+        own.
         """
         super().__pydantic_init_subclass__(**kwargs)  # type: ignore[misc]
         if "__init__" in vars(cls):
@@ -141,7 +142,10 @@ class PydanticOptions(EngineOptions):
             super().__setattr__(name, check(value) if check else value)
 
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
-        """A copy with other options, checked; another ``model`` and the like make a new engine."""
+        """Copy with changed options, checked; changing ``model`` and the like makes a new engine.
+
+        Raises ``InvalidRequestError`` for an invalid value, ``TypeError`` for an unknown option.
+        """
         refuse_scorer(update or {})
         given = {
             name: self._checks[name](value) if name in self._checks else value

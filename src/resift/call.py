@@ -1,4 +1,4 @@
-"""All that one call carries."""
+"""The state of one call."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from resift.telemetry import Observer, Stopwatch
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """Made once for each call, and shown to every scorer that takes part in it."""
+    """The state of one call, passed to every scorer that takes part in it."""
 
     options: RankOptions
     watch: Stopwatch
     progress: Callable[[int, int], None]
-    """Hears of the pairs done and the pairs in all."""
+    """Called with the number of pairs done, and of all pairs."""
     cancelled: threading.Event | None = None
     memo: dict[Any, Any] = field(default_factory=dict)
-    """What one scorer keeps for the next: texts aren't tokenized twice in a call."""
+    """Results that one scorer keeps for the next, so that no text is tokenized twice in a call."""
 
     @classmethod
     def of(
@@ -31,12 +31,15 @@ class Call:
         observer: Observer | None = None,
         cancelled: threading.Event | None = None,
     ) -> Call:
-        """A call that begins now."""
+        """Start a call: its clock runs from now."""
         observer = observer or Observer()
         return cls(options, Stopwatch(observer), observer.progress, cancelled)
 
     def step(self, done: int, total: int) -> None:
-        """Report progress. The only place that stops work: raises once nobody waits for it."""
+        """Report progress: ``done`` of ``total`` pairs. No other place stops a call.
+
+        Raises ``asyncio.CancelledError`` once the call is cancelled.
+        """
         if self.cancelled is not None and self.cancelled.is_set():
             raise asyncio.CancelledError
         self.progress(done, total)

@@ -1,4 +1,4 @@
-"""How an option is declared: as the field of a dataclass, with its check and its meaning."""
+"""The declaration of options: as fields of a dataclass, with their checks and meanings."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ _Default = TypeVar("_Default")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Option:
-    """What is declared of an option beside its name, type and default."""
+    """The declaration of an option, without its name, type and default."""
 
     check: Callable[[str, Any], Any]
-    """Takes the name and what was given; gives the value, or raises ``InvalidRequestError``."""
+    """Takes the name and the value given; returns the value or raises ``InvalidRequestError``."""
     meaning: str
-    """What it is: one sentence, without its first capital and its full stop."""
+    """One sentence that describes it, without its first capital and its full stop."""
     see: str = ""
-    """What says more: a link from ``docs/contract.md``."""
+    """A link, from ``docs/contract.md``, to more about it."""
     at: tuple[Place, ...] = ("made",)
-    """Where it is taken: when a ``Reranker`` is made, by ``rank``, by ``score``."""
+    """The places that take it: the making of a ``Reranker``, ``rank``, ``score``."""
     kind: Literal["data", "function", "secret"] = "data"
-    """Data alone is saved, and written on a command line."""
+    """Only data is saved, and can be given on a command line."""
     flag: str = ""
-    """Its short name on the command line."""
+    """The short flag on the command line, such as ``"-n"``."""
 
 
 def option(
     default: _Default, check: Callable[[str, Any], Any], meaning: str, **more: Any
 ) -> _Default:
-    """A field that is an option; see ``Option`` for ``more``."""
+    """Declare an option as a dataclass field; see ``Option`` for ``more``."""
     declared = Option(check=check, meaning=meaning, **more)
     made: Any = field(
         default=default, metadata={"option": declared}, repr=declared.kind != "secret"
@@ -41,11 +41,14 @@ def option(
 
 
 def declared_in(kind: type) -> dict[str, Option]:
-    """What is declared of each option of a dataclass, by name."""
+    """The declarations of all options of a dataclass, by name."""
     return {each.name: each.metadata["option"] for each in fields(kind)}
 
 
 def check_each(options: Any) -> None:
-    """Check every option of a frozen dataclass, and put what the check gives in its place."""
+    """Check every option of a frozen dataclass, and replace it by the value that the check returns.
+
+    Raises ``InvalidRequestError`` naming the first invalid option.
+    """
     for name, each in declared_in(type(options)).items():
         object.__setattr__(options, name, each.check(name, getattr(options, name)))

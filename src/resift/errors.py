@@ -6,8 +6,8 @@
     │   ├── ModelNotFoundError               no such name, folder, repository or file
     │   │   └── OfflineError                 it would have to be downloaded, and the network is off
     │   └── UnsupportedModelError            found, but damaged or not a model that resift can run
-    │       └── SelfTestError                it doesn't give the logits that its maker measured
-    ├── BackendUnavailableError              the backend, device or precision isn't there
+    │       └── SelfTestError                it doesn't give the logits that its author measured
+    ├── BackendUnavailableError              the backend, device or precision is unavailable
     └── NonFiniteScoreError                  the model gave NaN or infinity, in float32 too
 
 Each message says what was given, what was expected, and what to do next. A misspelt keyword is a
@@ -33,11 +33,11 @@ __all__ = [
 
 
 class ResiftError(Exception):
-    """The root of the tree."""
+    """The base class of every error that resift raises on purpose."""
 
 
 class InvalidRequestError(ResiftError, ValueError):
-    """The query, the documents or an option is not what it must be."""
+    """The query, the documents or an option is invalid."""
 
 
 class ModelError(ResiftError):
@@ -45,7 +45,7 @@ class ModelError(ResiftError):
 
 
 class ModelNotFoundError(ModelError):
-    """There is no such model, or a file of it is missing."""
+    """The model, or one of its files, is missing."""
 
 
 class OfflineError(ModelNotFoundError):
@@ -53,21 +53,22 @@ class OfflineError(ModelNotFoundError):
 
 
 class UnsupportedModelError(ModelError):
-    """The model is there, but it is damaged or of a kind that resift can't run."""
+    """The model was found, but it is damaged or of a kind that resift can't run."""
 
 
 class SelfTestError(UnsupportedModelError):
-    """The model doesn't give its golden logits here."""
+    """The model doesn't reproduce its golden logits on this machine."""
 
 
 class BackendUnavailableError(ResiftError):
-    """The backend isn't installed, or has no such device or precision."""
+    """The backend isn't installed, or the device or precision is unavailable."""
 
 
 class NonFiniteScoreError(ResiftError):
     """The model gave NaN or infinity for some documents, in float32 too.
 
-    ``model`` and ``backend`` are names; ``indices`` are positions in the query's ``documents``.
+    ``model`` and ``backend`` are names; ``indices`` are positions in the ``documents`` of
+    ``query``, from 0.
     """
 
     def __init__(self, *, model: str, backend: str, query: str, indices: Sequence[int]) -> None:

@@ -1,4 +1,4 @@
-"""The whole way of a query: checked requests in, rankings out."""
+"""The way from checked requests to rankings."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from resift.selection import select_documents
 
 
 def rank_all(scorer: Scorer, requests: Sequence[Request], call: Call) -> list[Ranking]:
-    """Rank each request's documents; where there are none at all, the scorer isn't called.
+    """Rank each request's documents. If no request has any, the scorer isn't called.
 
-    Raises what the scorer does, and ``NonFiniteScoreError``.
+    Raises what the scorer raises, and ``NonFiniteScoreError``.
     """
     if not any(request.texts for request in requests):
         nothing = Scored.nothing(0, scorer.source)

@@ -16,32 +16,32 @@ from resift.text.windows import LongDocuments
 
 
 class InitOptions(TypedDict, total=False):
-    """The keywords of ``Reranker``, save its first."""
+    """The keywords of ``Reranker``, except its first."""
 
     backend: str
-    """What runs the model; "auto" takes the first that is installed and passes the self-test."""
+    """The backend; "auto" takes the first that is installed and passes the self-test."""
     device: str | None
-    """Where the model runs; None is the backend's default."""
+    """The device that runs the model; None is the backend's default."""
     devices: Sequence[str] | None
-    """In place of device: several, each with a process of its own."""
+    """Several devices in place of device, each with a process of its own."""
     precision: str | None
-    """What the model computes in; None is the first that it has and this processor runs."""
+    """The precision of the products; None is the model's first that this processor runs."""
     max_batch_tokens: int | None
     """Padded tokens of one forward pass, which bounds memory; None is the backend's fastest."""
     threads: int | None
     """Forward passes at a time, each on one CPU thread; None is the CPUs the process may use."""
     revision: str | None
-    """Of a model from the hub: a commit, tag or branch."""
+    """A commit, tag or branch of a model from the hub."""
     cache_dir: str | os.PathLike[str] | None
-    """Where downloaded models are kept; None asks the environment."""
+    """The folder of downloaded models; None reads the environment."""
     offline: bool | None
-    """Open no connection; None asks the environment, and False may open some."""
+    """Open no connection; None reads the environment, and False may open some."""
     trust_remote_code: bool
     """Trust the code of the commit that revision names, in full."""
     on_timing: Callable[[TimingEvent], None] | None
     """A function that gets one TimingEvent after each call that succeeds."""
     token: Token
-    """What the hub knows you by, or a function that gives it; None is HF_TOKEN or the login."""
+    """Your token for the hub, or a function that returns it; None is HF_TOKEN or the login."""
     score_threshold: float | None
     """The lowest score to keep, on the scale of normalization, before top_n is applied."""
     normalization: Normalization
@@ -60,21 +60,21 @@ class SharedOptions(TypedDict, total=False):
     model: str | os.PathLike[str]
     """A bundled name, a folder, a zip archive or its address, or a name on the hub."""
     backend: str
-    """What runs the model; "auto" takes the first that is installed and passes the self-test."""
+    """The backend; "auto" takes the first that is installed and passes the self-test."""
     devices: Sequence[str] | None
-    """In place of device: several, each with a process of its own."""
+    """Several devices in place of device, each with a process of its own."""
     precision: str | None
-    """What the model computes in; None is the first that it has and this processor runs."""
+    """The precision of the products; None is the model's first that this processor runs."""
     max_batch_tokens: int | None
     """Padded tokens of one forward pass, which bounds memory; None is the backend's fastest."""
     threads: int | None
     """Forward passes at a time, each on one CPU thread; None is the CPUs the process may use."""
     revision: str | None
-    """Of a model from the hub: a commit, tag or branch."""
+    """A commit, tag or branch of a model from the hub."""
     cache_dir: str | os.PathLike[str] | None
-    """Where downloaded models are kept; None asks the environment."""
+    """The folder of downloaded models; None reads the environment."""
     offline: bool | None
-    """Open no connection; None asks the environment, and False may open some."""
+    """Open no connection; None reads the environment, and False may open some."""
     trust_remote_code: bool
     """Trust the code of the commit that revision names, in full."""
     on_timing: Callable[[TimingEvent], None] | None
@@ -95,29 +95,29 @@ class RerankerOptions(TypedDict, total=False):
     model: str | os.PathLike[str]
     """A bundled name, a folder, a zip archive or its address, or a name on the hub."""
     backend: str
-    """What runs the model; "auto" takes the first that is installed and passes the self-test."""
+    """The backend; "auto" takes the first that is installed and passes the self-test."""
     device: str | None
-    """Where the model runs; None is the backend's default."""
+    """The device that runs the model; None is the backend's default."""
     devices: Sequence[str] | None
-    """In place of device: several, each with a process of its own."""
+    """Several devices in place of device, each with a process of its own."""
     precision: str | None
-    """What the model computes in; None is the first that it has and this processor runs."""
+    """The precision of the products; None is the model's first that this processor runs."""
     max_batch_tokens: int | None
     """Padded tokens of one forward pass, which bounds memory; None is the backend's fastest."""
     threads: int | None
     """Forward passes at a time, each on one CPU thread; None is the CPUs the process may use."""
     revision: str | None
-    """Of a model from the hub: a commit, tag or branch."""
+    """A commit, tag or branch of a model from the hub."""
     cache_dir: str | os.PathLike[str] | None
-    """Where downloaded models are kept; None asks the environment."""
+    """The folder of downloaded models; None reads the environment."""
     offline: bool | None
-    """Open no connection; None asks the environment, and False may open some."""
+    """Open no connection; None reads the environment, and False may open some."""
     trust_remote_code: bool
     """Trust the code of the commit that revision names, in full."""
     on_timing: Callable[[TimingEvent], None] | None
     """A function that gets one TimingEvent after each call that succeeds."""
     token: Token
-    """What the hub knows you by, or a function that gives it; None is HF_TOKEN or the login."""
+    """Your token for the hub, or a function that returns it; None is HF_TOKEN or the login."""
     normalization: Normalization
     """How logits become scores."""
     max_length: int | None
@@ -138,7 +138,7 @@ class ScoreOptions(TypedDict, total=False):
     long_documents: LongDocuments | None
     """Cut a document's tail, or score overlapping windows and take the largest logit."""
     observer: Observer | None
-    """Hears of this call's phases and progress."""
+    """An observer of this call's phases and progress."""
 
 
 class CallOptions(TypedDict, total=False):
@@ -157,7 +157,7 @@ class CallOptions(TypedDict, total=False):
     prune: Prune | None
     """None or "off", or "auto" to spend the model only on documents that can still reach top_n."""
     observer: Observer | None
-    """Hears of this call's phases and progress."""
+    """An observer of this call's phases and progress."""
 
 
 class DataOptions:
@@ -166,23 +166,23 @@ class DataOptions:
     model: str
     """A bundled name, a folder, a zip archive or its address, or a name on the hub."""
     backend: str
-    """What runs the model; "auto" takes the first that is installed and passes the self-test."""
+    """The backend; "auto" takes the first that is installed and passes the self-test."""
     device: str | None
-    """Where the model runs; None is the backend's default."""
+    """The device that runs the model; None is the backend's default."""
     devices: list[str] | None
-    """In place of device: several, each with a process of its own."""
+    """Several devices in place of device, each with a process of its own."""
     precision: str | None
-    """What the model computes in; None is the first that it has and this processor runs."""
+    """The precision of the products; None is the model's first that this processor runs."""
     max_batch_tokens: int | None
     """Padded tokens of one forward pass, which bounds memory; None is the backend's fastest."""
     threads: int | None
     """Forward passes at a time, each on one CPU thread; None is the CPUs the process may use."""
     revision: str | None
-    """Of a model from the hub: a commit, tag or branch."""
+    """A commit, tag or branch of a model from the hub."""
     cache_dir: str | None
-    """Where downloaded models are kept; None asks the environment."""
+    """The folder of downloaded models; None reads the environment."""
     offline: bool | None
-    """Open no connection; None asks the environment, and False may open some."""
+    """Open no connection; None reads the environment, and False may open some."""
     trust_remote_code: bool
     """Trust the code of the commit that revision names, in full."""
     normalization: Normalization

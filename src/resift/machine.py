@@ -1,4 +1,4 @@
-"""What this machine can do: the CPUs that it lends, and what its processor computes."""
+"""The machine: the CPUs available to the process, and the abilities of its processor."""
 
 from __future__ import annotations
 
@@ -16,39 +16,39 @@ from resift.backends.choice import int8_saturates, lacking
 
 @dataclass(frozen=True, slots=True)
 class Processor:
-    """What a processor can do, as far as the choice of weights depends on it."""
+    """The abilities of a processor, as far as the choice of weights depends on them."""
 
     features: frozenset[str]
-    """Its instructions, in numpy's names, such as ``"AVX512VNNI"``."""
+    """Names of its instruction sets, as numpy spells them, such as ``"AVX512VNNI"``."""
     lacking: Callable[[str, str], str | None]
-    """For a backend and a precision: why it can't run there, or ``None`` where it can."""
+    """Takes a backend and a precision; returns why it can't run there, or ``None`` if it can."""
     int8_saturates: Callable[[], bool]
-    """Whether int8 takes slower instructions on it, unless sums of two products fit 16 bits."""
+    """Whether exact int8 needs slower instructions, unless sums of two products fit 16 bits."""
 
 
 @cache
 def processor() -> Processor:
-    """The processor of this machine. Nothing else in resift asks what it is.
+    """Return this machine's processor. Nothing else in resift inspects the processor.
 
-    Its features are read now; what a backend computes on it is tried when it first matters, as
-    that imports the backend.
+    Its features are read at once. What a backend computes on it is tested when it first matters,
+    because that imports the backend.
     """
     return Processor(_features(), cache(lacking), int8_saturates)
 
 
 def _features() -> frozenset[str]:
-    # There is no public name for them. Without it, weights made for one kind of processor are left
-    # alone, and those for any are taken.
+    # numpy has no public name for these. Should the private one move, weights made for one kind of
+    # processor are ignored, and those for any processor are used.
     private = getattr(getattr(np, "_core", None), "_multiarray_umath", None)
     known = getattr(private, "__cpu_features__", {})
     return frozenset(name for name, there in known.items() if there)
 
 
 def available_threads() -> int:
-    """CPUs that the scheduler's affinity and the cgroup's quota leave to this process, at least 1.
+    """The number of CPUs that affinity and the cgroup's quota leave to this process, at least 1.
 
     A container limited to two CPUs on a large host still sees all of the host's cores in
-    ``os.cpu_count()``; as many threads would spend their time waiting for their turn.
+    ``os.cpu_count()``; that many threads would mostly wait for a CPU.
     """
     if hasattr(os, "sched_getaffinity"):
         affinity = len(os.sched_getaffinity(0))
@@ -58,7 +58,7 @@ def available_threads() -> int:
 
 
 def _cgroup_quota(root: Path) -> float:
-    """CPUs that the control groups allow, or infinity; ``root`` is the file system's root.
+    """The number of CPUs that control groups allow, or infinity; ``root`` is the root folder.
 
     Linux, Documentation/admin-guide/cgroup-v2.rst (``cpu.max``) and
     scheduler/sched-bwc.rst (``cpu.cfs_quota_us``).

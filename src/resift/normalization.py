@@ -1,4 +1,4 @@
-"""Logits to scores: pure functions that never change an order, save by rounding."""
+"""Logits to scores: pure functions that never change an order, except by rounding."""
 
 from __future__ import annotations
 
@@ -38,15 +38,16 @@ class Calibration:
             )
 
     def __call__(self, logits: Floats) -> Floats:
-        """Logits to probabilities of relevance, of the same shape."""
+        """Turn logits into probabilities of relevance, of the same shape."""
         return sigmoid(self.slope * logits + self.intercept)
 
     @classmethod
     def fit(cls, logits: Sequence[float], labels: Sequence[bool | int]) -> Calibration:
         """Fit to logits and their labels (1 relevant, 0 not), by Newton's method.
 
-        Labels are smoothed as in Platt (1999), so that separable data has a finite fit.
-        Raises ``InvalidRequestError`` when either class is missing or relevance falls with logits.
+        Labels are smoothed as in Platt (1999), so that separable data has a finite fit. Raises
+        ``InvalidRequestError`` unless there is one finite logit for each label, when either class
+        is missing, and when relevance falls with logits.
         """
         x = np.asarray(logits, dtype=np.float64)
         y = np.asarray(labels, dtype=np.float64)
@@ -86,13 +87,13 @@ def sigmoid(logits: Floats) -> Floats:
 
 
 def minmax(logits: Floats) -> Floats:
-    """Onto 0 to 1 over the request; all are 1 where all logits are equal."""
+    """Scale a request's logits linearly onto 0 to 1; all become 1 where all are equal."""
     low, high = logits.min(), logits.max()
     return (logits - low) / (high - low) if high > low else np.ones_like(logits)
 
 
 def softmax(logits: Floats) -> Floats:
-    """Shares of the request that sum to 1."""
+    """``exp(x)`` as shares of the request, which sum to 1."""
     exponentials = np.exp(logits - logits.max())
     shares: Floats = exponentials / exponentials.sum()
     return shares
@@ -107,7 +108,10 @@ _FUNCTIONS: dict[NormalizationName, Callable[[Floats], Floats]] = {
 
 
 def check_normalization(given: object) -> Normalization:
-    """A name, a ``Calibration``, or the mapping that describes one (as a YAML file would)."""
+    """Pass a name or a ``Calibration``, and turn a mapping that describes one into it.
+
+    Raises ``InvalidRequestError`` for anything else.
+    """
     if isinstance(given, Calibration):
         return given
     if isinstance(given, Mapping) and set(given) == {"slope", "intercept"}:
@@ -127,7 +131,7 @@ def over_all_documents(normalization: Normalization) -> bool:
 
 
 def normalize(logits: NDArray[np.float32], normalization: Normalization) -> list[float]:
-    """Scores for all logits of one request (``float32 [documents]``), in the same order."""
+    """The scores of one request's logits (``float32 [documents]``), in the same order."""
     if not len(logits):
         return []
     function = normalization if callable(normalization) else _FUNCTIONS[normalization]

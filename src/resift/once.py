@@ -1,4 +1,4 @@
-"""Values that are made once in a process, however many threads ask for them."""
+"""Values that are made once in a process, however many threads need them."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ T = TypeVar("T")
 
 
 class Once(Generic[T]):
-    """What ``make`` returns, called at the first ``get`` and never again in this process.
+    """A value that ``make`` returns: called at the first ``get``, and never again in this process.
 
-    A child of ``fork`` makes its own: the parent's threads aren't there to run the old one, and
-    its lock may have been held by one of them. What ``make`` raises is raised, and the next ``get``
-    tries again.
+    A child of ``fork`` makes its own: the parent's threads, which the old value may need, don't
+    exist there, and one of them may have held the lock. If ``make`` raises, so does ``get``, and
+    the next ``get`` tries again.
     """
 
     def __init__(self, make: Callable[[], T]) -> None:
@@ -24,7 +24,7 @@ class Once(Generic[T]):
 
     @property
     def is_made(self) -> bool:
-        """Whether ``get`` returns at once."""
+        """Whether the value exists, so that ``get`` returns at once."""
         return bool(self._current().made)
 
     def get(self) -> T:
@@ -48,4 +48,4 @@ class _State(Generic[T]):
         self.pid = os.getpid()
         self.lock = threading.Lock()
         self.made: list[T] = []
-        """The value, once there is one."""
+        """Empty, or the value alone."""

@@ -23,12 +23,12 @@ from resift.text.windows import LongDocuments
 Prune = Literal["auto", "off"]
 
 Token = str | Callable[[], str | None] | None
-"""What the hub knows a user by, or a function that gives it when a model is looked for."""
+"""A user's token for the hub, or a function that returns it, called when a model is looked up."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RankOptions:
-    """What may differ from one call to the next. Invalid values raise ``InvalidRequestError``."""
+    """Options that a call may change. Invalid values raise ``InvalidRequestError``."""
 
     top_n: int | None = option(
         None,
@@ -84,18 +84,21 @@ class RankOptions:
             )
 
     def override(self, **given: object) -> RankOptions:
-        """These options, with every one that was given at call time, which is: is not ``None``."""
+        """These options, overridden by those given at call time (not ``None``)."""
         return replace(self, **{k: v for k, v in given.items() if v is not None})  # type: ignore[arg-type]
 
     def keep_all(self) -> RankOptions:
-        """These options, without those that ``score`` hasn't: no document is left out."""
+        """These options, without those that ``score`` doesn't take: no document is left out."""
         rest = {n: each for n, each in declared_in(RankOptions).items() if "score" in each.at}
         return RankOptions(**{name: getattr(self, name) for name in rest})
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LoadOptions:
-    """What is fixed when a ``Reranker`` is made. Invalid values raise ``InvalidRequestError``."""
+    """Options that a ``Reranker`` fixes when it is made.
+
+    Invalid values raise ``InvalidRequestError``.
+    """
 
     model: str | os.PathLike[str] = option(
         "resift-small",
@@ -107,25 +110,25 @@ class LoadOptions:
     backend: str = option(
         "auto",
         checks.check_str,
-        'what runs the model; "auto" takes the first that is installed and passes the self-test',
+        'the backend; "auto" takes the first that is installed and passes the self-test',
         see="[Backends and devices](#backends-and-devices)",
     )
     device: str | None = option(
         None,
         checks.check_text,
-        "where the model runs; None is the backend's default",
+        "the device that runs the model; None is the backend's default",
         see="[Backends and devices](#backends-and-devices)",
     )
     devices: Sequence[str] | None = option(
         None,
         checks.check_devices,
-        "in place of device: several, each with a process of its own",
+        "several devices in place of device, each with a process of its own",
         see="[Several GPUs](gpu.md#several-gpus)",
     )
     precision: str | None = option(
         None,
         checks.check_text,
-        "what the model computes in; None is the first that it has and this processor runs",
+        "the precision of the products; None is the model's first that this processor runs",
         see="[Backends and devices](#backends-and-devices)",
     )
     max_batch_tokens: int | None = option(
@@ -140,18 +143,18 @@ class LoadOptions:
         see="[Threads, processes, memory](#threads-processes-memory)",
     )
     revision: str | None = option(
-        None, checks.check_text, "of a model from the hub: a commit, tag or branch"
+        None, checks.check_text, "a commit, tag or branch of a model from the hub"
     )
     cache_dir: str | os.PathLike[str] | None = option(
         None,
         checks.check_path,
-        "where downloaded models are kept; None asks the environment",
+        "the folder of downloaded models; None reads the environment",
         see="[The cache](models.md#the-cache)",
     )
     offline: bool | None = option(
         None,
         partial(checks.check_bool, optional=True),
-        "open no connection; None asks the environment, and False may open some",
+        "open no connection; None reads the environment, and False may open some",
         see="[Offline](offline.md)",
     )
     trust_remote_code: bool = option(
@@ -170,14 +173,14 @@ class LoadOptions:
     token: Token = option(
         None,
         checks.check_token_source,
-        "what the hub knows you by, or a function that gives it; None is HF_TOKEN or the login",
+        "your token for the hub, or a function that returns it; None is HF_TOKEN or the login",
         see="[Downloads](models.md#downloads)",
         kind="secret",
     )
 
     @property
     def first_device(self) -> str | None:
-        """Where the model runs, or the first of several places."""
+        """The device that runs the model, or the first of several."""
         return self.devices[0] if self.devices else self.device
 
     def __post_init__(self) -> None:
@@ -195,12 +198,12 @@ class LoadOptions:
 
 
 def declared() -> dict[str, Option]:
-    """What is declared of each option, by name."""
+    """The declarations of all options, by name."""
     return {**declared_in(LoadOptions), **declared_in(RankOptions)}
 
 
 def defaults(place: Place) -> dict[str, Any]:
-    """The defaults of the options that are taken there, by name."""
+    """The defaults of the options that ``place`` takes, by name."""
     return {
         each.name: each.default
         for each in (*fields(LoadOptions), *fields(RankOptions))
@@ -213,16 +216,16 @@ DEFAULT_BACKEND: str = defaults("made")["backend"]
 
 
 def split_options(given: Mapping[str, Any]) -> tuple[LoadOptions, RankOptions]:
-    """The keywords of ``Reranker``: what is fixed when it is made, and what a call may change."""
+    """Split the keywords of ``Reranker`` into those fixed when it is made and those of a call."""
     loads = declared_in(LoadOptions)
     load = {name: value for name, value in given.items() if name in loads}
     return LoadOptions(**load), RankOptions(**{k: v for k, v in given.items() if k not in loads})
 
 
 def joined_options(load: LoadOptions, rank: RankOptions) -> dict[str, Any]:
-    """The keywords of ``Reranker`` again, without secrets and those that are ``None``.
+    """Join options into the keywords of ``Reranker``, without secrets and those that are ``None``.
 
-    Strings, numbers and dicts, save ``on_timing``.
+    All are strings, numbers and dicts, except ``on_timing``.
     """
     given = {
         name: getattr(options, name)
@@ -240,7 +243,10 @@ def joined_options(load: LoadOptions, rank: RankOptions) -> dict[str, Any]:
 
 
 def resolved(token: Token) -> str | None:
-    """The token to send, asked for now where a function gives it; ``None`` where there is none."""
+    """The token to send, called now if it is a function; ``None`` where there is none.
+
+    Raises ``InvalidRequestError`` for a result that can't be sent, without showing it.
+    """
     if not callable(token):
         return token
     given: str | None = checks.check_token("token", token())
@@ -248,7 +254,7 @@ def resolved(token: Token) -> str | None:
 
 
 def check_names(given: Mapping[str, Any], known: type) -> dict[str, Any]:
-    """The keywords as a dict; raises ``TypeError`` for one that the ``TypedDict`` hasn't."""
+    """Pass keywords as a dict. Raises ``TypeError`` for one that isn't in the ``TypedDict``."""
     names = known.__annotations__
     unknown = sorted(set(given) - set(names))
     if unknown:
@@ -257,9 +263,9 @@ def check_names(given: Mapping[str, Any], known: type) -> dict[str, Any]:
 
 
 def refuse_assignment(name: str, *, unknown: bool) -> None:
-    """Raise for an option as an attribute of a ``Reranker``, saying where else it goes.
+    """Raise ``InvalidRequestError`` for assigning an option to a ``Reranker``, saying what to do.
 
-    ``unknown``: for any other name too.
+    With ``unknown``, for any other name too.
     """
     options = declared()
     if name == "observer" or name in declared_in(RankOptions):

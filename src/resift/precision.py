@@ -1,9 +1,9 @@
-"""Precisions that have more to them than their name."""
+"""Names of precisions that need an explanation."""
 
 from __future__ import annotations
 
 DYNAMIC_INT8 = "int8-dynamic"
-"""Int8 with one scale for a whole batch of tokens, which most published int8 graphs find."""
+"""Int8 with one scale for all tokens of a batch, as in most published int8 graphs."""
 
 NARROW_INT8 = "int8-narrow"
-"""Int8 whose weights are so small that sums of two products fit 16 bits."""
+"""Int8 with weights so small that the sum of two products fits 16 bits."""

@@ -1,4 +1,4 @@
-"""What a ranking is: immutable, JSON-friendly, and complete about how it was made."""
+"""Rankings: immutable, JSON-friendly, and complete about how they were made."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ class RankedDocument:
     """One document of a ranking."""
 
     index: int
-    """Position in the ``documents`` that were given."""
+    """Position in the ``documents`` that were given, from 0."""
     score: float
     """The logit after ``normalization``."""
     logit: float
     """The model's raw relevance: float32, before any activation, unbounded."""
     truncated_tokens: int
-    """How many of the document's tokens the model didn't see; 0 when it saw all."""
+    """Number of the document's tokens that the model didn't see; 0 when it saw all."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Timings:
-    """Seconds on a monotonic clock. Calls that rank many queries share one set."""
+    """Seconds on a monotonic clock. The rankings of one ``rank_many`` share their timings."""
 
     load: float = 0.0
     tokenize: float = 0.0
@@ -36,12 +36,12 @@ class Timings:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Counts:
-    """How much work a ranking was."""
+    """Numbers of documents, pairs and tokens behind a ranking."""
 
     documents: int = 0
     """Documents given, duplicates included."""
     pairs: int = 0
-    """Pairs the model scored: one for each different text, or for each window of it."""
+    """Pairs that the model scored: one for each different text, or for each window of it."""
     tokens: int = 0
     """Tokens in those pairs, special tokens included."""
     padded_tokens: int = 0
@@ -49,8 +49,7 @@ class Counts:
     truncated_documents: int = 0
     """Documents with ``truncated_tokens`` above 0."""
     pruned_documents: int = 0
-    """Documents that weren't scored to the end: see ``prune``. The counts of pairs and tokens are
-    without them."""
+    """Documents that ``prune`` left out. Not included in the counts of pairs and tokens."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -59,15 +58,19 @@ class Ranking(Sequence[RankedDocument]):
 
     results: tuple[RankedDocument, ...]
     model: str
+    """The model's name."""
     revision: str | None
     """``None`` where the model has none, or wasn't loaded because there were no documents."""
     backend: str
+    """The name of the backend that ran the model."""
     device: str | None
-    """Where it ran; ``None`` where the model wasn't loaded."""
+    """The name of the device that it ran on; ``None`` where the model wasn't loaded."""
     precision: str | None
-    """What the matrix products ran in; ``None`` where the model wasn't loaded."""
+    """The precision of the matrix products; ``None`` where the model wasn't loaded."""
     status: Status
+    """``"complete"``, or ``"fallback"`` where the preferred weights or estimator failed."""
     query_truncated: bool
+    """Whether the query was cut to fit ``max_length``."""
     timings: Timings
     counts: Counts
 
@@ -85,6 +88,6 @@ class Ranking(Sequence[RankedDocument]):
         return iter(self.results)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain dicts, lists, strings and numbers, ready for ``json.dumps``."""
-        # asdict alone leaves the results a tuple, which JSON doesn't give back.
+        """The ranking as plain dicts, lists, strings and numbers, ready for ``json.dumps``."""
+        # asdict alone leaves the results a tuple, which JSON reads back as a list.
         return {**asdict(self), "results": [asdict(result) for result in self.results]}

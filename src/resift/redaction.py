@@ -1,4 +1,4 @@
-"""What may be shown of texts that can hold secrets."""
+"""Texts without their secrets, for messages and logs."""
 
 from __future__ import annotations
 

@@ -18,11 +18,16 @@ class Request:
     texts: tuple[str, ...]
     """The different texts, in order of first appearance."""
     slots: tuple[int, ...]
-    """For each document, where its text is in ``texts``."""
+    """For each document, the position of its text in ``texts``."""
 
     @classmethod
     def of(cls, query: str, documents: Iterable[str | None]) -> Request:
-        """Raises ``InvalidRequestError`` naming what was given instead."""
+        """Check a query and its documents.
+
+        A document that is ``None`` has the text ``""``. Raises ``InvalidRequestError`` for a query
+        that isn't a ``str`` or is blank, and for documents that aren't an iterable of ``str`` and
+        ``None``.
+        """
         check_query(query)
         documents = read_once("documents", documents, "str")
         slot_of: dict[str, int] = {}
@@ -34,7 +39,11 @@ class Request:
 
     @classmethod
     def of_all(cls, requests: Iterable[tuple[str, Iterable[str | None]]]) -> list[Request]:
-        """``of`` each; where there are several, messages begin with ``requests[index]``."""
+        """Check several requests, each a pair of a query and its documents; see ``of``.
+
+        Raises ``InvalidRequestError``; where there are several requests, its message begins with
+        ``requests[index]``.
+        """
         given = read_once("requests", requests, "pairs of a query and its documents")
         checked = []
         for index, request in enumerate(given):
@@ -52,7 +61,10 @@ class Request:
         return checked
 
     def only(self, kept: Sequence[bool]) -> Request:
-        """The same query, with the texts that are ``kept`` (``[texts]``) and their documents."""
+        """The same query, with the texts that are ``kept`` (``bool [texts]``) and their documents.
+
+        The documents are renumbered.
+        """
         if all(kept):
             return self
         places = list(accumulate(kept, initial=0))
@@ -61,10 +73,10 @@ class Request:
 
 
 def read_once(name: str, given: object, of: str) -> list[Any]:
-    """What an iterable gives, as a list.
+    """The elements of an iterable as a list; ``name`` and ``of`` are for the message.
 
-    Raises ``InvalidRequestError`` for what isn't iterable, and for what is, but hardly meant to be
-    a list: text, and mappings, of which only the keys would be seen.
+    Raises ``InvalidRequestError`` for anything that isn't iterable, and for iterables that are
+    hardly meant as lists: strings, bytes, and mappings, which would give their keys alone.
     """
     if isinstance(given, (str, bytes, Mapping)) or not isinstance(given, Iterable):
         raise InvalidRequestError(
@@ -75,7 +87,7 @@ def read_once(name: str, given: object, of: str) -> list[Any]:
 
 
 def check_query(query: object) -> None:
-    """Pass a ``str`` that isn't blank."""
+    """Pass a ``str`` that isn't blank. Raises ``InvalidRequestError`` for anything else."""
     if not isinstance(query, str):
         raise InvalidRequestError(f"query must be a str, not {describe(query)}")
     if not query.strip():
@@ -111,6 +123,6 @@ def _check_document(index: int, document: object) -> str:
 
 
 def describe(given: object) -> str:
-    """Its type and its ``repr``, shortened, for messages."""
+    """The type of ``given`` and its ``repr`` of at most 80 characters, for messages."""
     text = repr(given)
     return f"{type(given).__name__}: {text if len(text) <= 80 else text[:77] + '...'}"

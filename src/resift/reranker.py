@@ -1,4 +1,4 @@
-"""``Reranker``: the whole flow, from a query and documents to a ``Ranking``."""
+"""``Reranker``: from a query and documents to a ``Ranking``."""
 
 from __future__ import annotations
 
@@ -39,30 +39,31 @@ class Reranker:
 
     ``model``: a bundled name, a folder (``config.json``, ``tokenizer.json``, ``model.onnx``), a zip
     archive of one or its address with ``#sha256=``, a name of the catalogue (``resift models
-    list``), or a hub repository ``"owner/name"``. ``revision``, ``cache_dir`` and ``offline`` are
-    for what is downloaded; ``offline=None`` asks ``RESIFT_OFFLINE`` and ``HF_HUB_OFFLINE``.
-    ``token`` is for the hub, a ``str`` or a function that gives one; ``None`` leaves it to
-    ``HF_TOKEN`` and the hub's own login. It isn't shown, kept in ``options`` or pickled.
-    ``trust_remote_code`` needs a full commit as ``revision``.
+    list``), or a hub repository ``"owner/name"``. ``revision``, ``cache_dir`` and ``offline`` apply
+    to downloads; ``offline=None`` reads ``RESIFT_OFFLINE`` and ``HF_HUB_OFFLINE``. ``token`` is for
+    the hub, a ``str`` or a function that returns one; ``None`` leaves it to ``HF_TOKEN`` and the
+    hub's own login. It isn't shown, kept in ``options`` or pickled. ``trust_remote_code`` needs a
+    full commit as ``revision``.
 
     ``backend``: a name of ``resift.backends.BACKENDS``, or ``"auto"``: the fastest that is
-    installed and gives the logits that the model's maker measured. ``device`` and ``precision``
-    default to the backend's and the model's. ``devices`` runs the model in a process on each of
-    several devices, in place of ``device``. ``threads``, by default the CPUs that the process may
-    use, is how many forward passes run at a time. ``max_batch_tokens`` bounds the padded tokens of
-    one, and so memory; the default is the backend's.
+    installed and reproduces the logits that the model's author measured. ``device`` and
+    ``precision`` default to the backend's and the model's. ``devices`` runs the model in a process
+    on each of several devices, in place of ``device``. ``threads``, by default the CPUs that the
+    process may use, is the number of forward passes that run at a time. ``max_batch_tokens`` bounds
+    the padded tokens of one pass, and so memory; the default is the backend's.
 
     ``normalization``, ``score_threshold``, ``max_length``, ``long_documents`` and ``prune`` are
     defaults for ``rank``, where they are described. ``on_timing`` gets one ``TimingEvent`` after
-    each call that succeeds, in the thread that did the work; what it raises, the call raises.
+    each call that succeeds, in the thread that did the work; if it raises, so does the call.
 
-    ``scorer`` is a ready one, in place of ``model`` and all options of loading it.
+    ``scorer``: a ready ``resift.scoring.scorer.Scorer``, in place of ``model`` and all options that
+    load one.
 
-    ``options`` are declared one by one in ``resift.options``.
+    ``resift.options`` declares each option with its type, default and check.
 
-    Raises ``InvalidRequestError`` for an option that can't be, ``BackendUnavailableError`` for a
-    backend that isn't installed; the first ranking raises ``ModelError`` for a model that isn't
-    there or can't be run.
+    Raises ``InvalidRequestError`` for an invalid option, ``BackendUnavailableError`` for a backend
+    that isn't installed; the first ranking raises ``ModelError`` for a model that is missing or
+    can't be run.
     """
 
     @shows(InitOptions, defaults("made"))
@@ -84,9 +85,10 @@ class Reranker:
 
     @property
     def options(self) -> dict[str, Any]:
-        """The keywords that make this ``Reranker`` again, those that are ``None`` left out.
+        """The keywords that recreate this ``Reranker``, without those that are ``None``.
 
-        Strings, numbers and dicts, save ``on_timing`` and ``scorer``. A ``token`` isn't among them.
+        All are strings, numbers and dicts, except ``on_timing`` and ``scorer``. ``token`` is left
+        out.
         """
         given = joined_options(self._load_options, self._rank_options)
         if self._given_scorer is not None:
@@ -95,10 +97,10 @@ class Reranker:
         return given
 
     def rank(self, query: str, documents: Documents, **options: Unpack[CallOptions]) -> Ranking:
-        """Order documents by relevance to a query.
+        """Order documents by relevance to a query, best first.
 
         ``top_n``: how many to keep, from 1; ``None`` keeps all. ``score_threshold``: keep scores
-        from this up, on the scale of ``normalization``, before ``top_n`` is applied.
+        of at least this, on the scale of ``normalization``, before ``top_n`` is applied.
         ``normalization``: how logits become scores: ``"sigmoid"``, ``"none"``, ``"minmax"`` or
         ``"softmax"`` over all documents of the request, or a ``Calibration``. ``max_length``:
         tokens of a query and a document together. ``long_documents``: ``"truncate"`` cuts a
@@ -118,14 +120,15 @@ class Reranker:
     ) -> list[Ranking]:
         """Rank several queries, each with its documents, sharing batches; see ``rank``.
 
-        Faster than one by one where queries have few documents. The rankings share their timings.
+        This is faster than ``rank`` for each where queries have few documents. Returns one ranking
+        for each query, in the order given; they share their timings.
         """
         return self._run(requests, options)
 
     def score(
         self, query: str, documents: Documents, **options: Unpack[ScoreOptions]
     ) -> list[float]:
-        """Every document's score, in the order given; see ``rank``."""
+        """Score every document, in the order given; see ``rank``."""
         (scores,) = self.score_many([(query, documents)], **options)
         return scores
 
@@ -138,31 +141,31 @@ class Reranker:
     async def arank(
         self, query: str, documents: Documents, **options: Unpack[CallOptions]
     ) -> Ranking:
-        """``rank`` in a worker thread; cancelled, it stops after the batch it is at."""
+        """``rank`` in a worker thread; when cancelled, it stops after the current batch."""
         (ranking,) = await self._arun([(query, documents)], options)
         return ranking
 
     async def arank_many(
         self, requests: Iterable[tuple[str, Documents]], **options: Unpack[CallOptions]
     ) -> list[Ranking]:
-        """``rank_many``, as ``arank``."""
+        """``rank_many`` in a worker thread; see ``arank``."""
         return await self._arun(requests, options)
 
     async def ascore(
         self, query: str, documents: Documents, **options: Unpack[ScoreOptions]
     ) -> list[float]:
-        """``score``, as ``arank``."""
+        """``score`` in a worker thread; see ``arank``."""
         (scores,) = await self.ascore_many([(query, documents)], **options)
         return scores
 
     async def ascore_many(
         self, requests: Iterable[tuple[str, Documents]], **options: Unpack[ScoreOptions]
     ) -> list[list[float]]:
-        """``score_many``, as ``arank``."""
+        """``score_many`` in a worker thread; see ``arank``."""
         return _in_input_order(await self._arun(requests, options, keep_all=True))
 
     def warm_up(self) -> None:
-        """Load the model now, unless it is loaded. Raises as the first ranking would."""
+        """Load the model now, unless it is loaded. Raises what the first ranking would raise."""
         self._scorer.warm_up(Call.of(self._rank_options))
 
     async def awarm_up(self) -> None:
@@ -177,7 +180,7 @@ class Reranker:
         keep_all: bool = False,
         cancelled: threading.Event | None = None,
     ) -> list[Ranking]:
-        """One call, for all public methods."""
+        """Run one call, for all public methods."""
         given = check_names(call_options, ScoreOptions if keep_all else CallOptions)
         observer = given.pop("observer", None)
         options = self._rank_options.keep_all() if keep_all else self._rank_options
@@ -207,7 +210,7 @@ class Reranker:
     if not TYPE_CHECKING:
 
         def __setattr__(self, name: str, value: object) -> None:
-            # Tests of programs replace methods, and subclasses have attributes of their own.
+            # Users' tests replace methods, and subclasses have attributes of their own.
             if not name.startswith("_") and not callable(getattr(type(self), name, None)):
                 refuse_assignment(name, unknown=type(self) is Reranker)
             super().__setattr__(name, value)
@@ -220,7 +223,7 @@ class Reranker:
         return self
 
     def _with_options(self, **options: Any) -> Reranker:
-        """A new one, with these options and the rest of this one's."""
+        """A new ``Reranker`` with these options, and with this one's for the rest."""
         return Reranker(**{**self.options, "token": self._load_options.token, **options})
 
     def __reduce__(self) -> tuple[Any, ...]:

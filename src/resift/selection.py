@@ -21,8 +21,8 @@ def select_documents(
 ) -> tuple[RankedDocument, ...]:
     """The documents to return, best first.
 
-    ``logits`` (``float32 [scored]``, finite) are those of the documents at ``indices``, which rise;
-    ``truncated_tokens`` are all documents'.
+    ``logits`` (``float32 [scored]``, finite) belong to the documents at ``indices``, in ascending
+    order; ``truncated_tokens`` has a number for every document.
     """
     scores = normalize(logits, options.normalization)
     # By logit, because scores saturate; a stable sort keeps the input's order among equals.

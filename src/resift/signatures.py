@@ -1,4 +1,4 @@
-"""What ``inspect.signature`` shows of keywords that are declared elsewhere."""
+"""Signatures, as ``inspect.signature`` shows them, with keywords that are declared elsewhere."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 
 def shows(keywords: type, defaults: Mapping[str, Any]) -> Callable[[_Function], _Function]:
-    """Let a signature tell the keywords of a ``TypedDict``, and not ``**options``.
+    """Make a function's signature show the keywords of a ``TypedDict``, not ``**options``.
 
-    Those that the function names itself stay as they are.
+    ``defaults`` has their defaults. Keywords that the function itself names stay as they are.
     """
 
     def show(function: _Function) -> _Function:

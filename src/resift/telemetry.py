@@ -1,4 +1,4 @@
-"""What a call tells about itself: phases while it runs, one event when it is done."""
+"""Observing a call: phases while it runs, one event at the end."""
 
 from __future__ import annotations
 
@@ -21,7 +21,9 @@ class Observer:
     """
 
     def phase(self, name: Phase) -> AbstractContextManager[object]:  # noqa: ARG002
-        """Entered and left around each phase; ``"load"`` only where the call loads the model.
+        """Return a context that is entered and left around each phase.
+
+        ``name`` is the phase; ``"load"`` comes only where the call loads the model.
 
         A phase comes again where two scorers take part: with ``prune``, ``"tokenize"`` and
         ``"infer"`` are entered for the estimates, and then for the model itself.
@@ -29,7 +31,7 @@ class Observer:
         return nullcontext()
 
     def progress(self, done: int, total: int) -> None:
-        """Called before the first batch and after each: pairs scored, of pairs in all."""
+        """Receive progress, before the first batch and after each: pairs scored, of all pairs."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -59,7 +61,7 @@ class TimingEvent:
 
     @classmethod
     def of(cls, *rankings: Ranking) -> TimingEvent:
-        """The event of a call that made these rankings (at least one)."""
+        """Make the event of a call that made these rankings (at least one)."""
         first = rankings[0]
         counts = {
             field.name: sum(getattr(ranking.counts, field.name) for ranking in rankings)
@@ -79,7 +81,7 @@ class TimingEvent:
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """Field names to values, ready for ``json.dumps``."""
+        """The fields by name, ready for ``json.dumps``."""
         return asdict(self)
 
 
@@ -102,5 +104,5 @@ class Stopwatch:
                 self._seconds[name] = self._seconds.get(name, 0.0) + time.perf_counter() - start
 
     def timings(self) -> Timings:
-        """The phases so far, and all the time since the start."""
+        """The seconds of the phases so far, and the total since the start."""
         return Timings(**self._seconds, total=time.perf_counter() - self._start)

@@ -1,4 +1,4 @@
-"""How token ids become the model's outputs: one file and one table line for each backend."""
+"""Backends, which turn token ids into a model's outputs: one file and one table entry for each."""
 
 from resift.backends.protocol import Backend
 from resift.backends.table import BACKENDS, BackendEntry

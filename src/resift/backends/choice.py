@@ -1,4 +1,4 @@
-"""Which of the backends can be used here, and for which models."""
+"""The choice of a backend: installed ones, and those that have a model's code."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ T = TypeVar("T")
 
 
 def installed_backends(name: str, device: str | None = None) -> list[str]:
-    """The backends that ``name`` stands for and that are installed, at least one.
+    """The installed backends that ``name`` stands for, at least one.
 
     ``"auto"`` stands for resift's own that run on the kind of ``device``, or on any for ``None``;
-    where there is none, for those of other packages. Raises ``InvalidRequestError`` for a name that
-    doesn't exist, ``BackendUnavailableError`` for one that isn't installed, can't be loaded or
-    needs another version of a package, or a device that no backend has.
+    where there is none, for those of other packages. Raises ``InvalidRequestError`` for an unknown
+    name, ``BackendUnavailableError`` for a backend that isn't installed, can't be loaded or needs
+    another version of a package, and for a device that no backend has.
     """
     wanted = _on(device, BACKENDS) if name == "auto" else [name]
     usable = _usable(wanted) or (_others(device) if name == "auto" else [])
@@ -49,10 +49,10 @@ def installed_backends(name: str, device: str | None = None) -> list[str]:
 
 
 def first_able(name: str, device: str | None, run: Callable[[Sequence[str]], T]) -> T:
-    """What ``run`` makes of the backends that ``name`` stands for.
+    """Return ``run(backends)`` for the backends that ``name`` stands for.
 
-    Where ``"auto"`` stands for resift's own and ``run`` finds that none of them will do, those of
-    other packages are added, and it runs again.
+    If it raises ``BackendUnavailableError`` for ``"auto"``, it is called again with the backends of
+    other packages added, where there are any.
     """
     backends = installed_backends(name, device)
     try:
@@ -83,7 +83,7 @@ def _is_installed(name: str) -> bool:
 
 
 def _wrong_versions(name: str) -> str:
-    """What versions an importable backend expects, and what was found; empty where it fits."""
+    """The versions that an importable backend expects, and those found; empty where they fit."""
     wrong = []
     for each, (first, above) in backend_entry(name).versions.items():
         found = _version(each)
@@ -97,22 +97,23 @@ def _wrong_versions(name: str) -> str:
 def _version(distribution: str) -> str:
     try:
         return version(distribution)
-    # A folder of the same name can be imported too.
+    # The module may be a folder of the same name.
     except PackageNotFoundError:
         return ""
 
 
 def _numbers(text: str) -> tuple[int, ...]:
-    """The first two alone; none for none."""
+    """The first two numbers of a version; empty for an empty text."""
     return tuple(map(int, re.findall(r"\d+", text)[:2]))
 
 
 def having_code(
     backends: Sequence[str], config: Mapping[str, Any], model: str, device: str | None = None
 ) -> list[str]:
-    """Those of ``backends`` that have the code for a ``config.json``, at least one.
+    """The ones of ``backends`` that have the code for a ``config.json``, at least one.
 
-    Raises ``BackendUnavailableError`` where there is none, with what would have it.
+    ``model`` is the name for messages. Raises ``BackendUnavailableError`` where there is none,
+    naming a backend that would have the code.
     """
     found = with_code(backends, config)
     if found:
@@ -137,7 +138,7 @@ def having_code(
 
 
 def with_code(backends: Sequence[str], config: Mapping[str, Any]) -> list[str]:
-    """Those of ``backends`` that have the code for a ``config.json``; maybe none."""
+    """The ones of ``backends`` that have the code for a ``config.json``; maybe none."""
     owners = _owners(config, backends)
     if owners:
         return [name for name in backends if name in owners]
@@ -145,16 +146,16 @@ def with_code(backends: Sequence[str], config: Mapping[str, Any]) -> list[str]:
 
 
 def _owners(config: Mapping[str, Any], backends: Sequence[str]) -> list[str]:
-    """The backends that alone have the code of an architecture in ``config.json``."""
+    """The backends that have the only code of an architecture in ``config.json``."""
     architectures = set(config.get("architectures") or ())
     known = dict.fromkeys([*BACKENDS, *backends])
     return [name for name in known if architectures.intersection(backend_entry(name).architectures)]
 
 
 def lacking(name: str, precision: str) -> str | None:
-    """Why this processor can't run a precision that a backend runs, or ``None`` where it can.
+    """The reason why this processor can't run a backend's precision, or ``None`` if it can.
 
-    Imports the backend's module where not every processor can.
+    Imports the backend's module where not every processor can run the precision.
     """
     if precision not in backend_entry(name).probed:
         return None
@@ -166,15 +167,15 @@ def lacking(name: str, precision: str) -> str | None:
 
 
 def int8_saturates() -> bool:
-    """Whether this processor takes slower instructions for int8 that is exact."""
+    """Whether exact int8 needs slower instructions on this processor."""
     saturates: bool = _module("onnx").int8_saturates()
     return saturates
 
 
 def backend_class(name: str) -> type[Backend]:
-    """The class behind a backend's name; its module is imported only now.
+    """Import and return the class behind a backend's name.
 
-    Raises ``BackendUnavailableError`` where another package's can't be.
+    Raises ``BackendUnavailableError`` where another package's module can't be imported.
     """
     cls: type[Backend] = getattr(_module(name), backend_entry(name).cls)
     return cls

@@ -20,13 +20,13 @@ from resift.text.batch import Batch
 
 
 class _Kind(NamedTuple):
-    """A model's two classes and their modules in FlagEmbedding, and how its card says to run it."""
+    """A model's two classes, their modules in FlagEmbedding, and the options of its card."""
 
     config_module: str
     config_class: str
     model_module: str
     defaults: Mapping[str, Any]
-    """Each may be in ``config.json`` with another value."""
+    """Options, each of which ``config.json`` may override."""
 
 
 _MODELS = "FlagEmbedding.inference.reranker.decoder_only.models"
@@ -51,7 +51,7 @@ _FILES = ("model.safetensors", "model.safetensors.index.json")
 
 
 class FlagEmbeddingBackend(TorchBackend):
-    """A checkpoint in safetensors of one of these kinds; all else is as in ``TorchBackend``."""
+    """Runs a checkpoint in safetensors of one of these kinds; otherwise a ``TorchBackend``."""
 
     def _read(
         self, path: Path, device: Any, dtype: Any, vocabulary_ids: Sequence[int]
@@ -63,16 +63,16 @@ class FlagEmbeddingBackend(TorchBackend):
                 return _read_layers(path, dtype)
         except UnsupportedModelError:
             raise
-        # A file can be wrong in many ways, and each library has exceptions of its own.
+        # A file can be damaged in many ways, and each library has its own exceptions.
         except Exception as error:
             raise UnsupportedModelError(f"FlagEmbedding can't load {path}: {error}") from error
 
 
 class LayerNetwork:
-    """A decoder whose layers have heads of one label, read at one of them.
+    """A decoder whose layers have heads of one label, of which one is read.
 
-    ``options`` are for the model's ``forward``; with ``compresses``, it makes documents shorter on
-    the way, and is told where they are.
+    ``options`` are for the model's ``forward``. With ``compresses``, the model shortens documents
+    on the way, and so needs to know where they are.
     """
 
     def __init__(self, model: Any, options: Mapping[str, Any], *, compresses: bool) -> None:
@@ -80,7 +80,7 @@ class LayerNetwork:
         self._options, self._compresses = options, compresses
 
     def __call__(self, batch: Batch) -> Any:
-        """See ``Network``."""
+        """Run a batch; see ``Network``."""
         device = self.model.device
         mask = to_device(batch.attention_mask, device)
         places = {}
@@ -103,7 +103,7 @@ class LayerNetwork:
 
 
 def _read_layers(path: Path, dtype: Any) -> LayerNetwork:
-    """The model whose weights are at ``path``, beside its ``config.json``; still on the CPU."""
+    """Read the model whose weights are at ``path``, beside its ``config.json``, onto the CPU."""
     if path.name not in _FILES:
         raise UnsupportedModelError(
             f"backend 'flag_embedding' can't read {path}; expected a file named "
@@ -149,7 +149,7 @@ def _read_layers(path: Path, dtype: Any) -> LayerNetwork:
 
 
 def _check(path: Path, config: Any, given: Mapping[str, Any]) -> None:
-    """Raises ``UnsupportedModelError`` naming the field of ``config.json`` that can't be run."""
+    """Raise ``UnsupportedModelError`` naming a field of ``config.json`` that can't be run."""
     heads = range(config.start_layer, config.num_hidden_layers + 1, getattr(config, "layer_sep", 1))
     layers = given["cutoff_layers"]
     expected = None
@@ -167,7 +167,7 @@ def _check(path: Path, config: Any, given: Mapping[str, Any]) -> None:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Without transformers' bar, and its advice to the authors of these classes."""
+    """Hide transformers' progress bar, and its advice to the authors of these classes."""
     verbosity = transformers_logging.get_verbosity()
     shown = transformers_logging.is_progress_bar_enabled()
     transformers_logging.set_verbosity_error()

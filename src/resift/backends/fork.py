@@ -1,4 +1,4 @@
-"""What has threads of its own can't be freed in a child of ``fork``."""
+"""Keep objects that own threads alive in forked children."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ _kept: WeakSet[Any] = WeakSet()
 
 
 def keep_after_fork(owner: Any) -> None:
-    """Never free ``owner`` in a child of a fork that is still to come.
+    """Keep ``owner`` from being freed in any child that is forked from now on.
 
-    Its threads stay in the parent. Freed in the child, if only by the interpreter's exit, it would
-    join threads that aren't there, and wait for ever.
+    Its threads stay in the parent. Freed in the child, if only at the interpreter's exit, it would
+    wait forever for threads that don't exist there.
     """
     _kept.add(owner)
 
 
 def _keep() -> None:
     for owner in _kept:
-        # One reference too many.
+        # Leak one reference on purpose.
         ctypes.pythonapi.Py_IncRef(ctypes.py_object(owner))
 
 

@@ -1,4 +1,4 @@
-"""What backends of graphs are given: ``Batch``'s arrays by name, and what they refuse."""
+"""Inputs of ONNX graphs, and checks shared by the graph backends."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ from resift.text.batch import Batch
 
 
 def check_inputs(path: Path, names: Sequence[str]) -> None:
-    """Raises ``UnsupportedModelError`` where the graph at ``path`` takes anything else."""
+    """Pass input names that are arrays of ``Batch``; ``path`` is the graph's, for the message.
+
+    Raises ``UnsupportedModelError`` for others.
+    """
     unknown = set(names) - set(Batch.__dataclass_fields__)
     if unknown:
         raise UnsupportedModelError(
@@ -21,12 +24,12 @@ def check_inputs(path: Path, names: Sequence[str]) -> None:
 
 
 def feed(batch: Batch, names: Sequence[str]) -> dict[str, Any]:
-    """The arrays by name."""
+    """The arrays of ``batch`` that a graph takes, by name."""
     return {name: getattr(batch, name) for name in names}
 
 
 def check_cpu(backend: str, device: str | None) -> None:
-    """Raises ``BackendUnavailableError`` for any other device, in a backend that has no other."""
+    """Pass ``None`` and ``"cpu"``. Raises ``BackendUnavailableError`` for any other device."""
     if device not in (None, "cpu"):
         raise BackendUnavailableError(
             f"backend {backend!r} runs on device 'cpu', not {device!r}; leave device out"
@@ -34,7 +37,10 @@ def check_cpu(backend: str, device: str | None) -> None:
 
 
 def refuse_vocabulary(path: Path, vocabulary_ids: Sequence[int]) -> None:
-    """Raises ``UnsupportedModelError`` for a model whose outputs are logits of tokens."""
+    """Pass an empty ``vocabulary_ids``, for backends that run classification heads alone.
+
+    Raises ``UnsupportedModelError`` for a model at ``path`` whose outputs are logits of tokens.
+    """
     if vocabulary_ids:
         raise UnsupportedModelError(
             f"{path} is of a kind with a language-modelling head, which this backend doesn't run; "

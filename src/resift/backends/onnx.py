@@ -21,9 +21,9 @@ from resift.text.batch import Batch
 
 
 def _import_quietly() -> ModuleType:
-    # From 1.31, importing ONNX Runtime starts threads that send usage data, and in which a forked
-    # child, or now and then the process itself, waits for ever at its exit. It reads this variable
-    # only once; whoever sets it, or has imported ONNX Runtime already, has the say.
+    # From 1.31, importing ONNX Runtime starts threads that send usage data, and for which a forked
+    # child, or now and then the process itself, waits forever at its exit. It reads this variable
+    # only once; a value set by the user, or an earlier import, takes precedence.
     name = "ORT_DISABLE_TELEMETRY"
     ours = name not in os.environ
     if ours:
@@ -39,7 +39,10 @@ ort = _import_quietly()
 
 
 class OnnxBackend:
-    """An ONNX graph that takes some of ``Batch``'s arrays by name and gives logits first."""
+    """Runs an ONNX graph that takes arrays of ``Batch`` by name, with the logits as first output.
+
+    Arguments and errors are those of ``Backend``.
+    """
 
     # Measured in benchmarks/NOTES.md, and so is one thread for each pass.
     max_batch_tokens = 256
@@ -59,7 +62,7 @@ class OnnxBackend:
         check_cpu("onnx", device)
         refuse_vocabulary(path, vocabulary_ids)
         self.workers = threads
-        # Padding changes the last digit of a float32 sum, and rounding to int8 makes much of that.
+        # Padding changes the last digit of a float32 sum, which int8 rounding amplifies.
         self.pads = precision not in ("int8", NARROW_INT8)
         self._session = open_session(
             path, exact=precision in ("int8", DYNAMIC_INT8) and int8_saturates()
@@ -70,13 +73,13 @@ class OnnxBackend:
         self._output = self._session.get_outputs()[0].name
 
     def forward(self, batch: Batch) -> NDArray[np.float32]:
-        """``[batch, length]`` token ids to the graph's first output as float32."""
+        """Run ``[batch, length]`` token ids; returns ``float32 [batch, labels]``."""
         (logits,) = self._session.run([self._output], feed(batch, self._inputs))
         return np.asarray(logits, dtype=np.float32)
 
 
 def lacking(precision: str) -> str | None:
-    """Why this processor can't run a precision exactly, or ``None`` where it can."""
+    """The reason why this processor can't run a precision exactly, or ``None`` if it can."""
     largest = {"int8": 127, NARROW_INT8: 64}[precision]
     if not _is_exact(largest, exact=precision == "int8" and int8_saturates()):
         return (
@@ -88,18 +91,19 @@ def lacking(precision: str) -> str | None:
 
 @cache
 def int8_saturates() -> bool:
-    """Whether ONNX Runtime adds two int8 products in 16 bits here, which cuts the largest off.
+    """Whether ONNX Runtime adds two int8 products in 16 bits on this processor, which saturate.
 
-    So it does on x86 without VNNI, unless told to take other instructions, which are exact and
-    slower. Golden pairs can't be sure to show it: roundings move a logit nearly as far.
+    It does on x86 without VNNI, unless told to use other instructions, which are exact and slower.
+    Golden pairs may not show it: rounding moves a logit nearly as far.
     """
     return not _is_exact(127, exact=False)
 
 
 def open_session(path: Path, *, exact: bool = False) -> Any:
-    """It runs in the calling thread alone. Raises ``UnsupportedModelError`` naming the file.
+    """Open an ``onnxruntime.InferenceSession`` that runs in the calling thread alone.
 
-    ``exact`` is for int8 where it saturates.
+    ``exact`` takes the slower instructions where int8 saturates. Raises ``UnsupportedModelError``
+    naming the file.
     """
     options = ort.SessionOptions()
     if exact:
@@ -107,7 +111,7 @@ def open_session(path: Path, *, exact: bool = False) -> Any:
         options.add_session_config_entry("session.x64quantprecision", "1")
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
-    # Warnings about graphs go to standard error; faults are raised.
+    # Only errors, which are raised: warnings about graphs would go to standard error.
     options.log_severity_level = 3
     try:
         return ort.InferenceSession(
@@ -120,11 +124,11 @@ def open_session(path: Path, *, exact: bool = False) -> Any:
 
 @cache
 def _is_exact(largest: int, *, exact: bool) -> bool:
-    """Whether sums of the largest products by weights up to ``largest``, 64 or 127, are right.
+    """Whether the largest sums with weights up to ``largest`` (64 or 127) are computed exactly.
 
-    ARM64 without dot products cuts off sums of (-128) × (-128), which no weights of ours have.
+    ARM64 without dot products saturates at sums of (-128) × (-128), which our weights never make.
     """
-    # Tokens less 128 by a matrix of nothing but the largest: tests/tiny_products.py.
+    # Tokens less 128, times a matrix of nothing but the largest: tests/tiny_products.py.
     session = open_session(Path(__file__).with_name(f"int8_products_{largest}.onnx"), exact=exact)
     (tokens,) = session.get_inputs()
     (sums,) = session.run(None, {tokens.name: np.full(tokens.shape, 255, dtype=np.uint8)})

@@ -22,8 +22,8 @@ _PRECISIONS = {"fp32": "f32", "bf16": "bf16"}
 
 
 def _import_quietly() -> ModuleType:
-    # Importing OpenVINO sends usage data to an analytics service, by a package that it does without
-    # where there is none. An earlier import takes precedence.
+    # Importing OpenVINO sends usage data to an analytics service, through a package that it doesn't
+    # need. An earlier import takes precedence.
     name = "openvino_telemetry"
     hidden = name not in sys.modules
     if hidden:
@@ -39,7 +39,10 @@ openvino = _import_quietly()
 
 
 class OpenVinoBackend:
-    """An ONNX graph that takes some of ``Batch``'s arrays by name and gives logits first."""
+    """Runs an ONNX graph that takes arrays of ``Batch`` by name, with the logits as first output.
+
+    Arguments and errors are those of ``Backend``.
+    """
 
     # Measured in benchmarks/NOTES.md. With lengths that aren't multiples of 16, logits in bfloat16
     # move with the padding.
@@ -76,18 +79,18 @@ class OpenVinoBackend:
             self._idle.put(request)
 
     def forward(self, batch: Batch) -> NDArray[np.float32]:
-        """``[batch, length]`` token ids to the graph's first output as float32."""
+        """Run ``[batch, length]`` token ids; returns ``float32 [batch, labels]``."""
         request = self._idle.get()
         try:
             request.infer(feed(batch, self._inputs), share_inputs=True)
-            # The request's own memory, which the next pass overwrites.
+            # A copy: the next pass overwrites the request's own memory.
             return np.array(request.get_output_tensor(0).data, dtype=np.float32)
         finally:
             self._idle.put(request)
 
 
 def lacking(precision: str) -> str | None:
-    """Why this processor can't run a precision, or ``None`` where it can."""
+    """The reason why this processor can't run a precision, or ``None`` if it can."""
     if precision == "bf16":
         capabilities = openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
         if "BF16" not in capabilities:
@@ -100,11 +103,11 @@ def lacking(precision: str) -> str | None:
 
 def _properties(precision: str, threads: int) -> dict[str, Any]:
     return {
-        # Said always: the default is whatever the processor is fastest in.
+        # Always set: the default is whatever the processor is fastest in.
         "INFERENCE_PRECISION_HINT": _PRECISIONS[precision],
         "NUM_STREAMS": str(threads),
         "INFERENCE_NUM_THREADS": threads,
         "ENABLE_CPU_PINNING": False,
-        # Else weights that are stored in int8 are multiplied in int8, whatever the precision.
+        # Otherwise weights that are stored in int8 are multiplied in int8, whatever the precision.
         "DYNAMIC_QUANTIZATION_GROUP_SIZE": "0",
     }

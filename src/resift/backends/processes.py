@@ -1,4 +1,4 @@
-"""One model on several devices: a process for each, and batches to whichever is idle."""
+"""One model on several devices: a process for each, and each batch to an idle one."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from resift.text.batch import Batch
 
 
 class ProcessesBackend:
-    """The backend ``name``, once on each of ``devices``, which may repeat.
+    """Runs the backend ``name`` once on each of ``devices``, which may repeat.
 
-    ``threads`` are shared out. Raises what the backend raises, and ``BackendUnavailableError`` as
-    soon as a process has ended, whatever ended it.
+    The processes share ``threads``; the other arguments are those of ``Backend``. Raises what the
+    backend raises, and ``BackendUnavailableError`` as soon as a process has ended for any reason.
     """
 
     def __init__(
@@ -43,7 +43,7 @@ class ProcessesBackend:
             "vocabulary_ids": list(vocabulary_ids),
         }
         processes = [_Process(name, path, {"device": device, **options}) for device in devices]
-        # They load at the same time.
+        # Only now, so that all load at the same time.
         facts = [process.receive() for process in processes]
         self.device = ", ".join(each["device"] for each in facts)
         self.workers = len(devices)
@@ -55,27 +55,28 @@ class ProcessesBackend:
             self._idle.put(process)
 
     def forward(self, batch: Batch) -> NDArray[np.float32]:
-        """As the backend's own, in the process that is idle first."""
+        """Run the backend's ``forward`` in the process that is idle first."""
         process = self._idle.get()
         try:
             process.send(batch)
             outputs: NDArray[np.float32] = process.receive()
         finally:
-            # Also when it has ended: the next batch is told so, and doesn't wait for ever.
+            # Also when it has ended: the next batch then raises too, and doesn't wait forever.
             self._idle.put(process)
         return outputs
 
 
 class _Process:
-    """A Python of its own that runs ``serve``.
+    """A Python process that runs ``serve``.
 
-    It ends with this object, and when its standard input does, whatever ended the program.
+    It ends with this object, and also when its standard input closes, as when the program is
+    killed.
     """
 
     def __init__(self, name: str, path: Path, options: dict[str, Any]) -> None:
         self._device = options["device"]
-        # Not multiprocessing: its children import the caller's program again, and are ended by a
-        # fork of the caller that exits.
+        # Not multiprocessing: its children import the caller's program again, and a fork of the
+        # caller ends them when it exits.
         self._process = subprocess.Popen(
             [sys.executable, "-c", f"from {__name__} import serve; serve()"],
             stdin=subprocess.PIPE,
@@ -85,7 +86,7 @@ class _Process:
         self.send((name, path, options))
 
     def send(self, message: Any) -> None:
-        """Raises ``BackendUnavailableError`` where the process has ended."""
+        """Send a message. Raises ``BackendUnavailableError`` if the process has ended."""
         assert self._process.stdin is not None
         try:
             pickle.dump(message, self._process.stdin)
@@ -94,7 +95,7 @@ class _Process:
             raise self._ended() from error
 
     def receive(self) -> Any:
-        """The answer to what was sent. Raises what was raised there, or as ``send``."""
+        """Wait for the answer. Raises what was raised in the process, or as ``send``."""
         assert self._process.stdout is not None
         try:
             answer = pickle.load(self._process.stdout)
@@ -105,7 +106,7 @@ class _Process:
         return answer
 
     def _ended(self) -> BackendUnavailableError:
-        # Closed pipes: it is about to end, if it hasn't yet.
+        # Its pipes are closed, so it has ended or is about to.
         try:
             status: object = self._process.wait(timeout=5)
         except subprocess.TimeoutExpired:
@@ -118,26 +119,26 @@ class _Process:
 
 
 def _end(process: subprocess.Popen[bytes], starter: int) -> None:
-    """End a process that nobody has a use for, and close its pipes."""
+    """End a process that is no longer used, and close its pipes; ``starter`` started it."""
     if os.getpid() == starter:
         process.kill()
         process.wait()
     else:
-        # A fork of the program: to it the process isn't running, as it never started one.
+        # In a fork of the program, which isn't the parent, poll() just marks it as ended.
         process.poll()
     for pipe in (process.stdin, process.stdout):
         if pipe:
-            # What was still to be written to a process that has ended.
+            # Flushing may fail when the process has ended.
             with suppress(OSError):
                 pipe.close()
 
 
 def serve() -> None:
-    """The process: a backend's arguments in, then batches in and outputs out, until the end."""
+    """Run a backend in this process: read its arguments, then answer batches until input ends."""
     from resift.backends.choice import backend_class
 
     source = sys.stdin.buffer
-    # Only answers go to the parent; what libraries print goes to standard error.
+    # Only answers go to the parent; anything that libraries print goes to standard error.
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
 

@@ -1,4 +1,4 @@
-"""What a backend is."""
+"""The interface of backends."""
 
 from __future__ import annotations
 
@@ -15,23 +15,25 @@ from resift.text.batch import Batch
 class Backend(Protocol):
     """A loaded model on a device. It knows nothing of queries or ranking.
 
-    Made from the model's file. ``precision`` is one of those that its ``BackendEntry`` runs, and
-    ``threads`` how many threads of the CPU it may use. ``vocabulary_ids`` are for models with a
-    language-modelling head: the tokens whose logits are the outputs; a backend that can't read
-    such models refuses any. Raises ``BackendUnavailableError`` for a device that isn't there,
-    ``UnsupportedModelError`` naming a file that can't be run.
+    ``path``: the model's file. ``device``: where to run it; ``None`` is the backend's default.
+    ``precision``: one that the ``BackendEntry`` lists under ``runs``. ``threads``: the number of
+    CPU threads that it may use. ``vocabulary_ids``: for models with a language-modelling head, the
+    tokens whose logits are the outputs; a backend that can't run such models refuses any.
+
+    Raises ``BackendUnavailableError`` for a missing device, ``UnsupportedModelError`` naming a file
+    that can't be run.
     """
 
     device: str
-    """Where it runs."""
+    """The name of the device it runs on."""
     workers: int
-    """How many threads may be in ``forward`` at a time; more gain nothing."""
+    """The number of threads that may be in ``forward`` at a time; more gain nothing."""
     max_batch_tokens: int
-    """Padded tokens of one forward pass, where the caller says nothing."""
+    """The default for the padded tokens of one forward pass."""
     length_multiple: int
-    """Lengths that aren't a multiple of this are padded to one."""
+    """Batches are padded to a multiple of this length, in tokens; 1 for no padding."""
     pads: bool
-    """Whether pairs of different lengths may share a pass, without moving a logit."""
+    """Whether pairs of different lengths may share a pass without moving a logit."""
 
     def __init__(
         self,
@@ -44,4 +46,4 @@ class Backend(Protocol):
     ) -> None: ...
 
     def forward(self, batch: Batch) -> NDArray[np.float32]:
-        """``[batch, length]`` token ids to the model's outputs, ``float32 [batch, labels]``."""
+        """Run ``[batch, length]`` token ids; returns the outputs, ``float32 [batch, labels]``."""

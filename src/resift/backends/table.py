@@ -1,4 +1,4 @@
-"""Which backends there are: one entry for each."""
+"""The table of backends: one entry for each."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from resift.plugins import Plugins
 
 
 class BackendEntry(NamedTuple):
-    """Where a backend is, what it needs, and which weights it runs."""
+    """A backend's module and class, its requirements, and the weights that it runs."""
 
     module: str
     cls: str
     requires: Sequence[str]
-    """The modules that have to be importable."""
+    """The modules that must be importable."""
     install: str
-    """What ``pip install`` gets them."""
+    """The argument of ``pip install`` that installs them."""
     devices: Sequence[str]
     """The kinds of device that it runs on."""
     formats: Sequence[str]
@@ -25,13 +25,14 @@ class BackendEntry(NamedTuple):
     runs: Mapping[str, Sequence[str]]
     """For each precision, the stored ones that it is computed from, the preferred one first."""
     versions: Mapping[str, tuple[str, str | None]] = {}
-    """Distributions that have to be of a version from the first to below the second."""
+    """Distributions whose version must be at least the first and below the second."""
     probed: Sequence[str] = ()
-    """Precisions that not every processor runs: the module's ``lacking`` says whether this does."""
+    """Precisions that not every processor runs: the module's ``lacking`` tells for this one."""
     reluctant: Sequence[str] = ()
-    """Precisions taken, unless asked for, only where there is nothing else; the last one last."""
+    """Precisions only used when requested, or when there is nothing else; the last one last."""
     architectures: Sequence[str] = ()
-    """Those that only this backend has the code of, and all that it runs; none: all others."""
+    """Architectures that only this backend implements (and the only ones it runs). Empty: any
+    other."""
 
 
 # "auto" tries them in this order: the faster first, for weights and a precision that both run

@@ -1,4 +1,4 @@
-"""``resift export``."""
+"""The command ``resift export``."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def add_parser(commands: _SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Put ``export`` beside the other commands."""
+    """Add ``export`` to the commands."""
     export = commands.add_parser("export", help="prepare a model of transformers for resift")
     export.set_defaults(run=_export)
     export.add_argument("model", metavar="MODEL", help="a folder or a hub name")

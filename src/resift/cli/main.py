@@ -1,4 +1,4 @@
-"""The entry point ``resift``: its commands, and what becomes of errors."""
+"""The entry point ``resift``: its commands, and the exit statuses of errors."""
 
 from __future__ import annotations
 

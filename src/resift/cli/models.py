@@ -1,4 +1,4 @@
-"""``resift models``."""
+"""The command ``resift models``."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ examples:
 
 
 def add_parser(commands: _SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Put ``models`` and its own commands beside the others."""
+    """Add ``models``, with its own commands, to the commands."""
     parser = commands.add_parser(
         "models",
         help="get, list, check and carry models",
@@ -88,7 +88,7 @@ def _find(parsed: argparse.Namespace) -> ModelFiles:
 
     def find(backends: Sequence[str]) -> ModelFiles:
         files = find_files(options, backends)
-        # Whether the weights are there and are what they must be.
+        # Raises where weights are missing or damaged.
         for way in plan_of(files, backends, parsed.precision).ways:
             files.path(way.artifact)
         return files
@@ -97,7 +97,7 @@ def _find(parsed: argparse.Namespace) -> ModelFiles:
 
 
 def _runs(name: str, folder: Path) -> dict[str, Any]:
-    """How a model on disk runs here, unless it is asked for otherwise: the preferred way first."""
+    """The ways that a model on disk runs on this machine by default, the preferred one first."""
     try:
         files = read_files(name, folder)
         found = first_able(DEFAULT_BACKEND, None, lambda each: plan_of(files, each, None))

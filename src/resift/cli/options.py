@@ -1,4 +1,4 @@
-"""The declared options on the command line."""
+"""The declared options as flags of the command line."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ NAMES = [name for name, each in declared().items() if each.kind == "data"]
 
 
 def add_option(parser: argparse._ActionsContainer, name: str, **settings: Any) -> None:
-    """Put one option beside the others, as its type, default and meaning have it.
+    """Add the flag of an option to a parser, by its type, default and meaning.
 
-    What isn't given is parsed as ``None``.
+    An option that isn't given is parsed as ``None``.
     """
     option, default = declared()[name], {**defaults("made"), **defaults("rank")}[name]
     flags = [*filter(None, [option.flag]), "--" + name.replace("_", "-")]
@@ -33,7 +33,7 @@ def given_options(parsed: argparse.Namespace) -> dict[str, Any]:
 
 
 def _kind(hint: Any) -> Mapping[str, Any]:
-    """What argparse has to know of a type; of several, the first that it can read."""
+    """The arguments of ``add_argument`` for a type; in a union, for the first that it can parse."""
     kinds = get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,)
     for kind in kinds:
         if get_origin(kind) is Literal:

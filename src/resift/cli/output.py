@@ -1,4 +1,4 @@
-"""What commands write, and the statuses that they end with."""
+"""Output and exit statuses of the commands."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ EXIT_OK, EXIT_NOTHING_KEPT, EXIT_USAGE, EXIT_FAILED = 0, 1, 2, 3
 
 @contextmanager
 def escaping() -> Iterator[None]:
-    r"""Write what standard output's encoding doesn't have as escapes, such as ``\xf6``."""
+    r"""Write characters that standard output can't encode as escapes, such as ``\xf6``."""
     out = sys.stdout
     if not isinstance(out, io.TextIOWrapper):
         yield
@@ -28,6 +28,6 @@ def escaping() -> Iterator[None]:
 
 
 def to_json(content: object, out: IO[str]) -> str:
-    """Lines of JSON, escaped where ``out`` isn't in Unicode: other escapes aren't JSON."""
+    """``content`` as lines of JSON, escaped where the encoding of ``out`` isn't a Unicode one."""
     is_unicode = (getattr(out, "encoding", None) or "utf-8").lower().startswith("utf")
     return json.dumps(content, ensure_ascii=not is_unicode, indent=2) + "\n"

@@ -1,4 +1,4 @@
-"""``resift rank``."""
+"""The command ``resift rank``."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ examples:
 
 
 def add_parser(commands: _SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Put ``rank`` beside the other commands."""
+    """Add ``rank`` to the commands."""
     rank = commands.add_parser(
         "rank",
         help="order documents by relevance to a query",
@@ -87,7 +87,7 @@ def _write_json(out: IO[str], ranking: Ranking, documents: Sequence[str]) -> Non
 def _write_table(out: IO[str], ranking: Ranking, documents: Sequence[str]) -> None:
     out.write("rank  score   index  document\n")
     for place, result in enumerate(ranking, start=1):
-        # Documents are other people's text: none of it may steer the terminal.
+        # Documents are untrusted text, which must not send control characters to the terminal.
         text = "".join(c if c.isprintable() else " " for c in documents[result.index])
         text = shorten(text, 80, placeholder=" …")
         out.write(f"{place:>4}  {result.score:.4f}  {result.index:>5}  {text}\n")
@@ -101,7 +101,7 @@ def _write_table(out: IO[str], ranking: Ranking, documents: Sequence[str]) -> No
 
 
 class _Progress(Observer):
-    """A progress bar for work that takes long, on a terminal alone."""
+    """A progress bar for slow calls, shown only on a terminal."""
 
     def __init__(self) -> None:
         from tqdm import tqdm
@@ -113,5 +113,5 @@ class _Progress(Observer):
         self._bar.update(done - self._bar.n)
 
     def close(self) -> None:
-        """Take the bar off the terminal."""
+        """Clear the bar from the terminal."""
         self._bar.close()

@@ -14,9 +14,9 @@ from resift.errors import InvalidRequestError
 
 
 def as_text(argument: str) -> str:
-    """An argument as files are: what the locale has no characters for is UTF-8."""
+    """Decode an argument like a file: bytes that the locale can't decode are UTF-8."""
     try:
-        # Python keeps in surrogates what it couldn't decode.
+        # Python keeps bytes that it couldn't decode as surrogates.
         return (
             os.fsencode(argument).decode() if re.search("[\udc80-\udcff]", argument) else argument
         )
@@ -25,7 +25,10 @@ def as_text(argument: str) -> str:
 
 
 def read_request(parsed: argparse.Namespace) -> tuple[str, list[str]]:
-    """The query and the documents that a command line names."""
+    """Read the query and the documents of a command line.
+
+    Raises ``InvalidRequestError`` for a missing query and for lines that aren't the JSON expected.
+    """
     texts = list(parsed.texts)
     if parsed.query is not None:
         query = parsed.query
@@ -46,7 +49,7 @@ def read_request(parsed: argparse.Namespace) -> tuple[str, list[str]]:
 def _read(name: str) -> str:
     if name != "-":
         return Path(name).read_text(encoding="utf-8")
-    # As files are, whatever the locale. Once something was read, it can't be changed.
+    # UTF-8 like files, whatever the locale; this must happen before the first read.
     if isinstance(sys.stdin, io.TextIOWrapper) and sys.stdin.encoding.lower() != "utf-8":
         sys.stdin.reconfigure(encoding="utf-8")
     return sys.stdin.read()

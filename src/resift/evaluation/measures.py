@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 from resift.errors import InvalidRequestError
 
 Gains = Literal["linear", "exponential"]
-"""What a document of grade g is worth: g, or 2 to the power of g, less 1."""
+"""The gain of a document of grade g: g, or 2 to the power of g, less 1."""
 
-# Of an exponent, so that sums of gains are finite.
+# The largest grade for exponential gains, so that their sums are finite.
 _MOST = 1000
 
 Grades = Sequence[float] | NDArray[np.floating] | NDArray[np.integer]
@@ -60,7 +60,7 @@ def ndcg(ranked: Grades, judged: Grades, *, gains: Gains, k: int = 10) -> float:
     _check_depth(k)
     found = _discounted(_gains(ranked, gains), k)
     best = _discounted(np.sort(_gains(judged, gains))[::-1], k)
-    # What is more than the last digits of a sum.
+    # Larger than rounding the sums could make it.
     if found > best * (1 + 1e-9):
         raise InvalidRequestError(
             "the ranking has more gain than the best one of the judged documents; expected each "

@@ -1,4 +1,4 @@
-"""The pairs that an export is measured on. Every text here was written for this file."""
+"""The pairs that an export is measured on. All texts were written for this file."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Group:
     query: str
     documents: tuple[str, ...]
     grades: tuple[float, ...] | None = None
-    """How relevant each document is, 0 for not at all."""
+    """The relevance of each document, from 0 for none."""
 
 
 _DESCALE = (
@@ -53,7 +53,7 @@ _DOCUMENTS = (
     _BICYCLE,
     _FEVER,
 )
-# Beside documents of one sentence, what exports go wrong at: nothing, one word, many, and too many.
+# Besides documents of one sentence, lengths at which exports go wrong: 0 words, 1, many, too many.
 _LENGTHS = ("", "ferry", _HARBOUR * 4, _HARBOUR * 60)
 _QUERIES = (
     "how do I descale a kettle",
@@ -77,7 +77,7 @@ GOLDEN: tuple[tuple[str, str], ...] = (
 
 
 def built_in() -> list[Group]:
-    """Eight English queries, all with the same documents; two also with very long ones."""
+    """The built-in set: eight English queries with the same documents, two also with long ones."""
     return [
         Group(query, _DOCUMENTS + (_LENGTHS if number < 2 else ()))
         for number, query in enumerate(_QUERIES)
@@ -85,7 +85,7 @@ def built_in() -> list[Group]:
 
 
 def read_groups(path: Path) -> list[Group]:
-    """A file of JSON lines; raises ``InvalidRequestError`` naming the line."""
+    """Read a file of JSON lines. Raises ``InvalidRequestError`` naming the first invalid line."""
     try:
         lines = path.read_text(encoding="utf-8").split("\n")
     except (OSError, UnicodeDecodeError) as error:

@@ -1,4 +1,4 @@
-"""The whole way of a model: export, fuse, quantise, verify, describe."""
+"""The whole export of a model: trace, fuse, quantise, verify, describe."""
 
 from __future__ import annotations
 
@@ -31,11 +31,12 @@ from resift.precision import NARROW_INT8
 
 _logger = logging.getLogger(__name__)
 
-# More than rounding explains, so the graph is wrong: shares of the largest logit, or of 1.
+# Differences that rounding can't explain, so the graph is wrong: shares of the largest logit or 1.
 _FUSED_FAULT = 1e-4
 _FAULT = {"fp32": 1e-3, "int8": 0.5, NARROW_INT8: 0.5}
 _NEIGHBOUR_FAULT = {"fp32": 1e-4, "int8": 1e-3, NARROW_INT8: 1e-3}
-# Of the int8 graph's mean difference. Errors add as squares: a quarter adds 3 %.
+# Largest share of the int8 graph's mean difference that word embeddings may have; errors add in
+# quadrature, so a quarter adds 3 %.
 _WORDS_SHARE = 0.25
 _TOOLS = ("torch", "transformers", "onnx", "onnxruntime", "numpy", "tokenizers")
 
@@ -50,15 +51,16 @@ def export(
     """Write ``model`` to the new folder ``out``, which ``Reranker(out)`` reads; returns its card.
 
     ``model`` is a folder or a hub name that transformers reads. ``precision`` is ``"fp32"`` or
-    ``"int8"``; beside int8 weights, float32 ones are written for batches that come out as NaN.
+    ``"int8"``; with int8 weights, float32 ones are written too, for batches that come out as NaN.
     ``calibration`` is a file of JSON lines, ``{"query": …, "documents": […], "grades": […]}``, the
     grades being optional; without it, a small English set is used. ``target`` is the processor that
     int8 is for, one of ``resift.export.target.TARGETS``: ``"auto"`` is this one, and ``"any"`` is
     exact and fast on all. ``out`` appears whole or not at all.
 
-    Raises ``InvalidRequestError`` for a wrong argument or file, ``BackendUnavailableError`` for
-    bf16 and where the extra isn't installed, ``ModelNotFoundError``, and ``UnsupportedModelError``
-    for a model of another kind or whose export doesn't compute what the source does.
+    Raises ``InvalidRequestError`` for an invalid argument or file, ``BackendUnavailableError`` for
+    bf16 and where the extra isn't installed, ``ModelNotFoundError`` for a missing model, and
+    ``UnsupportedModelError`` for a model of another kind, or one whose export doesn't compute what
+    the source does.
     """
     _check_precision(precision)
     kind = Target.find(target)
@@ -133,7 +135,7 @@ def _write(
     }
     golden = {
         "model_sha256": digest,
-        # Of int8 too: another release's last digits in float32 draw the rounding errors anew, and
+        # For int8 too: another release's last digits in float32 draw the rounding errors anew, and
         # two draws may be twice the largest error apart. See benchmarks/NOTES.md.
         "tolerance": tolerance,
         "pairs": [
@@ -148,7 +150,7 @@ def _write(
 def _export_fp32(
     libraries: Libraries, source: Source, path: Path, scorer: Scorer
 ) -> tuple[dict[str, str], Measured]:
-    """Write the fastest of three graphs that is right; says which, for the card."""
+    """Write the fastest of three graphs that is correct; returns which, for the card."""
     layers = int(source.config.num_hidden_layers)
     model = trace(libraries, source, fuse=True)
     fused = count_attention(model)
@@ -180,7 +182,7 @@ def _export_fp32(
 def _export_int8(
     libraries: Libraries, plain: Path, path: Path, scorer: Scorer, precision: str
 ) -> tuple[str, Measured]:
-    """Write the graph at ``plain`` with products in int8; says how word embeddings are stored."""
+    """Write the graph at ``plain`` in int8; returns how its word embeddings are stored."""
     model, narrow = libraries.onnx.load(str(plain)), precision == NARROW_INT8
     factors = smoothing(libraries, model, scorer, narrow=narrow)
     effect = None
@@ -199,8 +201,8 @@ def _export_int8(
 
 
 def _check(measured: Measured, precision: str, scorer: Scorer) -> None:
-    """Raises ``UnsupportedModelError`` for a graph that is wrong rather than rounded."""
-    # A NaN is within no bound.
+    """Raise ``UnsupportedModelError`` for differences that rounding can't explain."""
+    # Written so that NaN fails.
     if not measured.max_difference <= _FAULT[precision] * scorer.scale:
         raise UnsupportedModelError(
             f"{scorer.name}: the {precision} export gives logits up to "

@@ -1,7 +1,7 @@
 """The last layer for the first token alone, where the head reads no other token.
 
-Its keys and values are still those of all tokens; its queries, and all that follows its attention,
-are computed for one. The logits stay the same.
+Keys and values are still computed for all tokens; queries, and everything after the attention, for
+one. The logits stay the same.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 from resift.export.graph import attribute, constants, drop_unused, shapes
 from resift.export.libraries import Libraries
 
-# Each number of their outputs comes from the inputs' numbers at the same place.
+# Operators whose every output number comes from the input numbers at the same place.
 _ELEMENTWISE = (
     *("Add", "Cast", "Div", "Elu", "Erf", "Gelu", "Identity", "LeakyRelu", "Mul", "Neg", "Pow"),
     *("Relu", "Sigmoid", "Sqrt", "Sub", "Tanh"),
@@ -23,10 +23,10 @@ _COSTLY = ("Attention", "MatMul")
 
 
 def first_token_only(libraries: Libraries, model: Any) -> bool:
-    """Change ``model`` in place, or leave it and return ``False``.
+    """Change ``model`` in place and return ``True``, or leave it and return ``False``.
 
     It is left where the head reads more than the first token, and where an operator between the
-    head and the last attention isn't known here.
+    head and the last attention is unknown to this module.
     """
     return _Rewriting(libraries, model).run()
 
@@ -64,7 +64,7 @@ class _Rewriting:
             if node.output[0] == pool.output[0]:
                 changed.node[-1].input[0] = first
         drop_unused(changed)
-        # Where something else needs the last layer of all tokens, both would be computed.
+        # If anything else needs the last layer of all tokens, both forms would be computed.
         if any(_count(changed, kind) > _count(self._graph, kind) for kind in _COSTLY):
             return False
         del self._graph.node[:]
@@ -84,7 +84,7 @@ class _Rewriting:
         return any(each.op_type == "Attention" for each in self._ancestors(node.input[:1]))
 
     def _ancestors(self, values: Sequence[str]) -> list[Any]:
-        """The nodes that make ``values``, and those before them."""
+        """The nodes that make ``values``, and all nodes before them."""
         seen: set[str] = set()
         found, waiting = [], list(values)
         while waiting:
@@ -98,7 +98,7 @@ class _Rewriting:
         return found
 
     def _first_of(self, value: str, axis: int) -> str:
-        """The name of ``value`` where ``axis``, that of the tokens, has the first alone."""
+        """The name of ``value`` cut to the first token along ``axis``."""
         if value in self._first:
             return self._first[value]
         name = self._first[value] = f"{value}_first"
@@ -124,7 +124,7 @@ class _Rewriting:
         return name
 
     def _inputs(self, node: Any, axis: int) -> list[str] | None:
-        """What ``node`` takes for its output's first token; ``None`` where that isn't known."""
+        """The inputs of ``node`` for its output's first token; ``None`` for an unknown operator."""
         rank = len(self._shapes.get(node.output[0], ()))
         if node.domain or len(node.output) != 1 or rank <= axis + 1:
             return None
@@ -147,7 +147,7 @@ class _Rewriting:
         return None
 
     def _aligned(self, node: Any, axis: int) -> list[str] | None:
-        """Inputs that are repeated along ``axis``, counted from the end, stay as they are."""
+        """Cut the inputs along ``axis``, counted from the end; broadcast inputs stay whole."""
         ranks = [len(self._shapes[each]) if each in self._shapes else None for each in node.input]
         if None in ranks:
             return None
@@ -162,20 +162,20 @@ class _Rewriting:
         return sliced is not None and axis not in [int(each) % rank for each in sliced]
 
     def _shape_of_one_token(self, shape: str) -> str | None:
-        """For a shape put together from the batch's size, the number of tokens, and others."""
+        """A shape made of the batch's size, the number of tokens, and others, for one token."""
         node = self._makers.get(shape)
         if node is None or node.op_type != "Concat":
             return None
         if [self._size(part) for part in node.input[:2]] != [0, 1]:
             return None
         name = f"{shape}_first"
-        # Zero is the input's own size.
+        # Zero means the input's own size.
         parts = [self._number(0), self._number(0), *node.input[2:]]
         self._new.append(self._onnx.helper.make_node("Concat", parts, [name], axis=0))
         return name
 
     def _size(self, value: str) -> int | None:
-        """The axis whose size ``value`` is."""
+        """The axis whose size is ``value``."""
         node = self._makers.get(value)
         while node is not None and node.op_type in ("Cast", "Identity", "Squeeze", "Unsqueeze"):
             node = self._makers.get(node.input[0])
@@ -186,9 +186,9 @@ class _Rewriting:
         return int(index.item()) if of is not None and of.op_type == "Shape" else None
 
     def _known_size(self, node: Any) -> Any:
-        """A constant for a size that is the same in each batch, or else ``None``.
+        """A constant in place of ``node``, where it reads a size that is the same in each batch.
 
-        Read from the value of all tokens, it would keep that value needed.
+        ``None`` for others. Read at run time, the size would keep the value of all tokens in use.
         """
         of = self._makers.get(node.input[0]) if node.op_type == "Gather" else None
         index = self._constants.get(node.input[1]) if len(node.input) > 1 else None
@@ -202,7 +202,7 @@ class _Rewriting:
         return self._onnx.helper.make_node("Constant", [], node.output, value=value)
 
     def _mask(self, mask: str) -> str:
-        """Its rows are those of the queries, its columns those of the keys."""
+        """Cut a mask to the first token's row: rows are queries, columns are keys."""
         name = f"{mask}_first_row"
         self._slice(mask, name, -2)
         return name

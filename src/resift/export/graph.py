@@ -1,4 +1,4 @@
-"""torch to ONNX: one graph for batches of any size and pairs of any length."""
+"""Tracing torch models to ONNX: one graph for batches of any size and pairs of any length."""
 
 from __future__ import annotations
 
@@ -21,22 +21,23 @@ _FUSED = 23
 """The first opset with ``Attention``; operators of opset 20 mean the same in it."""
 _IR_VERSION = 10
 _NAME = "resift"
-# A protobuf message ends at 2 GiB; the graph itself needs some of that.
+# A protobuf message has at most 2 GiB; the graph itself needs some of that.
 _MAX_INLINE = 2**31 - 2**24
 
 
 def trace(libraries: Libraries, source: Source, *, fuse: bool) -> Any:
-    """The model as an ``onnx.ModelProto``; ``fuse`` writes each attention as one operator.
+    """Trace a model to an ``onnx.ModelProto``; ``fuse`` writes each attention as one operator.
 
-    Patterns of many operators, recognised afterwards, change with each release of transformers.
-    Here transformers calls attention by a name, and what it calls writes the operator.
+    Recognising patterns of many operators afterwards would break with each release of transformers.
+    Instead, transformers calls attention by a name, under which a function is registered that
+    writes the operator.
     """
     torch, names = libraries.torch, source.inputs
     example = torch.full((2, 9), 5)
     inputs = (example, torch.ones_like(example), torch.zeros_like(example))[: len(names)]
     _register_attention(torch, libraries.transformers)
     with _scratch() as path, torch.no_grad(), warnings.catch_warnings():
-        # Of what tracing can't record: the graph is compared with the source at many lengths.
+        # Ignore tracer warnings: the graph is compared with the source at many lengths.
         warnings.simplefilter("ignore")
         source.model.set_attn_implementation(_NAME if fuse else "eager")
         try:
@@ -67,22 +68,22 @@ def trace(libraries: Libraries, source: Source, *, fuse: bool) -> Any:
 def save(libraries: Libraries, model: Any, path: Path) -> None:
     """Write ``model`` to ``path``; weights beyond a protobuf's size go to a file beside it."""
     large = sum(len(each.raw_data) for each in model.graph.initializer) > _MAX_INLINE
-    # What is there is added to, not replaced.
+    # Saving would append to an existing file.
     path.with_name(f"{path.name}.data").unlink(missing_ok=True)
     options = {"save_as_external_data": True, "location": f"{path.name}.data"} if large else {}
     libraries.onnx.save(model, str(path), **options)
     if large:
-        # Saving has taken the weights out of the model.
+        # Saving has moved the weights out of the model.
         libraries.onnx.load_external_data_for_model(model, str(path.parent))
 
 
 def count_attention(model: Any) -> int:
-    """How many attentions of ``model`` are one operator."""
+    """The number of attentions in ``model`` that are one operator."""
     return sum(node.op_type == "Attention" for node in model.graph.node)
 
 
 def constants(libraries: Libraries, model: Any) -> dict[str, NDArray[Any]]:
-    """Those of ``Constant`` nodes, which are small; weights are initializers."""
+    """The values of ``Constant`` nodes, by name. They are small; weights are initializers."""
     return {
         node.output[0]: libraries.onnx.numpy_helper.to_array(attribute(node, "value", None))
         for node in model.graph.node
@@ -91,7 +92,7 @@ def constants(libraries: Libraries, model: Any) -> dict[str, NDArray[Any]]:
 
 
 def attribute(node: Any, name: str, default: Any) -> Any:
-    """Of a node: a number, a list of numbers or a tensor."""
+    """An attribute of a node: a number, a list of numbers or a tensor; ``default`` if missing."""
     for each in node.attribute:
         if each.name == name:
             kinds = {each.INT: each.i, each.INTS: list(each.ints), each.TENSOR: each.t}
@@ -100,10 +101,10 @@ def attribute(node: Any, name: str, default: Any) -> Any:
 
 
 def shapes(libraries: Libraries, model: Any) -> dict[str, list[int | None]]:
-    """Of all values whose rank is known; ``None`` is a size that each batch has of its own."""
+    """The shapes of all values of known rank, by name; ``None`` is a size that varies by batch."""
     onnx, graph = libraries.onnx, model.graph
     make_info = onnx.helper.make_tensor_value_info
-    # Weights as inputs, for their shapes: whole, they may be too large to be passed on.
+    # Weights become inputs, which have shapes alone: whole, they may be too large to pass on.
     weights = [make_info(each.name, each.data_type, each.dims) for each in graph.initializer]
     inputs = [*graph.input, *weights]
     light = onnx.helper.make_model(
@@ -122,7 +123,7 @@ def shapes(libraries: Libraries, model: Any) -> dict[str, list[int | None]]:
 
 
 def drop_unused(graph: Any) -> None:
-    """Nodes and weights that no output needs."""
+    """Remove nodes and weights that no output needs, in place."""
     needed = {output.name for output in graph.output}
     for at in reversed(range(len(graph.node))):
         node = graph.node[at]
@@ -171,8 +172,8 @@ def _register_attention(torch: Any, transformers: Any) -> None:
         _: Any, query: Any, key: Any, value: Any, mask: Any, scaling: float | None = None, **__: Any
     ) -> tuple[Any, None]:
         scale = query.shape[-1] ** -0.5 if scaling is None else scaling
-        # Without a mask nothing is fused, which is counted, and padding isn't ignored, which is
-        # measured.
+        # Without a mask nothing is fused, which is counted, and padding isn't ignored, which the
+        # measurement shows.
         if mask is None:
             output = scaled(query, key, value, scale=scale)
         else:

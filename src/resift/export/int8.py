@@ -1,7 +1,7 @@
-"""Matrix products in int8, with one scale for each token that is found as the graph runs.
+"""Matrix products in int8, with one scale for each token, computed as the graph runs.
 
-A token's numbers then depend on that token alone, never on its neighbours: unlike with one scale
-for the whole batch, which is what ONNX Runtime's own dynamic quantisation takes.
+A token's numbers then depend on that token alone, never on its neighbours. ONNX Runtime's own
+dynamic quantisation has one scale for the whole batch instead.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from resift.export.libraries import Libraries
 Floats = NDArray[np.float32]
 
 _MICROSOFT = "com.microsoft"
-# The largest weight; and, for x86 without VNNI, the largest sum of two before they are rounded, as
-# two products are added in 16 bits there, cut off at 32,767 (Intel's manual, VPMADDUBSW): 255 times
+# The largest weight; and, for x86 without VNNI, the largest sum of two weights before rounding: two
+# products are added there in 16 bits, saturating at 32,767 (Intel's manual, VPMADDUBSW). 255 times
 # 128 fits, and rounding may add 1 to the sum.
 LARGEST = 127
 # Heads of one or two labels cost nothing, and their rounding would show undamped in the logit.
@@ -30,37 +30,37 @@ _MIN_SIZE = 16
 
 @dataclass(frozen=True, slots=True)
 class Rounding:
-    """A token ``x`` becomes ``round(x / scale) + zero`` in uint8."""
+    """The rounding of a token ``x`` to ``round(x / scale) + zero`` in uint8."""
 
     zero: int
     least: float
-    """The smallest scale: a token of zeros has one too."""
+    """Lower bound of the scale, for all-zero tokens."""
 
     @property
     def steps(self) -> int:
-        """How many there are for a token's largest number."""
+        """The number of quantisation steps above zero."""
         return 255 - self.zero
 
     @property
     def signed(self) -> bool:
-        """Numbers below zero may be as large as those above."""
+        """Whether numbers below zero may be as large as those above."""
         return self.zero == 128
 
     def scale(self, tokens: Floats) -> Floats:
-        """One for each row."""
+        """The scales ``[rows, 1]`` of ``tokens [rows, size]``."""
         largest = (np.abs(tokens) if self.signed else tokens).max(axis=1, keepdims=True)
         scale: Floats = np.maximum(largest * np.float32(1 / self.steps), np.float32(self.least))
         return scale
 
     def rounded(self, tokens: Floats) -> Floats:
-        """What is left of ``tokens [rows, size]``."""
+        """``tokens [rows, size]`` after quantising and dequantising."""
         scale = self.scale(tokens)
         steps = np.clip(np.rint(tokens / scale), -self.zero, 255 - self.zero)
         return np.asarray(steps * scale, dtype=np.float32)
 
 
 _ROUNDINGS = {
-    # GELU is nowhere below -0.1701: 32 steps hold that, where none is smaller.
+    # GELU is never below -0.1701, which 32 steps of at least 0.17 / 32 hold.
     "Gelu": Rounding(32, 0.17 / 32),
     "Relu": Rounding(0, 1e-9),
 }
@@ -69,7 +69,7 @@ _SIGNED = Rounding(128, 1e-9)
 
 @dataclass(frozen=True, slots=True)
 class Product:
-    """``output = tokens [..., K] @ weight [K, N]``, the latter constant."""
+    """A product ``output = tokens [..., K] @ weight [K, N]`` by a constant weight."""
 
     tokens: str
     weight: str
@@ -78,7 +78,7 @@ class Product:
 
 
 def products(model: Any) -> Iterator[Product]:
-    """The products of ``model`` that are worth rounding."""
+    """The products in ``model`` that are worth running in int8."""
     graph = model.graph
     sizes = {each.name: each.dims for each in graph.initializer}
     makers = {value: node for node in graph.node for value in node.output}
@@ -94,10 +94,10 @@ def products(model: Any) -> Iterator[Product]:
 
 
 def quantise(weight: Floats, *, narrow: bool = False) -> tuple[NDArray[np.int8], Floats]:
-    """``weight [K, N]`` in int8, and one scale for each column.
+    """Quantise ``weight [K, N]`` to int8, with one scale for each column (``[N]``).
 
-    ``narrow``: so that no sum of two products, of adjacent rows by tokens in uint8, needs more than
-    16 bits. Scales are then larger, by a quarter in most columns.
+    With ``narrow``, no sum of two products, of adjacent rows by tokens in uint8, needs more than 16
+    bits. Scales are then larger, by a quarter in most columns.
     """
     largest = np.abs(weight).max(axis=0)
     if narrow:
@@ -107,9 +107,9 @@ def quantise(weight: Floats, *, narrow: bool = False) -> tuple[NDArray[np.int8],
 
 
 def pair_sums(weight: NDArray[Any]) -> Floats:
-    """The largest sum in each column of ``weight [K, N]`` of two adjacent rows, of either sign.
+    """The largest absolute sum of two adjacent rows in each column of ``weight [K, N]``: ``[N]``.
 
-    Tokens are never negative, so the positive and the negative parts each have a sum of their own.
+    Tokens are never negative, so positive and negative weights are added separately.
     """
     even = np.pad(weight.astype(np.float32), ((0, len(weight) % 2), (0, 0)))
     sums = [np.maximum(side * even, 0).reshape(-1, 2, weight.shape[1]).sum(1) for side in (1, -1)]
@@ -122,9 +122,9 @@ def row_int8(
 ) -> Any:
     """Change ``model`` in place, and return it: products by constant matrices run in int8.
 
-    Tokens ``[..., K]`` that have ``factors [K]`` are divided by them first, and the matrices that
-    they meet are multiplied. ``narrow`` is ``quantise``'s. Raises ``UnsupportedModelError`` where
-    there is no such product.
+    ``factors [K]``, by the name of the tokens ``[..., K]``: the tokens are divided by them first,
+    and their matrices multiplied. ``narrow`` is as in ``quantise``. Raises
+    ``UnsupportedModelError`` where there is no such product.
     """
     return _Rewriting(libraries.onnx, model, factors, narrow).run()
 
@@ -160,7 +160,7 @@ class _Rewriting:
     def _product(self, product: Product) -> None:
         weight, output, name = product.weight, product.output, f"{product.output}_rows"
         rows = self._quantised(product)
-        # The operator's own scale of its first input is one number for all tokens.
+        # The operator's own scale is one number for all tokens.
         one = self._constant("rows_one", np.float32(1))
         zero = self._constant(f"rows_zero{product.rounding.zero}", np.uint8(product.rounding.zero))
         inputs = [f"{rows}_q", *self._matrix(product), zero]
@@ -172,7 +172,7 @@ class _Rewriting:
         self._node("Reshape", [name, f"{name}_shape"], output)
 
     def _quantised(self, product: Product) -> str:
-        """Nodes for the tokens, once for all products that take them."""
+        """Add the nodes that quantise the tokens, once for all products that take them."""
         tokens, rounding = product.tokens, product.rounding
         if tokens in self._tokens:
             return self._tokens[tokens]
@@ -199,14 +199,14 @@ class _Rewriting:
         self._node("Shape", [f"{rows}_scales"], f"{rows}_count")
         self._node("Expand", [zero, f"{rows}_count"], f"{rows}_zeros")
         quantised = [x, f"{rows}_scales", f"{rows}_zeros"]
-        # ONNX Runtime 1.23 lacks the standard's at the opset that has Attention.
+        # ONNX Runtime 1.23 lacks the standard operator at the opset that has Attention.
         self._node("QuantizeLinear", quantised, f"{rows}_q", domain=_MICROSOFT, axis=0)
         self._node("Shape", [tokens], f"{rows}_shape")
         self._node("Slice", [f"{rows}_shape", first, last], f"{rows}_outer")
         return rows
 
     def _matrix(self, product: Product) -> tuple[str, str]:
-        """The names of the numbers in int8 and of their scales."""
+        """The names of the int8 weights and of their scales."""
         names = f"{product.weight}_int8", f"{product.weight}_scale"
         if names[0] not in self._known:
             weight = self._onnx.numpy_helper.to_array(self._weights[product.weight])

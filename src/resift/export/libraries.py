@@ -19,7 +19,7 @@ class Libraries:
 
     @classmethod
     def load(cls) -> Libraries:
-        """Raises ``BackendUnavailableError`` naming the extra."""
+        """Import the packages. Raises ``BackendUnavailableError`` if one is missing."""
         try:
             return cls(*(import_module(name) for name in ("torch", "transformers", "onnx")))
         except ImportError as error:

@@ -1,8 +1,8 @@
-"""Factors that even out the channels of tokens before these are rounded: arXiv 2211.10438.
+"""Factors that even out the channels of tokens before rounding: SmoothQuant, arXiv 2211.10438.
 
-A token has one scale, so a channel whose numbers are a hundred times the others' leaves them a
-hundredth of the steps. Divided by a factor of its own, with the matrix multiplied by it, the
-channel gives the same product and leaves the others more.
+A token has one scale, so a channel with numbers a hundred times larger leaves the others a
+hundredth of the steps. Dividing the channel by a factor, and multiplying the matrix by it, keeps
+the product and leaves the others more steps.
 """
 
 from __future__ import annotations
@@ -20,22 +20,22 @@ from resift.export.int8 import Floats, Product, products, quantise
 from resift.export.libraries import Libraries
 from resift.export.verify import Scorer
 
-# How much of the difference between channels goes from the tokens to the matrix.
+# Shares of the difference between channels that move from the tokens to the matrix.
 _POWERS = (0.3, 0.5, 0.7)
-# What a product by the factors must save to be worth its time: a share of the squared error.
+# The share of the squared error that factors must save to be worth their time.
 _WORTH = 0.1
 _PAIRS = 64
 _TOKENS = 8
-"""Of each pair, for the error; the largest numbers are those of all its tokens."""
+"""The number of tokens of each pair for the error; the largest numbers come from all tokens."""
 
 
 def smoothing(
     libraries: Libraries, model: Any, scorer: Scorer, *, narrow: bool = False
 ) -> dict[str, Floats]:
-    """Factors ``[K]`` for those inputs of products that are rounded better with them.
+    """Find factors ``[K]`` for those inputs of products that are rounded better with them, by name.
 
-    ``model`` computes in float32; what its products take, and how well these come out, is measured
-    on pairs of ``scorer``. ``narrow`` is ``quantise``'s.
+    ``model`` computes in float32; the inputs and the errors of its products are measured on pairs
+    of ``scorer``. ``narrow`` is as in ``quantise``.
     """
     groups = _groups(model)
     if not groups:
@@ -55,7 +55,11 @@ def smoothing(
 def choose(
     product: Product, weight: Floats, largest: Floats, tokens: Floats, *, narrow: bool = False
 ) -> Floats | None:
-    """Those with the smallest error; ``None`` where without any it is hardly larger."""
+    """The factors with the smallest error, or ``None`` if none helps by ``_WORTH``.
+
+    ``weight`` is ``[K, N]``, ``largest`` the largest number of each channel ``[K]``, ``tokens``
+    ``[rows, K]``.
+    """
     exact = tokens @ weight
 
     def error(weight: Floats, tokens: Floats) -> float:
@@ -75,7 +79,7 @@ def choose(
 
 
 def _groups(model: Any) -> dict[str, list[Product]]:
-    """Products by the tokens that they share, where factors are possible."""
+    """The products by their tokens' name, where factors are possible."""
     groups: dict[str, list[Product]] = {}
     users: dict[str, set[str]] = {}
     for product in products(model):
@@ -84,8 +88,8 @@ def _groups(model: Any) -> dict[str, list[Product]]:
     return {
         tokens: group
         for tokens, group in groups.items()
-        # ALBERT's layers share their matrices, which can be multiplied only once. And GELU's bound
-        # from below, which its zero counts on, would be another for each channel.
+        # ALBERT's layers share their matrices, which can be multiplied only once. And the lower
+        # bound of GELU, which its zero relies on, would differ for each channel.
         if all(len(users[each.weight]) == 1 for each in group)
         and (group[0].rounding.signed or group[0].rounding.zero == 0)
     }

@@ -33,9 +33,10 @@ class Source:
 
     @classmethod
     def load(cls, libraries: Libraries, model: str | os.PathLike[str]) -> Source:
-        """A folder or a hub name, as transformers reads it.
+        """Load a folder or a hub name with transformers.
 
-        Raises ``ModelNotFoundError``, or ``UnsupportedModelError`` for what isn't a cross-encoder.
+        Raises ``ModelNotFoundError`` where that fails, and ``UnsupportedModelError`` for a model
+        that isn't a cross-encoder.
         """
         path, transformers = os.fspath(model), libraries.transformers
         name = Path(path).resolve().name if Path(path).is_dir() else path
@@ -89,16 +90,16 @@ class Source:
         return ("input_ids", "attention_mask", *(["token_type_ids"] if types else []))
 
     def logits(self, batch: Batch) -> NDArray[np.float32]:
-        """One relevance logit for each pair, ``float32 [batch]``."""
+        """Compute one relevance logit for each pair, ``float32 [batch]``."""
         tensors = {name: self.torch.from_numpy(getattr(batch, name)) for name in self.inputs}
         with self.torch.inference_mode():
             outputs: NDArray[np.float32] = self.model(**tensors).logits.numpy()
         return self.family.logits(outputs)
 
     def write_config_and_tokenizer(self, folder: Path) -> None:
-        """``config.json`` and ``tokenizer.json``, the latter without truncation and padding."""
+        """Write ``config.json``, and ``tokenizer.json`` without truncation and padding."""
         config = json.loads(self.config.to_json_string(use_diff=False))
-        # Where it was loaded from.
+        # The path it was loaded from.
         config.pop("_name_or_path", None)
         text = json.dumps(config, ensure_ascii=False, indent=2) + "\n"
         (folder / "config.json").write_text(text, encoding="utf-8")

@@ -1,4 +1,4 @@
-"""The processors that an export is for, and what of them can be verified here."""
+"""The processors that an export is for, and how far this one can verify it."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Target:
 
     @classmethod
     def find(cls, name: str) -> Target:
-        """One of ``TARGETS``; ``"auto"`` is whatever this processor runs fastest.
+        """Find one of ``TARGETS``; ``"auto"`` is the one that this processor runs fastest.
 
         Raises ``InvalidRequestError`` for another name.
         """
@@ -49,12 +49,12 @@ class Target:
         return self.int8 == NARROW_INT8
 
     def verified(self, precision: str) -> str:
-        """How weights in ``precision`` are verified on this machine, for the card."""
+        """Describe how weights in ``precision`` are verified on this machine, for a card."""
         here = platform.machine()
         if precision == "int8" and machine.processor().int8_saturates():
             _logger.warning(
                 "int8 for target %r is verified with slower, exact instructions: this processor "
-                "has not those that it is for, and 'int8-narrow' (target 'any') is faster on it",
+                "lacks the target's, and 'int8-narrow' (target 'any') is faster on it",
                 self.name,
             )
             return f"with slower, exact instructions of {here}, not the target's"

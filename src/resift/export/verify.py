@@ -1,4 +1,4 @@
-"""How near a graph's logits are to the source's, and whether neighbours move them."""
+"""Verification of a graph: its logits against the source's, and the influence of neighbours."""
 
 from __future__ import annotations
 
@@ -23,29 +23,29 @@ from resift.text.tokenizer import PairTokenizer
 Logits = NDArray[np.float32]
 
 _AT_ONCE = 16
-# Longer than most batches need, so that padding is there in each.
+# Tokens beyond the longest pair, so that every batch has padding.
 _MORE_PADDING = 13
-# Those of the bundled models' cards, so that the figure means the same in every card.
+# The gains of the bundled models' cards, so that nDCG means the same in every card.
 _GAINS: Gains = "linear"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Measured:
-    """Of all pairs of the calibration set, in logits."""
+    """Measured differences over all pairs of the calibration set, in logits."""
 
     calibration: dict[str, int]
     max_difference: float
     mean_difference: float
     neighbour_difference: float
-    """Between a pair alone, and among others: in another order with more padding, or, where the
-    backend doesn't pad, of its length."""
+    """Largest difference between a pair alone and among others: in another order with more padding,
+    or, where the backend doesn't pad, of the same length."""
     kendall_tau: float
     """Mean over the queries; 1 is the source's order."""
     ndcg: tuple[float, float] | None
     """The source's and the graph's nDCG@10, where there are grades."""
 
     def to_dict(self, precision: str) -> dict[str, Any]:
-        """The card's ``metrics``."""
+        """The ``metrics`` of a card."""
         content: dict[str, Any] = {
             "calibration": {
                 **self.calibration,
@@ -63,7 +63,7 @@ class Measured:
 
 
 class Scorer:
-    """The calibration set in token ids, with the source's logits for it."""
+    """The calibration set as token ids, with the source's logits for it."""
 
     def __init__(
         self, source: Source, tokenizer: Path, *, max_length: int, groups: Sequence[Group]
@@ -79,10 +79,10 @@ class Scorer:
             for pairs in self.pairs
         ]
         self.scale = max(1.0, *(float(np.abs(logits).max()) for logits in self.expected))
-        """The largest logit, for bounds on rounding: it is relative."""
+        """The largest absolute logit, or 1: rounding errors are relative to it."""
 
     def tokenize(self, query: str, documents: Sequence[str]) -> list[Pair]:
-        """Documents cut to one pair each, as ``Reranker`` does."""
+        """Tokenize a query with each document, cut as ``Reranker`` cuts them: one pair each."""
         query, texts = self._family.format(query, documents)
         request = self._tokenizer.tokenize(
             query, texts, max_length=self.max_length, long_documents="truncate"
@@ -90,7 +90,7 @@ class Scorer:
         return [Pair(request.query, text.windows[0]) for text in request.texts]
 
     def logits(self, backend: OnnxBackend, pairs: Sequence[Pair], *, padding: int = 0) -> Logits:
-        """One batch: ``float32 [len(pairs)]``; ``padding`` is tokens beyond the longest pair."""
+        """Score one batch: ``float32 [len(pairs)]``, with ``padding`` tokens beyond the longest."""
         batch = self._tokenizer.collate(pairs)
         length = batch.input_ids.shape[1]
         more = ((0, 0), (0, min(padding, self.max_length - length)))
@@ -102,7 +102,7 @@ class Scorer:
         return self._family.logits(backend.forward(padded))
 
     def some(self, count: int) -> Iterator[Batch]:
-        """At most ``count`` of the pairs, from all queries, each in a batch of its own."""
+        """Give at most ``count`` pairs, from all queries, each in a batch of its own."""
         pairs = [pair for group in self.pairs for pair in group]
         for at in np.unique(np.linspace(0, len(pairs) - 1, count).astype(int)):
             yield self._tokenizer.collate([pairs[at]])
@@ -110,7 +110,7 @@ class Scorer:
     def golden(
         self, path: Path, texts: Sequence[tuple[str, str]]
     ) -> Iterator[tuple[str, str, float]]:
-        """``texts``, each with its logit from the graph at ``path``."""
+        """Give each pair of ``texts`` with its logit from the graph at ``path``."""
         backend = OnnxBackend(path, device=None, precision="fp32", threads=1)
         for query, document in texts:
             (logit,) = self.logits(backend, self.tokenize(query, [document])).tolist()
@@ -124,7 +124,7 @@ class Scorer:
                 if not whole or len(pair.query) >= self.max_length // 2:
                     continue
                 types = "token_type_ids" in source.inputs
-                # Outside lists, an empty document would be none at all.
+                # In lists, as transformers would take an empty document for none.
                 theirs = source.tokenizer([group.query], [document], return_token_type_ids=types)
                 for name in source.inputs:
                     if theirs[name] != getattr(batch, name).tolist():
@@ -152,7 +152,7 @@ def measure(scorer: Scorer, path: Path, precision: str) -> Measured:
     graded = [
         (_ndcg(e, group.grades), _ndcg(a, group.grades))
         for e, a, group in zip(scorer.expected, alone, scorer.groups, strict=True)
-        # Where nothing is relevant, no order is better than another.
+        # Without a relevant document, no order is better than another.
         if group.grades is not None and any(group.grades)
     ]
     return Measured(
@@ -174,7 +174,7 @@ def _among_neighbours(scorer: Scorer, backend: OnnxBackend, alone: Logits) -> fl
     for start in range(0, len(order), _AT_ONCE):
         batch = order[start : start + _AT_ONCE]
         logits = scorer.logits(backend, [pairs[i] for i in batch], padding=_MORE_PADDING)
-        # max() of the standard library would lose a NaN.
+        # Python's max() would lose a NaN.
         moved = float(np.maximum(moved, np.abs(logits - alone[batch]).max()))
     return moved
 
@@ -197,7 +197,7 @@ def _among_equals(
 
 
 def round_up(value: float) -> float:
-    """To one digit: 0.0123 to 0.02."""
+    """Round up to one significant digit: 0.0123 to 0.02."""
     if value <= 0:
         return 0.0
     exponent = math.floor(math.log10(value))
@@ -205,7 +205,7 @@ def round_up(value: float) -> float:
 
 
 def kendall_tau(expected: Logits, found: Logits) -> float:
-    """Pairs in the same order less those in the other, of those that ``expected`` orders at all."""
+    """Kendall's tau: concordant less discordant pairs, as a share of those ``expected`` orders."""
     first, second = np.triu_indices(len(expected), 1)
     wanted = np.sign(expected[first] - expected[second])
     same = wanted * np.sign(found[first] - found[second])

@@ -1,4 +1,4 @@
-"""Word embeddings in int8: often most of a file, of which each batch reads a few rows."""
+"""Word embeddings in int8: often most of a file, though each batch reads only a few rows."""
 
 from __future__ import annotations
 
@@ -12,7 +12,10 @@ from resift.export.libraries import Libraries
 
 
 def words_int8(libraries: Libraries, model: Any) -> bool:
-    """Change ``model`` in place where it has a table with a row for each token id; says whether."""
+    """Change ``model`` in place where it has a table with a row for each token id.
+
+    Returns whether it has one.
+    """
     onnx, graph = libraries.onnx, model.graph
     tables = {each.name: each for each in graph.initializer if len(each.dims) == 2}
     found = [

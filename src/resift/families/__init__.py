@@ -1,4 +1,4 @@
-"""How a kind of model formats a pair and reads a logit: one file and one table line for each."""
+"""Families of models: how each formats a pair and reads a logit, one table line for each."""
 
 from resift.families.protocol import Family
 from resift.families.sequence_classification import SequenceClassification

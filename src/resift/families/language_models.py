@@ -1,4 +1,4 @@
-"""Rerankers made of language models: the logits at the place where the answer would be."""
+"""Rerankers made of language models: they read the logits at the place of the answer."""
 
 from __future__ import annotations
 
@@ -20,25 +20,25 @@ from resift.text.prompt import Prompt
 
 
 class _LanguageModel(SequenceClassification):
-    """One or two outputs are read as one or two labels are; ``max_length`` counts the prompt."""
+    """A model whose one or two answers are read like labels; ``max_length`` includes the prompt."""
 
     data: ClassVar[Prompt]
     architecture: ClassVar[str]
     length: ClassVar[str] = "max_position_embeddings"
-    """Where ``config.json`` says what the model was built for, in tokens."""
+    """The field of ``config.json`` with the longest sequence, in tokens."""
 
     @property
     def prompt(self) -> Prompt:
-        """The kind's own."""
+        """The prompt that the model was trained with."""
         return self.data
 
     @classmethod
     def recognises(cls, config: Mapping[str, Any]) -> bool:
-        """By architecture alone: nothing in a configuration tells a reranker from a chat model."""
+        """Whether ``config`` names the architecture; it doesn't tell rerankers from chat models."""
         return cls.architecture in (config.get("architectures") or ())
 
     def window(self, config: Mapping[str, Any]) -> int:
-        """The field named by ``length``. Raises ``UnsupportedModelError`` where it isn't there."""
+        """The field named by ``length``. Raises ``UnsupportedModelError`` where it is missing."""
         window = config.get(self.length)
         if not isinstance(window, int):
             raise UnsupportedModelError(
@@ -47,7 +47,7 @@ class _LanguageModel(SequenceClassification):
         return window
 
     def format(self, query: str, documents: Sequence[str]) -> tuple[str, Sequence[str]]:
-        """The texts as they stand in the prompt."""
+        """The texts as the prompt has them, such as with a space in front."""
         prompt = self.prompt
         return prompt.query.format(query), [prompt.document.format(text) for text in documents]
 
@@ -96,12 +96,12 @@ class MonoT5(_LanguageModel):
 
 
 class RankT5(MonoT5):
-    """RankT5, where a card says so: the decoder's first token, one spare token's logit."""
+    """RankT5, where a card names it: the decoder's first token, one spare token's logit."""
 
     data = RANK_T5
 
     @classmethod
     def recognises(cls, config: Mapping[str, Any]) -> bool:
-        """Never: the configuration is that of monoT5."""
+        """Whether ``config`` tells: never, as it is the same as monoT5's."""
         del config
         return False

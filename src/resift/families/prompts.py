@@ -1,7 +1,7 @@
 """Prompts of rerankers with a language-modelling head: one entry for each kind of model.
 
-Each piece is tokenized by itself, as the model's makers do; pieces end where no token can span the
-end. Only the document's tail is ever cut, so what comes after it is always whole.
+Each piece is tokenized by itself, as the models' authors do; pieces end where no token can span the
+end. Only the document's tail is ever cut, so the text after it is always whole.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a family is."""
+"""The interface of families."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from resift.text.prompt import Prompt
 
 
 class Family(Protocol):
-    """A kind of model. It knows nothing of devices or batches."""
+    """A kind of model: its prompt, its text format and its logits. Knows no devices or batches."""
 
     @property
     def prompt(self) -> Prompt | None:
-        """What is around the texts; ``None`` where the tokenizer itself joins a pair."""
+        """The text around query and document; ``None`` where the tokenizer itself joins a pair."""
 
     @classmethod
     def recognises(cls, config: Mapping[str, Any]) -> bool:
-        """Whether a model with this ``config.json`` is of the family."""
+        """Whether a model with this ``config.json`` belongs to the family."""
 
     def window(self, config: Mapping[str, Any]) -> int:
         """The longest pair the model was built for, in tokens, special tokens included."""
@@ -29,4 +29,4 @@ class Family(Protocol):
         """The texts to tokenize as the first and the second of each pair."""
 
     def logits(self, outputs: NDArray[np.float32]) -> NDArray[np.float32]:
-        """``float32 [batch, labels]`` to one relevance logit each, ``float32 [batch]``."""
+        """One relevance logit for each row of ``float32 [batch, labels]``: ``float32 [batch]``."""

@@ -29,23 +29,26 @@ _ENCODERS = _POSITIONS_AFTER_PADDING | {
 
 
 class SequenceClassification:
-    """Query and document are the two texts of one sequence; the head gives one or two labels."""
+    """An encoder that reads query and document as one sequence; its head has one or two labels."""
 
     @property
     def prompt(self) -> Prompt | None:
-        """None."""
+        """``None``: the tokenizer joins pairs."""
         return None
 
     @classmethod
     def recognises(cls, config: Mapping[str, Any]) -> bool:
-        """By ``model_type`` and by an architecture that ends in ``ForSequenceClassification``."""
+        """Whether it is an encoder whose architecture ends in ``ForSequenceClassification``."""
         architectures = config.get("architectures") or ()
         return config.get("model_type") in _ENCODERS and any(
             str(name).endswith("ForSequenceClassification") for name in architectures
         )
 
     def window(self, config: Mapping[str, Any]) -> int:
-        """``max_position_embeddings``, less the rows that RoBERTa's kin never use."""
+        """``max_position_embeddings``, less the rows that RoBERTa and its relatives never use.
+
+        Raises ``UnsupportedModelError`` where it is missing.
+        """
         positions = config.get("max_position_embeddings")
         if not isinstance(positions, int):
             raise UnsupportedModelError(
@@ -56,14 +59,15 @@ class SequenceClassification:
         return positions
 
     def format(self, query: str, documents: Sequence[str]) -> tuple[str, Sequence[str]]:
-        """The texts as they are."""
+        """The texts, unchanged."""
         return query, documents
 
     def logits(self, outputs: NDArray[np.float32]) -> NDArray[np.float32]:
-        """One label: itself. Two, as [irrelevant, relevant]: their difference.
+        """The relevance logits, ``float32 [batch]``, of ``outputs``, ``float32 [batch, labels]``.
 
-        The difference is the log-odds of the softmax over both. Raises ``UnsupportedModelError``
-        for any other number of labels.
+        One label is the logit itself. Two, as [irrelevant, relevant], give their difference, which
+        is the log-odds of the softmax over both. Raises ``UnsupportedModelError`` for any other
+        number of labels.
         """
         if outputs.ndim == 2 and outputs.shape[1] == 1:
             return outputs[:, 0]

@@ -1,4 +1,4 @@
-"""Which families there are: one entry for each."""
+"""The table of families: one entry for each."""
 
 from __future__ import annotations
 
@@ -46,8 +46,9 @@ PLUGINS: Plugins[type[Family]] = Plugins(
 def find_family(config: Mapping[str, Any], name: str | None, model: str) -> Family:
     """The family a card names, else the one that recognises ``config.json``.
 
-    Families of other packages are asked after resift's own. Raises ``UnsupportedModelError`` where
-    there is none, and where the one that the card names is in a package that is broken.
+    Families of other packages come after resift's own. ``model`` is the name for messages. Raises
+    ``UnsupportedModelError`` where there is none, and where the one that the card names is in a
+    broken package.
     """
     if name is not None:
         named = FAMILIES.get(name) or PLUGINS.get(name)

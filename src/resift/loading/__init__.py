@@ -1,1 +1,1 @@
-"""Models made ready: which weights run, opened, tested, and shared by all threads."""
+"""Loading models: choose the weights, open and test them, and share them among threads."""

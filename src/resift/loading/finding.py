@@ -1,4 +1,4 @@
-"""Model files found for the backends that are here: described, judged, and then fetched."""
+"""Finding a model's files for the installed backends: described, judged, and then fetched."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from resift.options import LoadOptions, resolved
 
 
 def find_files(options: LoadOptions, backends: Sequence[str]) -> ModelFiles:
-    """The files of a model, with weights that one of ``backends`` runs.
+    """Find the files of a model, with weights that one of ``backends`` runs.
 
-    What none of them runs is refused as soon as that is known, which is before anything, or before
-    any weights, are fetched. Raises ``ModelError`` or ``BackendUnavailableError``.
+    A model that none of them runs is refused as soon as that is known: before anything, or at least
+    before any weights, are fetched. Raises ``ModelError`` or ``BackendUnavailableError``.
     """
     wish = Wish.of(backends, options.precision)
     judge = _Judge(os.fspath(options.model), backends, wish.formats, options.trust_remote_code)
@@ -31,7 +31,7 @@ def find_files(options: LoadOptions, backends: Sequence[str]) -> ModelFiles:
         revision=options.revision,
         cache_dir=options.cache_dir,
         offline=options.offline,
-        # Asked for only where something is downloaded.
+        # A function is called only where something is downloaded.
         token=lambda: resolved(options.token),
     )
     if source.listing is not None:
@@ -46,7 +46,7 @@ def find_files(options: LoadOptions, backends: Sequence[str]) -> ModelFiles:
 
 @dataclass(frozen=True, slots=True)
 class _Judge:
-    """Whether ``backends`` could run a model: nothing is returned, and what is wrong is raised."""
+    """Refuses models that ``backends`` can't run, by raising."""
 
     name: str
     backends: Sequence[str]
@@ -54,7 +54,7 @@ class _Judge:
     trusts: bool
 
     def listing(self, listing: Listing) -> None:
-        """By what the catalogue says."""
+        """Judge by the catalogue's entry."""
         usable = set(self.formats).intersection(listing.formats)
         if usable and usable.issubset(listing.remote_code):
             self._refuse_code(listing.name)
@@ -71,7 +71,7 @@ class _Judge:
             )
 
     def config(self, config: Mapping[str, Any], family: str | None) -> None:
-        """By ``config.json``, and the family that the card or the catalogue names."""
+        """Judge by ``config.json``, and the family that the card or the catalogue names."""
         ours = {each for name in self.backends for each in backend_entry(name).architectures}
         # An ONNX graph needs no code.
         has_code = "onnx" in self.formats or ours.intersection(config.get("architectures") or ())

@@ -1,4 +1,4 @@
-"""A model made ready to score pairs."""
+"""A model that is ready to score pairs."""
 
 from __future__ import annotations
 
@@ -26,21 +26,21 @@ AnyBackend = Backend | ProcessesBackend
 
 @dataclass(frozen=True, slots=True)
 class LoadedModel:
-    """Everything that scoring needs, shared by all threads."""
+    """A model that is ready to score pairs; all threads share it."""
 
     files: ModelFiles
     way: Way
-    """Which weights run, in which precision, on which backend."""
+    """The weights that run, their precision and their backend."""
     reader: Reader
     backend: AnyBackend
     float32: Once[AnyBackend | None]
-    """The same model in float32, maybe ``backend`` itself; ``None`` without such weights."""
+    """Opens the float32 form (``backend`` itself if it is float32); gives ``None`` without one."""
     pool: ThreadPoolExecutor
     """Runs as many forward passes at a time as the backend has workers, for all calls."""
     one_by_one: bool
-    """Whether a pair must have a forward pass of its own, as others would change its logit."""
+    """Whether each pair needs its own forward pass, as others would change its logit."""
     fallback: bool = False
-    """Whether a faster way to run the model gave wrong logits on this machine."""
+    """Whether a preferred way to run the model gave wrong logits on this machine."""
 
     def padded_length(self, length: int) -> int:
         """The padded length of a batch whose longest pair has ``length`` tokens."""

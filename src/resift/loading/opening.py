@@ -1,4 +1,4 @@
-"""Model files opened in the first way that works."""
+"""Opening model files in the first way that works."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from resift.text.tokenizer import PairTokenizer
 _logger = logging.getLogger(__name__)
 
 DEFAULT_MAX_LENGTH = 512
-"""Where no card says otherwise: what most cross-encoders were trained at."""
+"""Tokens of a pair where no card says otherwise: what most cross-encoders were trained with."""
 
 
 def load_model(options: LoadOptions) -> LoadedModel:
@@ -50,7 +50,7 @@ def _load(options: LoadOptions, backends: Sequence[str]) -> LoadedModel:
         try:
             model = opener.open(way)
             check_golden(model)
-        # A damaged file has an error of its own, and nothing runs in its place.
+        # A damaged file raises another error, and no other weights are tried.
         except BackendUnavailableError as error:
             _logger.info("%s", error)
             missing.append(error)
@@ -65,19 +65,22 @@ def _load(options: LoadOptions, backends: Sequence[str]) -> LoadedModel:
 
 @dataclass(frozen=True, slots=True)
 class Opener:
-    """A model that was found, and what all ways to run it share."""
+    """Opens a model that was found; holds what all ways to run it share."""
 
     files: ModelFiles
     options: LoadOptions
     backends: Sequence[str]
-    """Those that have the model's code."""
+    """The backends that have the model's code."""
     reader: Reader
     vocabulary_ids: Sequence[int]
-    """The answers of a model with a language-modelling head."""
+    """The ids of the answers of a model with a language-modelling head."""
 
     @classmethod
     def of(cls, files: ModelFiles, options: LoadOptions, backends: Sequence[str]) -> Opener:
-        """Raises ``UnsupportedModelError`` for a model whose texts can't be read."""
+        """Prepare to open a model.
+
+        Raises ``UnsupportedModelError`` for a tokenizer or a configuration that can't be used.
+        """
         family = find_family(files.config, files.family, files.name)
         prompt, card = family.prompt, files.card
         tokenizer = PairTokenizer(files.tokenizer, pad_token_id=files.pad_token_id, prompt=prompt)
@@ -91,7 +94,10 @@ class Opener:
         return cls(files, options, with_code(backends, files.config), reader, vocabulary_ids)
 
     def open(self, way: Way) -> LoadedModel:
-        """Raises ``ModelError`` naming a file, ``BackendUnavailableError`` without the device."""
+        """Open the model in one way.
+
+        Raises ``ModelError`` naming a file, ``BackendUnavailableError`` for a missing device.
+        """
         backend = self._backends(way)
         return LoadedModel(
             files=self.files,

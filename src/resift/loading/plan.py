@@ -1,6 +1,6 @@
-"""Which weights run, in which precision, on which backend: decided here, and nowhere else.
+"""The choice of weights, precision and backend, made here and nowhere else.
 
-What is fetched, opened, shown and bundled are all read off ``plan``.
+Fetching, opening, showing and bundling a model all follow ``plan``.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ class Plan(NamedTuple):
     """All the ways to run a model on a processor."""
 
     ways: Sequence[Way]
-    """The preferred one first; each next one is for where those before it fail."""
+    """The preferred one first; each is for when those before it fail."""
     refused: Sequence[str]
-    """Why the processor can't run others."""
+    """The reasons why the processor can't run others."""
 
 
 def plan(
@@ -45,12 +45,12 @@ def plan(
     precision: str | None,
     processor: Processor,
 ) -> Plan:
-    """The ways to run a model that has these artifacts, on these backends; maybe none.
+    """Plan the ways to run a model that has these artifacts on these backends; maybe none.
 
-    In the precision asked for, or for ``None`` in those that the weights are stored in, in the
-    order of the artifacts, save those that backends are reluctant to run. ``"int8"`` asks for
-    ``"int8-narrow"`` too, which goes first where it is the faster. In each precision, in the order
-    of the backends.
+    The precision is the one requested or, for ``None``, each that weights are stored in, in the
+    order of the artifacts, with those that a backend is reluctant to run last. ``"int8"`` includes
+    ``"int8-narrow"``, which goes first where it is faster. Within a precision, the order is that of
+    the backends.
     """
     asked = None if precision is None else _stored_as(precision)
     made_for_it = [each for each in artifacts if each.cpu is None or each.cpu in processor.features]
@@ -69,7 +69,7 @@ def plan(
                 for artifact in made_for_it
                 if artifact.format in backend_entry(backend).formats
                 and artifact.precision == stored
-                # Another precision than the weights' is for who asks for it.
+                # A precision other than the weights' is only used when requested.
                 if precision is not None or stored == runs
             ]
             reason = processor.lacking(backend, runs) if found else None
@@ -83,12 +83,12 @@ def plan(
 
 
 def _stored_as(precision: str) -> Sequence[str]:
-    """What weights for a precision that is asked for may be stored as."""
+    """The stored precisions of weights for a precision that is requested."""
     return _INT8 if precision == "int8" else (precision,)
 
 
 def _faster_first(precisions: Iterable[str], processor: Processor) -> list[str]:
-    """Each once, in the order given, but for the two kinds of int8."""
+    """Remove duplicates, keeping the order, but put the faster of the two kinds of int8 first."""
     found = list(dict.fromkeys(precisions))
     if not set(_INT8).issubset(found):
         return found
@@ -103,7 +103,7 @@ def _reluctance(way: Way) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """Which weights to fetch, by the plan: ``models.artifacts.Wanted``."""
+    """The weights to fetch, by the plan; implements ``models.artifacts.Wanted``."""
 
     backends: Sequence[str]
     precision: str | None
@@ -111,9 +111,9 @@ class Wish:
 
     @classmethod
     def of(cls, backends: Sequence[str], precision: str | None) -> Wish:
-        """What this processor can run of ``precision``, on any of ``backends``.
+        """Wish for ``precision`` on those of ``backends`` that run it on this processor.
 
-        Raises ``BackendUnavailableError`` where no backend, or not this processor, runs it.
+        Raises ``BackendUnavailableError`` where no backend runs it, or this processor can't.
         """
         processor = machine.processor()
         if precision is None:
@@ -142,8 +142,8 @@ class Wish:
         )
 
     def choose(self, artifacts: Sequence[Artifact], config: Mapping[str, Any]) -> Choice:
-        """The weights of the first way, and the float32 ones for what they give as NaN."""
-        # Where none has the code, whoever checks the configuration says so.
+        """Choose the weights of the first way, and float32 ones for batches that give NaN."""
+        # Where no backend has the code, the check of the configuration raises.
         able = with_code(self.backends, config) if config else []
         backends = able or self.backends
         found = plan(artifacts, backends, self.precision, self.processor)
@@ -158,17 +158,17 @@ class Wish:
 def wider(
     artifacts: Sequence[Artifact], way: Way, backends: Sequence[str], processor: Processor
 ) -> Way | None:
-    """How to compute in float32 what came out as NaN: on the same backend if it can be."""
+    """The way to compute again in float32 what came out as NaN, on the same backend if possible."""
     return next(iter(plan(artifacts, [way.backend, *backends], "fp32", processor).ways), None)
 
 
 def plan_of(
     files: ModelFiles, backends: Sequence[str], precision: str | None, device: str | None = None
 ) -> Plan:
-    """The ways to run a model that was found, over the weights that are there: at least one.
+    """Plan the ways to run a model with the weights in its folder: at least one.
 
-    ``device`` is for the message of the ``BackendUnavailableError`` where there is none. Raises
-    ``ModelNotFoundError`` where there would be one, had its card's files all been there.
+    Raises ``BackendUnavailableError`` where there is none, naming ``device``, and
+    ``ModelNotFoundError`` where files that the card lists are missing.
     """
     able = having_code(backends, files.config, files.name, device)
     processor = machine.processor()

@@ -1,4 +1,4 @@
-"""How a model reads texts: its family's format, its tokenizer and its lengths."""
+"""A model's way of reading texts: its family's format, its tokenizer and its lengths."""
 
 from __future__ import annotations
 
@@ -13,19 +13,23 @@ from resift.text.tokenizer import PairTokenizer, TokenizedRequest
 
 @dataclass(frozen=True, slots=True)
 class Reader:
-    """Turns requests into token ids. Models that share one read the same tokens."""
+    """Turns requests into token ids. Models that share a reader read the same tokens."""
 
     name: str
-    """The model's, for messages."""
+    """The model's name, for messages."""
     family: Family
     tokenizer: PairTokenizer
     window: int
     """The longest pair the model was built for, in tokens."""
     max_length: int
-    """Where a call gives none."""
+    """The longest pair, in tokens, where a call gives no ``max_length``."""
 
     def tokenize(self, request: Request, options: RankOptions) -> TokenizedRequest:
-        """Raises ``InvalidRequestError`` for a ``max_length`` beyond the model's window."""
+        """Tokenize a request.
+
+        Raises ``InvalidRequestError`` for a ``max_length`` beyond the model's window, or one that
+        leaves no room for text.
+        """
         max_length = options.max_length or self.max_length
         if max_length > self.window:
             raise InvalidRequestError(

@@ -1,4 +1,4 @@
-"""A loaded model against its golden pairs: does it compute here what its maker measured?"""
+"""The self-test of a loaded model: do its logits equal those that its author measured?"""
 
 from __future__ import annotations
 
@@ -10,17 +10,18 @@ from resift.options import RankOptions
 from resift.request import Request
 from resift.text.batch import Pair
 
-# The shortest ones: enough to show a processor that lacks an instruction, in a few milliseconds.
+# The shortest golden pairs: enough to show that a processor lacks an instruction, in a few
+# milliseconds.
 _PAIRS = 4
-# What computing in fewer bits than the weights have may move a logit by, as shares of the largest
-# golden one, or of 1. Several times what was measured: this finds faults, not roundings.
+# The most that computing in fewer bits than the weights have may move a logit, as a share of the
+# largest golden logit or of 1. Several times what was measured: this finds faults, not rounding.
 _ROUNDING = {"bf16": 0.05, "fp16": 0.01}
 
 
 def check_golden(model: LoadedModel) -> None:
-    """Pass a model that has no golden pairs, or gives their logits; else raise ``SelfTestError``.
+    """Pass a model that reproduces its golden logits, or has none; else raise ``SelfTestError``.
 
-    NaN and infinity pass: rankings have an error of their own for them.
+    NaN and infinity pass: ranking raises another error for them.
     """
     golden = model.files.golden(model.way.artifact)
     if golden is None:
@@ -37,7 +38,7 @@ def check_golden(model: LoadedModel) -> None:
         if np.isfinite(found) and abs(found - golden_pair.logit) > tolerance:
             raise SelfTestError(
                 f"{model.files.name} in {model.way.precision} on {model.way.backend} doesn't "
-                f"compute on this machine what its golden pairs say: {found:.5f} instead of "
+                f"compute the logits of its golden pairs on this machine: {found:.5f}; expected "
                 f"{golden_pair.logit:.5f} (within {tolerance:g}) for {golden_pair.query!r} and "
                 f"{golden_pair.document!r}. Either a file is damaged, or this processor lacks "
                 "instructions that the precision needs: install the model again, or choose "

@@ -1,1 +1,1 @@
-"""Where models come from, and what is checked before one runs."""
+"""Finding models, and checking their files before one runs."""

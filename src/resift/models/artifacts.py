@@ -1,4 +1,4 @@
-"""A model's files of weights: which there are, and what belongs to each."""
+"""A model's files of weights, and the files that belong to each."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from resift.precision import DYNAMIC_INT8
 
 
 class Choice(NamedTuple):
-    """Which of a model's artifacts to fetch."""
+    """The artifacts of a model to fetch."""
 
     artifacts: Sequence[Artifact]
-    """The preferred one, then what must be beside it; none where none can be run."""
+    """The preferred one, then those it needs beside it; empty where none can be run."""
     refused: Sequence[str]
-    """Why this processor can't run others."""
+    """The reasons why this processor can't run others."""
 
 
 class Wanted(Protocol):
-    """Which of a model's weights its user wants: ``resift.loading.plan`` decides it."""
+    """The weights that a user wants of a model; ``resift.loading.plan`` implements it."""
 
     @property
     def formats(self) -> Sequence[str]:
@@ -35,19 +35,19 @@ class Wanted(Protocol):
         """The precision asked for, if one was."""
 
     def choose(self, artifacts: Sequence[Artifact], config: Mapping[str, Any]) -> Choice:
-        """Those to fetch of the ones that there are.
+        """Choose from the available ``artifacts`` those to fetch.
 
-        ``config`` is the model's ``config.json``, or empty where it isn't known yet.
+        ``config`` is the model's ``config.json``, or empty where it is still unknown.
         """
 
 
 def usual(is_present: Callable[[str], bool]) -> tuple[Artifact, ...]:
-    """The artifacts of a model whose files' names say what they are, best first."""
+    """The artifacts with usual file names that ``is_present`` finds, best first."""
     return tuple(artifact for artifact in USUAL_ARTIFACTS if is_present(artifact.file))
 
 
 def lone_graph(folder: Path) -> tuple[Artifact, ...]:
-    """The one ONNX graph of a folder that has no other, by whatever name."""
+    """The only ONNX graph of a folder, whatever its name; empty where there are none or several."""
     graphs = sorted(folder.glob("*.onnx"))
     if len(graphs) != 1:
         return ()
@@ -56,9 +56,9 @@ def lone_graph(folder: Path) -> tuple[Artifact, ...]:
 
 
 def companions(artifact: Artifact, present: Iterable[str]) -> list[str]:
-    """What belongs to an artifact's file: an ONNX graph's data, or the parts of weights."""
+    """The files in ``present`` that belong to an artifact: a graph's data, or parts of weights."""
     if artifact.format == "onnx":
-        # As optimum and as torch name it.
+        # The names that optimum and torch give it.
         part = re.compile(rf"{re.escape(artifact.file)}(_data.*|\.data)")
     else:
         start = artifact.file.removesuffix(".safetensors.index.json")
@@ -67,7 +67,7 @@ def companions(artifact: Artifact, present: Iterable[str]) -> list[str]:
 
 
 def is_whole(path: Path) -> bool:
-    """Whether a file of weights is there, and all files that it refers to."""
+    """Whether a file of weights exists, with all files that it refers to."""
     if not path.is_file():
         return False
     if path.suffix == ".onnx":
@@ -86,15 +86,16 @@ def choose_files(
     present: Iterable[str],
     wanted: Wanted,
 ) -> list[str]:
-    """The files of the weights wanted, of those ``present``.
+    """The files of the wanted weights, by name, of those ``present`` in a repository.
 
-    Raises ``BackendUnavailableError`` where there are only others of these formats, or
-    of any that a card names, and ``ModelNotFoundError`` where there are none.
+    ``card`` is ``None`` and ``config`` empty where they are still unknown. Raises
+    ``BackendUnavailableError`` where there are only other weights in these formats, or in any that
+    the card names, and ``ModelNotFoundError`` where there are none.
     """
     names = sorted(present)
 
     def is_offered(artifact: Artifact) -> bool:
-        # Dynamic int8 is for who asks for it.
+        # Dynamic int8 is only used when requested.
         return bool(card) or wanted.precision == DYNAMIC_INT8 or artifact.precision != DYNAMIC_INT8
 
     listed = card.artifacts if card else USUAL_ARTIFACTS
@@ -110,13 +111,13 @@ def choose_files(
             f"{repository} has no {' or '.join(wanted.formats)} weights in precision "
             f"{wanted.precision or 'fp32 or fp16'} for this processor: expected one of {expected}; "
             f"it has {[each.file for each in artifacts] or 'none that are known'}. "
-            f"{''.join(f'{reason}. ' for reason in refused)}Give precision= or backend= what there "
-            "is, or export the model to a folder with resift export"
+            f"{''.join(f'{reason}. ' for reason in refused)}Give another precision= or backend=, "
+            "or export the model to a folder with resift export"
         )
         # A card names formats that backends of other packages may read.
         others = [each for each in artifacts if card or each.format in wanted.formats]
         raise BackendUnavailableError(message) if others else ModelNotFoundError(message)
     first, *wider = chosen
-    # What comes out as NaN is computed again in float32.
+    # Batches that come out as NaN are computed again in float32.
     files = [first, *(wider if card or first.precision == "fp16" else [])]
     return [name for each in files for name in (each.file, *companions(each, names))]

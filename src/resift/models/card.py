@@ -1,4 +1,4 @@
-"""``card.json``: what a model's maker measured and promises, for machines to read."""
+"""``card.json``: facts that a model's author measured and promises, for machines to read."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ class Artifact:
     format: str
     """The kind of file, such as ``"onnx"``: each backend reads one."""
     precision: str
-    """What the matrix products run in."""
+    """The precision of the matrix products."""
     file: str
     """Path inside the model's folder."""
     sha256: str | None = None
     data_file: str | None = None
-    """Where an ONNX graph keeps its weights, if not in itself."""
+    """Path of the file that keeps an ONNX graph's weights; ``None`` if the graph has them."""
     data_sha256: str | None = None
     cpu: str | None = None
-    """The processor's feature that it was made for, in numpy's names; ``None``: for any."""
+    """The processor feature that it was made for, as numpy names it; ``None``: for any."""
     tolerance: float | None = None
-    """How far its logits may be from the golden ones of other weights; ``None``: as the card's."""
+    """Largest difference from the golden logits of other weights; ``None``: the card's."""
 
 
 DESCRIPTIONS = frozenset(
@@ -67,15 +67,15 @@ USUAL_ARTIFACTS = (
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Estimator:
-    """Another model, faster by far, whose logits say which documents ``prune`` may leave out."""
+    """A much faster model, whose logits say which documents ``prune`` may leave out."""
 
     model: str
-    """A bundled one's name."""
+    """The name of a bundled model."""
     sha256: str
-    """With ``data_sha256``, those of the artifact that the margin was fitted with."""
+    """The sha256 of the artifact that the margin was fitted with, as is ``data_sha256``."""
     data_sha256: str | None
     margin: float
-    """In its logits: who is further than this below the ``top_n``-th best is given up."""
+    """A difference of its logits: documents further below the ``top_n``-th best are pruned."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -89,15 +89,15 @@ class Card:
     window: int
     """The longest pair the model was built for."""
     tolerance: float
-    """How far a logit may differ between machines and backends."""
+    """Largest difference of a logit between machines and backends."""
     artifacts: tuple[Artifact, ...]
     estimator: Estimator | None
 
     @classmethod
     def parse(cls, content: Mapping[str, Any], path: Path) -> Card:
-        """Raises ``UnsupportedModelError`` naming the field that is missing or isn't what it is.
+        """Parse a card; one without a ``schema`` has the first.
 
-        A card without a ``schema`` is of the first.
+        Raises ``UnsupportedModelError`` naming a missing or invalid field, or a newer schema.
         """
         try:
             _check_schema(content.get("schema", 1), path)
@@ -157,7 +157,7 @@ def _estimator(content: Mapping[str, Any] | None) -> Estimator | None:
 
 
 def _field(content: Mapping[str, Any], name: str, kind: type | tuple[type, ...]) -> Any:
-    """Raises ``KeyError`` or ``TypeError``."""
+    """Read a field. Raises ``KeyError`` if it is missing, ``TypeError`` for another type."""
     value = content[name]
     if not isinstance(value, kind) or isinstance(value, bool):
         kinds = kind if isinstance(kind, tuple) else (kind,)
@@ -172,7 +172,7 @@ def _optional(content: Mapping[str, Any], name: str, kind: type) -> Any:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class GoldenPair:
-    """One pair and the logit that its maker measured."""
+    """One pair and the logit that the model's author measured for it."""
 
     query: str
     document: str
@@ -189,7 +189,7 @@ class Golden:
 
     @classmethod
     def parse(cls, content: Mapping[str, Any], path: Path) -> Golden:
-        """Raises ``UnsupportedModelError`` for a file that isn't one."""
+        """Parse golden pairs. Raises ``UnsupportedModelError`` for invalid content."""
         try:
             return cls(
                 model_sha256=str(content["model_sha256"]),

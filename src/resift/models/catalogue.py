@@ -1,8 +1,8 @@
-"""``catalogue.json``: the rerankers people name, and what is known of them.
+"""``catalogue.json``: well-known rerankers, and facts about them.
 
-The facts are what was known of them without the hub at hand, so check a licence at its source.
-``run_here`` is true only of a model that was downloaded and
-ranked with; a ``revision`` is given only where that was done with it.
+The facts were collected without access to the hub: check a licence at its source. ``run_here`` is
+true only of a model that was downloaded and ranked with; a ``revision`` is given only where it was
+the one used.
 """
 
 from __future__ import annotations
@@ -17,29 +17,29 @@ from typing import Any, Literal
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Listing:
-    """One model. What isn't known is ``None``."""
+    """One model. Unknown facts are ``None``."""
 
     name: str
-    """What to give as ``model=``; the name of a repository on the hub works too."""
+    """The value for ``model=``; the name of a repository on the hub works too."""
     source: Literal["hub", "flashrank"]
     repository: str
     revision: str | None
     formats: tuple[str, ...]
-    """The kinds of weights that there are."""
+    """The formats that its weights exist in."""
     family: str
-    """A name of ``resift.families``, or of one that there isn't yet."""
+    """A family's name; may be one that isn't supported yet."""
     remote_code: tuple[str, ...]
     """The formats that only code from the repository can run."""
     size: str | None
     window: int | None
     max_length: int | None
     activation: str
-    """What the maker puts on logits."""
+    """The function that the model's author applies to logits."""
     languages: tuple[str, ...]
     license: str
     run_here: bool
     file: str | None = None
-    """The graph in a FlashRank archive."""
+    """The name of the graph in a FlashRank archive."""
 
 
 @cache
@@ -50,7 +50,7 @@ def listings() -> dict[str, Listing]:
 
 
 def find_listing(model: str) -> Listing | None:
-    """By its name, or by its repository's."""
+    """Find a model by its name or its repository's; ``None`` where the catalogue lacks it."""
     by_repository = {each.repository: each for each in listings().values() if each.source == "hub"}
     return listings().get(model) or by_repository.get(model)
 

@@ -1,4 +1,4 @@
-"""Where a model is: the order in which a name is looked for."""
+"""Finding a model: the order in which a name is looked up."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ def find_source(
     offline: bool | None = None,
     token: Callable[[], str | None] = lambda: None,
 ) -> Source:
-    """A bundled name, a folder, a zip archive, an address, or a name on the hub, in this order.
+    """Find a bundled name, a folder, a zip archive, an address, or a hub name, in this order.
 
     A name on the hub is a repository's, or one of the catalogue, some of which are FlashRank's
-    archives. ``token`` is asked for, and sent to the hub alone, where a repository is downloaded;
-    where it gives ``None``, the hub's client looks for one of its own.
+    archives. ``token`` is called where a repository is downloaded, and its result is sent to the
+    hub alone; where it returns ``None``, the hub's client looks for its own.
 
-    Raises ``ModelNotFoundError``, and ``InvalidRequestError`` for an address without a digest and
-    for a cache that others may write to.
+    Raises ``ModelNotFoundError`` for an unknown name, and ``InvalidRequestError`` for an address
+    without a digest and for a cache that others may write to.
     """
     name = os.fspath(model)
     path = Path(name)
@@ -74,7 +74,7 @@ def find_source(
 
 
 def _is_offline(offline: bool | None) -> bool:
-    """The option where it was given, else ``RESIFT_OFFLINE`` or ``HF_HUB_OFFLINE``."""
+    """Whether to stay offline: the option, or else ``RESIFT_OFFLINE`` or ``HF_HUB_OFFLINE``."""
     if offline is not None:
         return offline
     names = ("RESIFT_OFFLINE", "HF_HUB_OFFLINE")

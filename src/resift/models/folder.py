@@ -27,7 +27,7 @@ class ModelFiles:
     config: Mapping[str, Any]
     card: Card | None
     listing: Listing | None = None
-    """What the catalogue says."""
+    """The catalogue's entry."""
 
     @property
     def family(self) -> str | None:
@@ -38,7 +38,7 @@ class ModelFiles:
 
     @property
     def artifacts(self) -> tuple[Artifact, ...]:
-        """Those of its weights that are there, best first, for whatever processor."""
+        """The weights that the folder has, best first, for any processor."""
 
         def is_there(name: str) -> bool:
             return (self.folder / name).is_file()
@@ -49,7 +49,7 @@ class ModelFiles:
 
     @property
     def files(self) -> list[str]:
-        """All that the engine may read, by path inside the folder."""
+        """All files that the engine may read, as paths inside the folder."""
         present = list_files(self.folder)
         weights = [
             name
@@ -65,12 +65,12 @@ class ModelFiles:
 
     @property
     def pad_token_id(self) -> int:
-        """From ``config.json``; 0 where it says nothing."""
+        """The padding token of ``config.json``; 0 where it has none."""
         return int(self.config.get("pad_token_id") or 0)
 
     @property
     def model_max_length(self) -> int | None:
-        """From ``tokenizer_config.json``, where there is one and it isn't a placeholder."""
+        """The length in ``tokenizer_config.json``; ``None`` if missing or a placeholder."""
         length = (_read_optional(self.folder, "tokenizer_config.json") or {}).get(
             "model_max_length"
         )
@@ -79,7 +79,7 @@ class ModelFiles:
 
     @property
     def listed_max_length(self) -> int | None:
-        """The default length of a pair that the catalogue gives, in tokens."""
+        """The catalogue's default length of a pair, in tokens."""
         return self.listing.max_length if self.listing else None
 
     def mixes_rows(self, artifact: Artifact) -> bool:
@@ -88,9 +88,9 @@ class ModelFiles:
         return artifact.format == "onnx" and read_graph(path).mixes_rows
 
     def golden(self, artifact: Artifact) -> Golden | None:
-        """The golden pairs of these weights, where the model has them.
+        """The golden pairs for these weights; ``None`` where the model has none.
 
-        Those of its other weights are taken within the artifact's or the card's tolerance. Raises
+        Golden pairs of the model's other weights get the artifact's or the card's tolerance. Raises
         ``UnsupportedModelError`` where ``golden.json`` is damaged.
         """
         content = _read_optional(self.folder, "golden.json")
@@ -109,16 +109,16 @@ class ModelFiles:
         )
 
     def path(self, artifact: Artifact) -> Path:
-        """The file of the weights.
+        """The file of the weights, checked.
 
-        Raises ``ModelNotFoundError`` where it isn't there, ``UnsupportedModelError`` where it, or
-        one that it refers to, isn't the card's or is outside the folder.
+        Raises ``ModelNotFoundError`` where it is missing, ``UnsupportedModelError`` where it, or a
+        file that it refers to, differs from the card's or is outside the folder.
         """
         path = _required(self.folder, artifact.file, self.name)
         _check_digest(path, artifact.sha256)
         if path.suffix == ".onnx":
             for name in read_graph(path).data_files:
-                # Relative to the graph, and maybe an absolute path.
+                # The name is relative to the graph, or an absolute path.
                 relative = os.path.relpath(path.parent / name, self.folder)
                 data = _required(self.folder, relative, self.name)
                 _check_digest(
@@ -130,10 +130,10 @@ class ModelFiles:
 def read_files(
     name: str, folder: Path, revision: str | None = None, listing: Listing | None = None
 ) -> ModelFiles:
-    """The model in a folder, whose files aren't compared with any record.
+    """Read the model in a folder, whose files aren't compared with any record.
 
-    Raises ``ModelNotFoundError`` without a ``config.json``, ``UnsupportedModelError`` for that or
-    a card that is damaged.
+    Raises ``ModelNotFoundError`` where ``config.json`` is missing, ``UnsupportedModelError`` where
+    it or the card is damaged.
     """
     config = read_json(_required(folder, "config.json", name))
     content = _read_optional(folder, "card.json")
@@ -149,7 +149,7 @@ def read_files(
 
 
 def read_recorded(folder: Path, manifest: Manifest) -> ModelFiles:
-    """The model in a folder that came with a manifest."""
+    """Read the model in a folder that came with a manifest."""
     return read_files(manifest.name, folder, manifest.revision, find_listing(manifest.name))
 
 

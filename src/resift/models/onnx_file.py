@@ -1,4 +1,4 @@
-"""What an ONNX file says about itself, read without loading it.
+"""Facts about an ONNX file, read without loading it.
 
 ONNX Runtime refuses data outside the model's folder only in its newer releases, and the package
 ``onnx`` isn't needed to run a model; so the few fields that matter are read off the protocol
@@ -16,7 +16,7 @@ from resift.errors import UnsupportedModelError
 
 _DEEPEST = 50
 
-# For each message: which of its fields are messages to look into.
+# For each message: the fields that are messages to look into.
 _CHILDREN: dict[str, dict[int, str]] = {
     "model": {7: "graph", 20: "training", 25: "function"},
     "training": {1: "graph", 2: "graph"},
@@ -41,18 +41,18 @@ class Graph:
     """The facts that the engine acts on."""
 
     data_files: set[str] = field(default_factory=set)
-    """Files with weights outside of the graph's, relative to its folder."""
+    """Files with weights outside the graph's file, relative to its folder."""
     mixes_rows: bool = False
-    """Whether a row's numbers depend on the rest of the batch: one scale is found for them all."""
+    """Whether a row's numbers depend on the rest of the batch, as all rows share one scale."""
 
 
 def read_graph(path: Path) -> Graph:
-    """Raises ``UnsupportedModelError`` for a file that isn't an ONNX graph."""
+    """Read an ONNX graph. Raises ``UnsupportedModelError`` for any other file."""
     found = Graph()
     try:
         with path.open("rb") as file:
             # Left to the garbage collector: closing it while an exception's traceback still holds
-            # a part of it would be an error of its own.
+            # a part of it would raise another error.
             content = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         _read("model", memoryview(content), found, 0)
     except (ValueError, IndexError) as error:

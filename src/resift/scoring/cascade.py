@@ -1,4 +1,4 @@
-"""Two scorers: a fast one says which documents are worth the other's time."""
+"""A cascade of two scorers: the second scores only what the first finds promising."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from resift.request import Request
 from resift.scoring.scorer import Scored, Scorer, Source
 
 Kept = NDArray[np.bool_]
-"""``[texts]``: which of a request's different texts the second scorer gets."""
+"""``bool [texts]``: whether the second scorer gets each of a request's different texts."""
 
 
 class Cascade:
-    """``then`` scores only what can still reach ``top_n`` by the estimates of ``first``.
+    """Scores with ``then`` the documents that can still reach ``top_n``, by estimates of ``first``.
 
-    That is, where a call asks to prune: documents whose estimate is further than ``margin`` below
-    the ``top_n``-th best are left out. All logits are those of ``then``.
+    Where a call asks to prune, documents whose estimate is further than ``margin``, in logits of
+    ``first``, below the ``top_n``-th best are left out. All logits returned are those of ``then``.
     """
 
     def __init__(self, first: Scorer, then: Scorer, margin: float) -> None:
@@ -28,17 +28,17 @@ class Cascade:
 
     @property
     def source(self) -> Source:
-        """The second scorer's."""
+        """The second scorer's source."""
         return self._then.source
 
     def warm_up(self, call: Call) -> None:
-        """Load both where the call asks to prune."""
+        """Load ``then``, and ``first`` where the call asks to prune."""
         self._then.warm_up(call)
         if call.options.prune == "auto":
             self._first.warm_up(call)
 
     def score(self, requests: Sequence[Request], call: Call) -> list[Scored]:
-        """Progress stays at 0 while estimates are made."""
+        """Answer each request; progress stays at 0 while estimates are made."""
         chosen = [i for i, request in enumerate(requests) if may_prune(request, call)]
         if not chosen:
             return self._then.score(requests, call)
@@ -69,7 +69,7 @@ class Cascade:
 
 
 def may_prune(request: Request, call: Call) -> bool:
-    """Whether a call asks to leave documents out, and it can be worth it.
+    """Whether a call asks to leave documents out, and has enough of them for it to pay.
 
     Measured: with 3 × ``top_n`` documents about two thirds survive, with 2 × three quarters, and
     estimating costs a fifth of a full pass; below 3 × it doesn't pay.
@@ -82,10 +82,11 @@ def may_prune(request: Request, call: Call) -> bool:
 def survivors(
     estimates: NDArray[np.float32], slots: Sequence[int], top_n: int, margin: float
 ) -> Kept:
-    """Texts whose estimate is at most ``margin`` below that of the ``top_n``-th best document.
+    """Whether each text's estimate is at most ``margin`` below the ``top_n``-th best document's.
 
-    ``estimates`` (``float32 [texts]``) may hold NaN and infinity, which prune nothing: neither
-    their own text nor, by raising the bar, another. ``slots`` says where each document's text is.
+    ``estimates`` (``float32 [texts]``) may hold NaN and infinity: such a text is kept, and doesn't
+    count among the best. ``slots`` has the position of each document's text. Returns
+    ``bool [texts]``.
     """
     finite = np.isfinite(estimates)
     of_documents = estimates[[slot for slot in slots if finite[slot]]]
@@ -97,7 +98,7 @@ def survivors(
 
 
 def _joined(estimate: Scored, kept: Kept, answer: Scored) -> Scored:
-    """The answer for the texts that were ``kept``, in its place among all texts."""
+    """The answer for the texts that were ``kept``, put in place among all texts."""
     status = answer.source.status
     if status == "complete":
         status = estimate.source.status

@@ -1,4 +1,4 @@
-"""Early exit: a model behind the estimator that its card names."""
+"""Early exit: a cascade of the estimator that a model's card names, and the model."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ _logger = logging.getLogger(__name__)
 
 
 class EarlyExit:
-    """The model that ``options`` say; where a call asks to prune, behind its card's estimator.
+    """The model that ``options`` name; where a call asks to prune, its card's estimator goes first.
 
-    Without an estimator that can be relied on, nothing is pruned.
+    Without a reliable estimator, nothing is pruned.
     """
 
     def __init__(self, options: LoadOptions) -> None:
@@ -51,7 +51,7 @@ class EarlyExit:
         return self._whole.model(call)
 
     def score(self, requests: Sequence[Request], call: Call) -> list[Scored]:
-        """As ``LocalScorer``, or as ``Cascade``."""
+        """Answer each request as ``Cascade`` where one may be pruned, else as ``LocalScorer``."""
         if not any(may_prune(request, call) for request in requests):
             return self._whole.score(requests, call)
         return self._load_estimator(call).score(requests, call)
@@ -78,20 +78,20 @@ class EarlyExit:
 
 
 class _NoEstimates:
-    """In place of an estimator that can't be relied on: what it leaves out isn't pruned."""
+    """Stands in for an unreliable estimator: without estimates, nothing is pruned."""
 
     def __init__(self, source: Source) -> None:
         self.source = replace(source, status="fallback")
 
     def warm_up(self, call: Call) -> None:
-        """There is nothing to load."""
+        """Do nothing: there is nothing to load."""
 
     def score(self, requests: Sequence[Request], call: Call) -> list[Scored]:  # noqa: ARG002
         return [Scored.nothing(len(request.texts), self.source) for request in requests]
 
 
 def _open(model: LoadedModel, wanted: Estimator, options: LoadOptions) -> LoadedModel:
-    """Raises ``ModelError`` for what isn't the model that the margin was fitted with."""
+    """Load the estimator. Raises ``ModelError`` if the margin was fitted with another model."""
     named = f"{model.files.name} has its documents estimated by {wanted.model}"
     if not is_bundled(wanted.model):
         raise ModelNotFoundError(f"{named}, which this version of resift doesn't come with")
@@ -106,7 +106,7 @@ def _open(model: LoadedModel, wanted: Estimator, options: LoadOptions) -> Loaded
     same = sha256(found.files.tokenizer) == sha256(model.files.tokenizer)
     if not (same and type(its.family) is type(reader.family) and its.window >= reader.window):
         raise UnsupportedModelError(f"{named}, which reads other tokens")
-    # It reads the same tokens, so they are made once. For all callers together, as many forward
-    # passes at a time as there are threads. And a document whose estimate isn't finite is kept: no
-    # more is needed.
+    # Both read the same tokens, so texts are tokenized once. They share a pool, so that no more
+    # forward passes run at a time than there are threads. And a document whose estimate isn't
+    # finite is kept, so there is no need for float32.
     return replace(found, reader=reader, pool=model.pool, float32=Once(lambda: None))

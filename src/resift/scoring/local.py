@@ -30,10 +30,10 @@ Ints = NDArray[np.int64]
 
 
 class LocalScorer:
-    """The model that ``options`` say, loaded when it is first needed, once in each process.
+    """The model that ``options`` name, loaded when it is first needed, once in each process.
 
-    ``load`` opens it, by default ``opening.load_model``. Raises ``InvalidRequestError`` or
-    ``BackendUnavailableError`` for a backend that can't be used.
+    ``load`` opens it; the default is ``opening.load_model``. Raises ``InvalidRequestError`` for an
+    unknown backend, and ``BackendUnavailableError`` for one that isn't installed.
     """
 
     def __init__(self, options: LoadOptions, load: Callable[[], LoadedModel] | None = None) -> None:
@@ -47,7 +47,7 @@ class LocalScorer:
         self.model(call)
 
     def model(self, call: Call) -> LoadedModel:
-        """The model, loaded now if it isn't; raises as ``opening.load_model`` does."""
+        """The model, loaded now unless it is loaded. Raises what ``opening.load_model`` raises."""
         if self._model.is_made:
             return self._model.get()
         with call.watch.phase("load"):
@@ -55,11 +55,11 @@ class LocalScorer:
 
     @property
     def loaded(self) -> LoadedModel:
-        """The model, loaded now if it isn't, whatever the call."""
+        """The model, loaded now unless it is loaded, outside of any call."""
         return self._model.get()
 
     def score(self, requests: Sequence[Request], call: Call) -> list[Scored]:
-        """Score every text; raises ``InvalidRequestError`` for too large a ``max_length``."""
+        """Score every text. Raises ``InvalidRequestError`` for an impossible ``max_length``."""
         model = self.model(call)
         source = replace(
             self.source,
@@ -88,7 +88,7 @@ class LocalScorer:
 
 
 def _tokenize(reader: Reader, request: Request, call: Call) -> TokenizedRequest:
-    # A cascade asks for some of the texts again, of a scorer that may have the same tokenizer.
+    # In a cascade, the second scorer gets some of the texts again, and may share the tokenizer.
     key = (reader.tokenizer, request.query)
     known: tuple[TokenizedRequest, dict[str, TokenizedText]] | None = call.memo.get(key)
     if known is not None and known[1].keys() >= set(request.texts):
@@ -102,7 +102,7 @@ def _tokenize(reader: Reader, request: Request, call: Call) -> TokenizedRequest:
 def _forward(
     model: LoadedModel, pairs: Sequence[Pair], budget: int, call: Call
 ) -> tuple[NDArray[np.float32], Ints, Ints]:
-    """Forward all pairs: their logits, lengths and padded lengths, ``[pairs]`` each."""
+    """Forward all pairs. Returns their logits, lengths and padded lengths, ``[pairs]`` each."""
     length = model.reader.tokenizer.length
     lengths = np.array([length(pair) for pair in pairs], dtype=np.int64)
     padded = np.array([model.padded_length(length) for length in lengths], dtype=np.int64)
@@ -128,7 +128,7 @@ def _answer(
     padded: Ints,
     source: Source,
 ) -> Scored:
-    """From a request's pairs to its texts, each with the largest logit of its windows."""
+    """Reduce a request's pairs to its texts, each with the largest logit of its windows."""
     windows = np.array([len(text.windows) for text in tokens.texts], dtype=np.int64)
     firsts = np.cumsum(windows) - windows
     return Scored(

@@ -1,4 +1,4 @@
-"""Ready scorers, given in place of a model."""
+"""The check of a ready scorer, given in place of a model."""
 
 from __future__ import annotations
 
@@ -7,7 +7,11 @@ from resift.options import LoadOptions
 
 
 def check_scorer(scorer: object, options: LoadOptions) -> None:
-    """Pass a scorer beside nothing that says how to load a model."""
+    """Pass a scorer that comes without options of loading a model.
+
+    Raises ``InvalidRequestError`` for an object without a scorer's methods, and for ``options``
+    other than the defaults, except ``on_timing``.
+    """
     if not all(callable(getattr(scorer, name, None)) for name in ("score", "warm_up")):
         raise InvalidRequestError(
             f"scorer must have the methods of resift.scoring.scorer.Scorer, not {scorer!r}"

@@ -1,4 +1,4 @@
-"""What a scorer is, and what it answers with."""
+"""The interface of scorers, and the form of their answers."""
 
 from __future__ import annotations
 
@@ -16,41 +16,41 @@ from resift.request import Request
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Source:
-    """What gave a request its logits."""
+    """The origin of a request's logits."""
 
     model: str
     backend: str
     revision: str | None = None
     """``None`` where the model has none, or isn't loaded."""
     device: str | None = None
-    """``None`` where that isn't known, or the model isn't loaded."""
+    """``None`` where it is unknown, or the model isn't loaded."""
     precision: str | None = None
-    """What the matrix products ran in; ``None`` as for ``device``."""
+    """The precision of the matrix products; ``None`` as for ``device``."""
     status: Status = "complete"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Scored:
-    """The logits of one request's different texts, and the work they were."""
+    """The logits of one request's different texts, and the work behind them."""
 
     logits: NDArray[np.float32]
-    """``[texts]``; NaN where a text wasn't scored, and where the model gave it."""
+    """``[texts]``; NaN where a text wasn't scored, or where the model returned NaN."""
     scored: NDArray[np.bool_]
     """``[texts]``; ``False`` where the text was left out."""
     pairs: NDArray[np.int64]
-    """``[texts]``; how many were scored: one for each window of a text, 0 where it was left out."""
+    """``[texts]``; number of pairs scored: one for each window, 0 where the text was left out."""
     truncated_tokens: NDArray[np.int64]
-    """``[texts]``; the tokens that weren't, or wouldn't have been, seen."""
+    """``[texts]``; number of tokens that the model didn't see, or wouldn't have seen."""
     source: Source
     query_truncated: bool = False
     tokens: int = 0
-    """In all pairs, special tokens included."""
+    """Tokens in all pairs, special tokens included."""
     padded_tokens: int = 0
     """``tokens`` plus padding."""
 
     @classmethod
     def nothing(cls, texts: int, source: Source) -> Scored:
-        """What is known of so many texts that were left out."""
+        """The answer to a request whose ``texts`` different texts were all left out."""
         return cls(
             logits=np.full(texts, np.nan, dtype=np.float32),
             scored=np.zeros(texts, dtype=np.bool_),
@@ -68,13 +68,13 @@ class Scorer(Protocol):
 
     @property
     def source(self) -> Source:
-        """What would answer, as far as that is known before anything is loaded."""
+        """The origin of its logits, as far as it is known before anything is loaded."""
 
     def score(self, requests: Sequence[Request], call: Call) -> list[Scored]:
         """Answer each request; some may have no texts.
 
-        Does its work in ``call.watch.phase(…)``, and calls ``call.step`` before the first batch and
-        after each, which is where a call that was cancelled stops.
+        The work is done in ``call.watch.phase(…)``. ``call.step`` is called before the first batch
+        and after each, which is where a cancelled call stops.
         """
 
     def warm_up(self, call: Call) -> None:

@@ -1,9 +1,9 @@
 """The ranking contract as a pytest suite that the engine and every adapter inherit.
 
-Subclass ``RankingContract`` in a test module, say how to build the thing under test and how to
-read what it returns, and pytest runs every row. ``LateInteractionContract`` is the same for a
-model: say which; so are ``BackendContract`` and ``FamilyContract`` for parts that another package
-brings. All need ``pytest`` and ``hypothesis``.
+Subclass ``RankingContract`` in a test module, override the methods that build the subject under
+test and read its results, and pytest runs every row of the contract. ``LateInteractionContract``
+does the same for a model, and ``BackendContract`` and ``FamilyContract`` for parts of other
+packages, each named by attributes. All need ``pytest`` and ``hypothesis``.
 """
 
 from resift.testing.adapters import AdapterContract

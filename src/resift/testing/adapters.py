@@ -1,4 +1,4 @@
-"""The rows for adapters alone."""
+"""Rows for adapters alone."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from resift.testing.texts import QUERY, TEXTS
 
 
 class AdapterContract(OptionRows, RankingContract):
-    """The rows for adapters alone: documents, metadata, and options as attributes."""
+    """The contract, with rows for adapters: documents, metadata, and options as attributes."""
 
     @pytest.mark.parametrize("wrong", ["a string", None, 5, {"text": "a mapping"}, []], ids=repr)
     def test_what_is_no_document_is_refused_by_index(self, wrong: Any) -> None:

@@ -1,4 +1,4 @@
-"""Rows on how it is called: asynchronously, from threads, offline."""
+"""Rows on ways to call: asynchronously, from threads, offline."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from resift.testing.texts import QUERY, TEXTS
 
 
 class CallRows(Subject):
-    """Every way to call, and what a call needs of its surroundings."""
+    """Rows on every way to call, and on the network and imports that a call needs."""
 
     def test_async_is_the_same(self) -> None:
         documents = self.to_native(TEXTS)
@@ -46,7 +46,7 @@ class CallRows(Subject):
             await ranking
             return last - start, longest
 
-        # A busy machine only adds to a wait, and a call that blocks does so every time.
+        # A busy machine only lengthens a wait now and then; a call that blocks does so every time.
         rounds = []
         for _ in range(3):
             total, longest = asyncio.run(measure())
@@ -78,7 +78,7 @@ class CallRows(Subject):
         assert None not in (event.revision, event.device, event.precision)
         json.dumps(event.to_dict())
 
-    # Models and their surroundings
+    # Models, network and imports
 
     def test_no_network(self, monkeypatch: pytest.MonkeyPatch) -> None:
         subject = self.build()

@@ -1,4 +1,4 @@
-"""The rows together, for the engine and for adapters alike."""
+"""All rows together, for the engine and for adapters alike."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ from resift.testing.texts import QUERY, TEXTS
 
 
 class RankingContract(InputRows, ScoreRows, CallRows):
-    """Every row of the contract that can be seen from outside.
+    """Every row of the contract that can be tested from outside.
 
-    Subclasses give the five methods and the attributes of ``Subject``.
+    Subclasses override the five methods and the attributes of ``Subject``.
     """
 
     @pytest.fixture(autouse=True)
     def _models_are_loaded_once(
         self, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        # Most rows take less time than that.
+        # Loading takes longer than most rows.
         if request.node.originalname != "test_no_network":
             monkeypatch.setattr(opening, "load_model", _load_once)
 
 
 class CallOptionsContract(RankingContract):
-    """The rows for what takes ``top_n`` and ``score_threshold`` at call time too."""
+    """The contract, with a row for subjects that take options in calls too."""
 
     def test_call_time_options_win(self) -> None:
         kept = self.rank(QUERY, TEXTS, {"top_n": 2}, top_n=4)

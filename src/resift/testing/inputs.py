@@ -1,4 +1,4 @@
-"""Rows on what goes in: queries, documents and options."""
+"""Rows on inputs: queries, documents and options."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def _values(given: list[Any]) -> ValuesView[Any]:
 
 
 class InputRows(Subject):
-    """What is accepted, and what is refused."""
+    """Rows on valid and invalid inputs."""
 
     @pytest.mark.parametrize("query", ["", " \t\n", "\u3000"])
     def test_blank_query_is_refused(self, query: str) -> None:

@@ -1,6 +1,6 @@
-"""What holds of every model that scores by late interaction, as a pytest suite to inherit.
+"""Properties of every model that scores by late interaction, as a pytest suite to inherit.
 
-Query and document are encoded each as a text by itself, so that a document's first word counts as
+Query and document are each encoded as a text by itself, so that a document's first word counts as
 much as any other, and a text of one word as much as a long one.
 """
 
@@ -49,10 +49,10 @@ SENTENCES = (
     "Deserts are cold at night.",
     "Snow muffles sound.",
 )
-"""Each begins with a word that no other has."""
+"""Sentences, each of which begins with a word that no other has."""
 
 MARKS = ("- ", "* ", "… ", '"', "(", "1. ", "# ")
-"""What stands in front of sentences, as in lists, quotations and headings."""
+"""Punctuation in front of sentences, as in lists, quotations and headings."""
 
 KEYWORDS = tuple(sentence.split()[0].lower() for sentence in SENTENCES)
 
@@ -61,18 +61,18 @@ _short_texts = st.lists(_words.map(" ".join), min_size=2, max_size=8, unique=Tru
 
 
 class LateInteractionContract:
-    """Rows for one model. Subclasses say which, and how far its logits may move."""
+    """Rows for one model. Subclasses name the model, and how far its logits may move."""
 
     model: str | Path
     """A name or a folder, as ``Reranker`` takes it."""
     place_tolerance: float = 2.0
-    """How much a keyword's place in a sentence may move the logit."""
+    """The most that a keyword's place in a sentence may move the logit."""
     punctuation_tolerance: float = 1.0
-    """How much punctuation in front of a sentence may move the logit."""
+    """The most that punctuation in front of a sentence may move the logit."""
 
     @pytest.fixture(params=[None, "fp32"], ids=["default", "fp32"])
     def scorer(self, request: pytest.FixtureRequest) -> Reranker:
-        """The model with raw logits as scores, in each precision that every machine has."""
+        """The model with raw logits as scores, in each precision that every machine runs."""
         return _scorer(self.model, request.param)
 
     def test_first_words_find_their_sentences(self, scorer: Reranker) -> None:
@@ -125,5 +125,5 @@ class LateInteractionContract:
 
 @cache
 def _scorer(model: str | Path, precision: str | None) -> Reranker:
-    """Loaded once: a row takes less than that."""
+    """Load the model once, as loading takes longer than a row."""
     return Reranker(model, precision=precision, normalization="none")

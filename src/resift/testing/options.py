@@ -39,21 +39,21 @@ _FIXED: dict[str, Any] = {
 
 
 class OptionRows(Subject):
-    """What can be seen of options, and what becomes of assignments."""
+    """Rows on reading options, and on assigning them."""
 
     names: ClassVar[Mapping[str, str]] = {}
-    """What the adapter calls ``top_n``, where it has another word."""
+    """The contract's names of options to the adapter's, where they differ."""
 
     def token(self, text: str) -> Any:
-        """A token as the framework has it."""
+        """Wrap a token in the framework's type for secrets."""
         return text
 
     def name(self, option: str) -> str:
-        """The adapter's name of an option of the contract."""
+        """The adapter's name for an option of the contract."""
         return self.names.get(option, option)
 
     def assign(self, subject: Any, option: str, value: Any) -> None:
-        """Assign an option of the contract."""
+        """Assign an option, given by the contract's name."""
         setattr(subject, self.name(option), value)
 
     def test_signatures_show_every_option(self) -> None:

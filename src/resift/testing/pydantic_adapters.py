@@ -1,4 +1,4 @@
-"""The rows for adapters that are pydantic models."""
+"""Rows for adapters that are pydantic models."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from resift.testing.texts import QUERY, TEXTS
 
 
 class PydanticAdapterContract(AdapterContract):
-    """Fields, schemas, dumps and ``model_copy``."""
+    """The contract for adapters, with rows on fields, schemas, dumps and ``model_copy``."""
 
     @pytest.mark.parametrize("mode", ["validation", "serialization"])
     def test_schema_has_every_option_that_is_data(self, mode: Any) -> None:

@@ -1,4 +1,4 @@
-"""Rows on what comes out: text, truncation, scores and order."""
+"""Rows on outputs: truncation, scores and order."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ PROPERTY = settings(
 
 
 class ScoreRows(Subject):
-    """What a score is, and which documents are kept."""
+    """Rows on scores, and on the documents that are kept."""
 
     def test_max_length_beyond_the_model_is_refused(self) -> None:
         with pytest.raises(InvalidRequestError, match="100000"):

@@ -1,4 +1,4 @@
-"""What the suite asks of the thing under test, and its own terms for results."""
+"""The interface that the suite needs of its subject, and its own form of results."""
 
 from __future__ import annotations
 
@@ -14,46 +14,47 @@ shared = Reranker()
 
 @dataclass(frozen=True)
 class Kept:
-    """One result in the suite's terms: its position among the documents given, and its score."""
+    """One result: its position among the documents given, from 0, and its score."""
 
     index: int
     score: float
 
 
 class Subject:
-    """The five methods and the attributes that subclasses give."""
+    """The subject under test: five methods and two attributes for subclasses to override."""
 
     import_name: str
     """The module to import."""
     default_top_n: int | None = 5
-    """How many documents are kept when nothing is said."""
+    """The default ``top_n``."""
 
     def build(self, **options: Any) -> Any:
-        """The thing under test, from the contract's option names."""
+        """Build the subject from options by the contract's names."""
         raise NotImplementedError
 
     def to_native(
         self, texts: Sequence[Any], metadata: Sequence[Mapping[str, Any]] | None = None
     ) -> list[Any]:
-        """The framework's documents, for texts and (as long) their metadata.
+        """Make the framework's documents of texts and, of the same length, their metadata.
 
-        A text that is ``None`` is one the framework knows as missing, or else ``""``.
+        For a text of ``None``, make a document without text, or with ``""`` where the framework has
+        no such documents.
         """
         raise NotImplementedError
 
     def run(self, subject: Any, query: Any, documents: Any, **call_options: Any) -> Any:
-        """Rank, with ``call_options`` from those the framework has at call time.
+        """Rank, with ``call_options`` by the contract's names where the framework takes them.
 
-        ``documents`` is passed on as it is: some rows give what must be refused.
+        ``documents`` is passed on as it is: some rows give invalid ones.
         """
         raise NotImplementedError
 
     async def arun(self, subject: Any, query: Any, documents: Any, **call_options: Any) -> Any:
-        """``run`` through the framework's asynchronous interface."""
+        """Do the same as ``run`` through the framework's asynchronous interface."""
         raise NotImplementedError
 
     def read(self, output: Any, documents: list[Any]) -> list[Kept]:
-        """What was returned, best first, in the suite's terms."""
+        """Read the ``output`` of ``run`` as ``Kept`` records, best first."""
         raise NotImplementedError
 
     def rank(
@@ -63,7 +64,7 @@ class Subject:
         call: Mapping[str, Any] | None = None,
         **options: Any,
     ) -> list[Kept]:
-        """Build, run and read in one go."""
+        """Build a subject, run it and read its output."""
         documents = self.to_native(texts)
         output = self.run(self.build(**options), query, documents, **(call or {}))
         return self.read(output, documents)

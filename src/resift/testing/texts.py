@@ -1,4 +1,4 @@
-"""Texts and queries that the rows are tried on."""
+"""Texts and queries for the rows."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ HOSTILE_TEXTS = (
 )
 """Documents that have to be ranked without harm."""
 
-# A word list, so that hypothesis makes texts that models tell apart.
+# A word list, so that hypothesis makes texts that models score differently.
 _WORDS = ("sort", "dictionary", "value", "river", "bread", "key", "list", "the", "order", "museum")
 texts_strategy = st.lists(
     st.lists(st.sampled_from(_WORDS), max_size=12).map(" ".join), min_size=1, max_size=12

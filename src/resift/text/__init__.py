@@ -1,1 +1,1 @@
-"""Texts to token ids, windows and batches: no model, no disk but a tokenizer's file."""
+"""Texts to token ids, windows and batches: no model, and no file but a tokenizer's."""

@@ -21,7 +21,7 @@ class Pair:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """What a forward pass takes: three ``int64 [batch, length]``, padded at the right."""
+    """The input of a forward pass: three ``int64 [batch, length]``, padded at the right."""
 
     input_ids: NDArray[np.int64]
     attention_mask: NDArray[np.int64]
@@ -29,5 +29,5 @@ class Batch:
 
 
 def as_ids(ids: Sequence[int]) -> Ids:
-    """``int32 [tokens]``."""
+    """Token ids as ``int32 [tokens]``."""
     return np.asarray(ids, dtype=np.int32)

@@ -13,8 +13,8 @@ def plan_batches(
     ``lengths[i]`` is pair ``i``'s length in tokens. Returns lists of ``i``: each pair once, longest
     first, so that pairs of like length share a batch and the largest allocation comes first. A
     batch of n pairs costs n × its longest pair ≤ ``max_batch_tokens``; a single pair above the
-    budget is a batch of its own. With ``equal_lengths``, a batch has pairs of one length alone, and
-    so no padding.
+    budget is a batch of its own. With ``equal_lengths``, all pairs of a batch have the same length,
+    so that there is no padding.
     """
     batches: list[list[int]] = []
     capacity = 0

@@ -1,4 +1,4 @@
-"""What stands around a query and a document, where that isn't the tokenizer's to say."""
+"""The text around a query and a document, for models whose tokenizer has no pair template."""
 
 from __future__ import annotations
 
@@ -9,14 +9,15 @@ class Prompt(NamedTuple):
     """The text around a query and a document, and the tokens whose logits are the answer."""
 
     before: tuple[str, ...]
+    """The first pieces; every piece is tokenized by itself."""
     query: str
-    """With ``{}`` for the query."""
+    """A format with ``{}`` for the query."""
     between: tuple[str, ...]
     label: tuple[str, ...]
-    """Right before the document, and part of it to models that treat documents apart."""
+    """Pieces right before the document, which count as its part where a model needs its place."""
     document: str
-    """With ``{}`` for the document."""
+    """A format with ``{}`` for the document."""
     after: tuple[str, ...]
     answers: tuple[str, ...]
-    """Tokens: [irrelevant, relevant], or [relevant] alone; none where a head of the model's own
-    gives the relevance."""
+    """Tokens: [irrelevant, relevant], or [relevant] alone; empty where the model has a head for
+    relevance."""

@@ -1,4 +1,4 @@
-"""How the special tokens, or a prompt, make one sequence of a query and a document."""
+"""The special tokens, or the prompt, that make one sequence of a query and a document."""
 
 from __future__ import annotations
 
@@ -18,24 +18,28 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class PairTemplate:
-    """How two texts become one sequence: ``before + query + between + document + after``."""
+    """The tokens around two texts: ``before + query + between + document + after``."""
 
     input_ids: tuple[Ids, Ids, Ids]
-    """Special tokens before, between and after."""
+    """Special tokens before, between and after, ``int32 [tokens]`` each."""
     token_type_ids: tuple[Ids, Ids, Ids]
+    """The types of those tokens, of the same shapes."""
     query_type: int
+    """The type of the query's tokens."""
     document_type: int
+    """The type of the document's tokens."""
 
     @property
     def size(self) -> int:
-        """How many special tokens a pair has."""
+        """The number of special tokens in a pair."""
         return sum(map(len, self.input_ids))
 
     @classmethod
     def read(cls, tokenizer: Tokenizer) -> PairTemplate:
-        """Read it off a pair that the tokenizer itself has joined.
+        """Read the template off a pair that the tokenizer itself has joined.
 
-        Raises ``UnsupportedModelError`` where a pair isn't its two parts with specials around.
+        Raises ``UnsupportedModelError`` where such a pair isn't the tokens of its two texts with
+        special tokens around them.
         """
         query = tokenizer.encode("a", add_special_tokens=False).ids
         document = tokenizer.encode("b", add_special_tokens=False).ids
@@ -65,9 +69,10 @@ class PairTemplate:
 
     @classmethod
     def of_prompt(cls, tokenizer: Tokenizer, prompt: Prompt) -> PairTemplate:
-        """Each piece of the prompt tokenized by itself; the document's types are 1, with its label.
+        """Tokenize each piece of a prompt by itself.
 
-        A language model has no types: they tell a backend where the document is.
+        A language model has no token types: here they are 1 for the document and its label, 0
+        elsewhere, and tell a backend where the document is.
         """
 
         def tokenize(pieces: Sequence[str]) -> Ids:

@@ -1,4 +1,4 @@
-"""Texts to token ids, once; pairs of them collated to batches."""
+"""Texts to token ids, and pairs of them to batches."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from resift.text.prompt import Prompt
 from resift.text.template import PairTemplate
 from resift.text.windows import LongDocuments, TokenizedText, cut_tail, cut_windows
 
-# What the tokenizer gets at once: it keeps about 100 bytes for each token, and a request may have
-# hundreds of documents of a megabyte each.
+# The most that the tokenizer gets at once: it keeps about 100 bytes for each token, and a request
+# may have hundreds of documents of a megabyte each.
 _TEXTS_AT_ONCE, _CHARACTERS_AT_ONCE = 64, 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
 class TokenizedRequest:
-    """A query and its different texts in token ids."""
+    """A query and its different texts as token ids."""
 
     query: Ids
     query_truncated: bool
@@ -29,16 +29,16 @@ class TokenizedRequest:
 
     @property
     def pairs(self) -> int:
-        """How many pairs the model scores: one for each window."""
+        """The number of pairs that the model scores: one for each window."""
         return sum(len(text.windows) for text in self.texts)
 
 
 class PairTokenizer:
-    """A ``tokenizer.json``, configured once here and never changed, so that threads may share it.
+    """The tokenizer of a ``tokenizer.json``; threads may share it.
 
-    ``pad_token_id`` fills up batches; ``prompt`` is for models whose pairs the tokenizer doesn't
-    join. Raises ``UnsupportedModelError`` for a file that can't be read or whose pairs have no
-    plain template.
+    ``path`` is the file's. ``pad_token_id`` fills up batches; ``prompt`` is for models whose
+    tokenizer doesn't join pairs. Raises ``UnsupportedModelError`` for a file that can't be read or
+    whose pairs have no plain template.
     """
 
     def __init__(self, path: Path, *, pad_token_id: int, prompt: Prompt | None = None) -> None:
@@ -62,7 +62,7 @@ class PairTokenizer:
         self._pad_token_id = pad_token_id
 
     def token_ids(self, tokens: Sequence[str]) -> list[int]:
-        """Their ids. Raises ``UnsupportedModelError`` for a token that isn't in the vocabulary."""
+        """The ids of ``tokens``. Raises ``UnsupportedModelError`` for an unknown token."""
         found = (self._tokenizer.token_to_id(token) for token in tokens)
         ids = [token_id for token_id in found if token_id is not None]
         if len(ids) < len(tokens):
@@ -103,11 +103,11 @@ class PairTokenizer:
         )
 
     def length(self, pair: Pair) -> int:
-        """Tokens of a pair, special tokens included."""
+        """The number of tokens in a pair, special tokens included."""
         return self._template.size + len(pair.query) + len(pair.document)
 
     def collate(self, pairs: Sequence[Pair], length: int | None = None) -> Batch:
-        """Join and pad pairs to ``[len(pairs), length]``, by default the longest pair's."""
+        """Join and pad pairs to ``[len(pairs), length]``; by default, to the longest pair."""
         shape = (len(pairs), length or max(map(self.length, pairs)))
         input_ids = np.full(shape, self._pad_token_id, dtype=np.int64)
         attention_mask = np.zeros(shape, dtype=np.int64)

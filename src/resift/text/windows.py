@@ -1,4 +1,4 @@
-"""Documents that don't fit: their tails cut off, or spread over windows."""
+"""Documents that are too long: cut off, or spread over windows."""
 
 from __future__ import annotations
 
@@ -10,27 +10,28 @@ from resift.text.batch import Ids
 LongDocuments = Literal["truncate", "windows"]
 
 WINDOW_OVERLAP = 0.25
-"""Share of a window that the next repeats: a passage up to that long is whole in one of them."""
+"""Share of a window that the next one repeats: any passage up to that long is whole in one."""
 
 
 @dataclass(frozen=True, slots=True)
 class TokenizedText:
-    """One text in token ids, without special tokens, as the model will see it."""
+    """One text as token ids, without special tokens, as the model will see it."""
 
     windows: tuple[Ids, ...]
-    """One, or several that overlap."""
+    """One, or several that overlap, ``int32 [tokens]`` each."""
     truncated_tokens: int
+    """Number of tokens that are in no window."""
 
 
 def cut_tail(ids: Ids, room: int) -> TokenizedText:
-    """Keep the first ``room`` tokens."""
+    """Keep the first ``room`` tokens of ``ids`` (``int32 [tokens]``)."""
     # A copy, so that the rest of a long document is freed.
     kept = ids[:room].copy() if len(ids) > room else ids
     return TokenizedText(windows=(kept,), truncated_tokens=len(ids) - len(kept))
 
 
 def cut_windows(ids: Ids, room: int) -> TokenizedText:
-    """Keep all, in windows of at most ``room`` tokens."""
+    """Keep all of ``ids`` (``int32 [tokens]``), in windows of at most ``room`` tokens."""
     return TokenizedText(
         windows=tuple(ids[start : start + room] for start in window_starts(len(ids), room)),
         truncated_tokens=0,
@@ -38,10 +39,10 @@ def cut_windows(ids: Ids, room: int) -> TokenizedText:
 
 
 def window_starts(length: int, size: int) -> list[int]:
-    """Where windows of ``size`` tokens begin, so that together they cover ``length`` tokens.
+    """The starts of windows of ``size`` tokens that together cover ``length`` tokens.
 
-    Each overlaps the one before by ``WINDOW_OVERLAP`` of ``size`` or more; the last is moved back
-    to end with the text, so that it is full too.
+    Each window overlaps the one before by at least ``WINDOW_OVERLAP`` of ``size``. The last one
+    ends with the text, so that it is full too.
     """
     if length <= size:
         return [0]

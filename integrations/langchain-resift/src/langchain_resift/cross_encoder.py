@@ -19,12 +19,12 @@ class ResiftCrossEncoder(EngineOptions, BaseCrossEncoder):
     """Scores pairs of a query and a text, for ``CrossEncoderReranker`` and the like.
 
     ``reranker``: a ready ``resift.Reranker``, which may be shared; otherwise ``options`` are its
-    keywords, such as ``model=`` or ``normalization=``, and attributes. The model is loaded at the
-    first call. ``reranker`` may be assigned another.
+    keywords, such as ``model=`` or ``normalization=``. The model is loaded at the first call. All
+    options can be read as attributes; ``reranker`` may be assigned.
 
-    Raises ``InvalidRequestError`` (a ``ValueError``) for an option that can't be, or for
-    ``options`` beside a ``reranker``; ``TypeError`` for one that isn't known;
-    ``BackendUnavailableError`` for a backend that isn't installed.
+    Raises ``InvalidRequestError`` (a ``ValueError``) for an invalid option, or for ``options``
+    together with a ``reranker``; ``TypeError`` for an unknown option; ``BackendUnavailableError``
+    for a backend that isn't installed.
     """
 
     # Every pair has a score.
@@ -42,13 +42,14 @@ class ResiftCrossEncoder(EngineOptions, BaseCrossEncoder):
         self._take(adapter)
 
     def score(self, text_pairs: Iterable[tuple[str, str]]) -> list[float]:
-        """Each pair's score, in the order given; pairs may mix queries.
+        """Score each pair of a query and a text, in the order given; pairs may mix queries.
 
-        ``text_pairs`` may be any iterable, which is read once.
+        ``text_pairs`` may be any iterable, which is read once. A text may be ``None``, for ``""``.
         ``normalization="minmax"`` and ``"softmax"`` are over the texts of one query.
 
-        Raises ``InvalidRequestError`` naming what isn't a pair of a query, not blank, and a text;
-        ``ModelError``, ``BackendUnavailableError`` or ``NonFiniteScoreError``, from ``resift``.
+        Raises ``InvalidRequestError`` for a blank query, and for an element that isn't such a pair,
+        naming its position; ``ModelError``, ``BackendUnavailableError`` or ``NonFiniteScoreError``,
+        from ``resift``.
         """
         positions: defaultdict[str, list[int]] = defaultdict(list)
         pairs = read_once("text_pairs", text_pairs, "pairs of a query and a text")

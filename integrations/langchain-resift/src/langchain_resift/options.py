@@ -1,4 +1,4 @@
-"""The keywords of the engine as LangChain's classes take them."""
+"""The engine's keywords as LangChain's classes take them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Options(SharedOptions, total=False):
 
 
 def plain(options: Mapping[str, Any]) -> RerankerOptions:
-    """The engine's keywords; what isn't one is left in, to be refused."""
+    """Turn options into the engine's keywords; unknown ones stay, for the engine to refuse."""
     given: Any = {**options}
     if "token" in given:
         given["token"] = plain_token(given["token"])
@@ -27,5 +27,5 @@ def plain(options: Mapping[str, Any]) -> RerankerOptions:
 
 
 def plain_token(token: object) -> Any:
-    """What a ``SecretStr`` holds; anything else as it is."""
+    """The text in a ``SecretStr``; anything else unchanged."""
     return token.get_secret_value() if isinstance(token, SecretStr) else token

@@ -26,30 +26,31 @@ class ResiftReranker(PydanticOptions, BaseDocumentCompressor):
     """Keeps the documents most relevant to a query, best first, scored by a cross-encoder.
 
     For ``ContextualCompressionRetriever(base_compressor=ResiftReranker(), base_retriever=…)``, or
-    to call by hand. What comes back are copies: ``id`` kept, the score in
-    ``metadata["relevance_score"]``, nothing shared with the documents given.
+    to call directly. Returns copies: ``id`` kept, the score in ``metadata["relevance_score"]``,
+    nothing shared with the documents given.
 
-    ``top_n``: how many to keep, from 1; ``None`` keeps all. ``score_threshold``: keep scores from
-    this up, before ``top_n`` is applied; ``None`` keeps all. ``metadata_fields``: names of metadata
-    to put before the text of each document that has them, one ``name: value`` line for each.
+    ``top_n``: how many to keep, from 1; ``None`` keeps all. ``score_threshold``: keep scores of at
+    least this, before ``top_n`` is applied; ``None`` keeps all. ``metadata_fields``: names of
+    metadata to put before the text of each document that has them, one ``name: value`` line each.
     ``reranker``: a ready ``resift.Reranker``, which may be shared; otherwise ``options`` are its
     keywords, such as ``model=``, ``token=`` or ``on_timing=``. The model is loaded at the first
     call.
 
-    All of them but ``token`` and ``on_timing`` are fields. ``top_n``, ``score_threshold``,
-    ``metadata_fields`` and ``reranker`` may be assigned, and ``model_copy(update=…)`` takes any;
-    both check what they are given. ``model_dump()`` gives the keywords that make it again.
+    All of them except ``reranker``, ``token`` and ``on_timing`` are fields. ``top_n``,
+    ``score_threshold``, ``metadata_fields`` and ``reranker`` may be assigned, and
+    ``model_copy(update=…)`` takes any option; both check the values. ``model_dump()`` returns the
+    keywords that recreate it.
 
-    Raises ``InvalidRequestError`` (a ``ValueError``) for an option that can't be, or for
-    ``options`` beside a ``reranker``; ``TypeError`` for one that isn't known;
-    ``BackendUnavailableError`` for a backend that isn't installed.
+    Raises ``InvalidRequestError`` (a ``ValueError``) for an invalid option, or for ``options``
+    together with a ``reranker``; ``TypeError`` for an unknown option; ``BackendUnavailableError``
+    for a backend that isn't installed.
     """
 
     model_config = ConfigDict(arbitrary_types_allowed=True, extra="forbid")
 
     # Adapter checks them: pydantic would take "2" and True as numbers.
     top_n: int | None = DEFAULT_TOP_N
-    """How many documents to keep; ``None`` for all."""
+    """The number of documents to keep; ``None`` for all."""
     score_threshold: float | None = None
     """The lowest score to keep; ``None`` for all."""
     metadata_fields: Sequence[str] = ()
@@ -83,12 +84,11 @@ class ResiftReranker(PydanticOptions, BaseDocumentCompressor):
     def compress_documents(
         self, documents: Sequence[Document], query: str, callbacks: Callbacks | None = None
     ) -> list[Document]:
-        """Copies of the documents most relevant to ``query``, best first.
+        """Return copies of the documents most relevant to ``query``, best first.
 
-        ``documents`` may be any iterable, which is read once.
-        ``callbacks`` get a retriever run, from the query to the documents kept, and in it the
-        engine's run, from the query and all documents to the ``Ranking``. ``None`` takes those of
-        the runnable that this is called in.
+        ``documents`` may be any iterable, which is read once. ``callbacks`` get a retriever run,
+        from the query to the documents kept, and in it the engine's run, from the query and all
+        documents to the ``Ranking``. ``None`` takes the callbacks of the surrounding runnable.
 
         Raises ``InvalidRequestError``, ``ModelError``, ``BackendUnavailableError`` or
         ``NonFiniteScoreError``, from ``resift``.
@@ -112,7 +112,7 @@ class ResiftReranker(PydanticOptions, BaseDocumentCompressor):
     ) -> list[Document]:
         """``compress_documents`` without blocking the event loop.
 
-        Cancelled, it stops after the batch it is at.
+        When cancelled, it stops after the current batch.
         """
         manager = get_async_callback_manager_for_config(_config(callbacks))
         run = await manager.on_retriever_start({}, query, name=type(self).__name__)
@@ -129,8 +129,8 @@ class ResiftReranker(PydanticOptions, BaseDocumentCompressor):
         return kept
 
     def _engine_run(self) -> Runnable[_Request, Ranking]:
-        # A retriever run has no place for the documents that go in: its inputs are the query alone.
-        # They don't belong in its metadata either, which tracers that hide inputs still show.
+        # A retriever run has no place for input documents: its only input is the query. They don't
+        # belong in its metadata either, which tracers that hide inputs still show.
         engine = self._adapter
 
         def texts(request: _Request) -> list[str | None]:

@@ -1,4 +1,4 @@
-"""torch on the CPU, on NVIDIA GPUs, and on Apple's where that is asked for."""
+"""torch on the CPU, on NVIDIA GPUs, and on Apple's if requested."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ from resift.text.batch import Batch
 
 
 class TorchBackend:
-    """A checkpoint in safetensors as transformers runs it, or the bundled model's graph.
+    """Runs a checkpoint in safetensors as transformers does, or the bundled model's graph.
 
-    ``vocabulary_ids`` are the outputs of a model with a language-modelling head: the logits of
-    these tokens, in this order. Without any, the outputs are those of a classification head.
+    Arguments and errors are those of ``Backend``. With ``vocabulary_ids``, the outputs are the
+    logits of these tokens, in this order; without, those of a classification head.
     """
 
     length_multiple = 1
@@ -51,14 +51,14 @@ class TorchBackend:
             one_thread()
             return placed(self._read(path, found, DTYPES[precision], vocabulary_ids), found)
 
-        # In a thread of its own, so that the caller's keeps its number of threads.
+        # In a separate thread, so that the caller's keeps its number of torch threads.
         with ThreadPoolExecutor(1) as pool:
             self._network = pool.submit(load).result()
         self.max_batch_tokens = batch_tokens(self._network.config, found, DTYPES[precision])
         self._on_cpu = on_cpu
 
     def _read(self, path: Path, device: Any, dtype: Any, vocabulary_ids: Sequence[int]) -> Network:
-        """The model at ``path``, still on the CPU, for ``device``."""
+        """Read the model at ``path`` onto the CPU, in the form that runs on ``device``."""
         # Imported here: FlagEmbedding's backend, which inherits the rest, runs with a transformers
         # that is too old for these.
         from resift.backends.torch.checkpoint import read_checkpoint
@@ -69,9 +69,9 @@ class TorchBackend:
         return read_checkpoint(path, device, dtype, vocabulary_ids)
 
     def forward(self, batch: Batch) -> NDArray[np.float32]:
-        """``[batch, length]`` token ids to the model's outputs, ``float32 [batch, labels]``.
+        """Run ``[batch, length]`` token ids; returns the outputs, ``float32 [batch, labels]``.
 
-        On the CPU, the thread that calls this runs torch on itself alone from then on.
+        On the CPU, torch runs in the calling thread alone, now and later.
         """
         if self._on_cpu:
             one_thread()

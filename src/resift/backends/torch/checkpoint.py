@@ -19,9 +19,10 @@ _FILES = ("model.safetensors", "model.safetensors.index.json")
 
 
 def read_checkpoint(path: Path, device: Any, dtype: Any, vocabulary_ids: Sequence[int]) -> Network:
-    """The model whose weights are at ``path``, beside its ``config.json``; still on the CPU.
+    """Read the model whose weights are at ``path``, beside its ``config.json``, onto the CPU.
 
-    Raises ``UnsupportedModelError`` naming the file for weights that can't be read or lack some.
+    ``device`` and ``dtype`` are those that it will run in. Raises ``UnsupportedModelError`` naming
+    the file, where weights can't be read or are missing.
     """
     if path.name not in _FILES:
         raise UnsupportedModelError(
@@ -32,7 +33,7 @@ def read_checkpoint(path: Path, device: Any, dtype: Any, vocabulary_ids: Sequenc
         model = _load(_auto_class(config, vocabulary_ids), path, config, device, dtype)
     except UnsupportedModelError:
         raise
-    # A file can be wrong in many ways, and each library has exceptions of its own.
+    # A file can be damaged in many ways, and each library has its own exceptions.
     except Exception as error:
         raise UnsupportedModelError(f"transformers can't load {path}: {error}") from error
     if vocabulary_ids:
@@ -41,7 +42,7 @@ def read_checkpoint(path: Path, device: Any, dtype: Any, vocabulary_ids: Sequenc
         start = config.decoder_start_token_id
         return PaddedNetwork(model, ["input_ids", "attention_mask"], decoder_input_ids=start)
     if vocabulary_ids:
-        # Padding stands after the last token, and a decoder's tokens see only what is before them.
+        # Padding comes after the last token, and a decoder's tokens see only those before them.
         return PaddedNetwork(model, ["input_ids"], last=True)
     if model.config._attn_implementation == ATTENTION:
         return PackedNetwork(model)
@@ -81,7 +82,7 @@ def _load(auto: Any, path: Path, config: Any, device: Any, dtype: Any) -> Any:
 
 
 def _keep_rows(model: Any, vocabulary_ids: Sequence[int]) -> None:
-    """Leave of the language-modelling head only what gives the outputs."""
+    """Keep only those rows of the language-modelling head that give the outputs."""
     head = model.get_output_embeddings()
     rows = torch.nn.Linear(
         head.in_features, len(vocabulary_ids), bias=head.bias is not None, dtype=head.weight.dtype

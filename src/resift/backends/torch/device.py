@@ -1,4 +1,4 @@
-"""Where torch runs a model, in what precision, in how many threads, and how much at a time."""
+"""Devices of torch, and the precisions, threads and batch sizes that suit them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 _CPU_BATCH_TOKENS = 1024
 # Enough rows for a matrix product to fill a large GPU; not measured on one yet.
 _GPU_BATCH_TOKENS = 16_384
-# What a pass may take of the memory that is free once the model is loaded: two run at a time.
+# The share of a pass in the memory that is free once the model is loaded: two run at a time.
 _MEMORY_SHARE = 0.25
 
 _Network = TypeVar("_Network", bound=Any)
@@ -24,9 +24,9 @@ _lock = threading.Lock()
 
 
 def find_device(name: str | None, precision: str) -> Any:
-    """The ``torch.device``; by default the GPU that CUDA puts first, else the CPU.
+    """The ``torch.device`` of a name; by default CUDA's first GPU, else the CPU.
 
-    Raises ``BackendUnavailableError`` for a device that isn't there, or that lacks the precision.
+    Raises ``BackendUnavailableError`` for a device that is missing or lacks the precision.
     """
     available = _available()
     if name is None:
@@ -60,10 +60,10 @@ def _available() -> list[str]:
 
 
 def placed(network: _Network, device: Any) -> _Network:
-    """``network`` on ``device``. Raises ``BackendUnavailableError`` where it can't be."""
+    """Move ``network`` to ``device``. Raises ``BackendUnavailableError`` where that fails."""
     try:
         network.model.to(device)
-    # No memory left, no driver, or a forked child: CUDA's errors are all of this class.
+    # CUDA raises this class for all errors: no memory left, no driver, or a forked child.
     except RuntimeError as error:
         raise BackendUnavailableError(
             f"the model can't be put on device '{device}': {error}. Choose another device; in a "
@@ -73,17 +73,17 @@ def placed(network: _Network, device: Any) -> _Network:
 
 
 def batch_tokens(config: Any, device: Any, dtype: Any) -> int:
-    """Tokens of one pass on ``device``, for a model that is already on it.
+    """The number of padded tokens for one pass on ``device``, for a model that is already on it.
 
-    The feed-forward layer is the widest: two of its tensors and a dozen of the hidden size are
-    alive at a time at most, in ``dtype``.
+    The feed-forward layer is the widest: at most two of its tensors, and a dozen of the hidden
+    size, are alive at a time, in ``dtype``.
     """
     if device.type == "cpu":
         return _CPU_BATCH_TOKENS
     if device.type != "cuda":
         return _GPU_BATCH_TOKENS
     hidden = int(config.hidden_size)
-    # As BERT and decoders name it, T5, and DistilBERT.
+    # The names of BERT and decoders, of T5, and of DistilBERT.
     names = ("intermediate_size", "d_ff", "hidden_dim")
     inner = next(
         (int(getattr(config, name)) for name in names if hasattr(config, name)), 4 * hidden
@@ -94,16 +94,16 @@ def batch_tokens(config: Any, device: Any, dtype: Any) -> int:
 
 
 def one_thread() -> None:
-    """Have torch's operators run in the calling thread alone, now and later.
+    """Make torch's operators run in the calling thread alone, now and later.
 
-    There is a pass for each thread that may be used; and a pool of OpenMP's threads would wait for
-    ever in a child of ``fork``. The number for all other threads stays as it is: torch has one for
-    each thread, and one for threads that are still to come, which is put back.
+    Each thread has a forward pass of its own already, and a pool of OpenMP threads would wait
+    forever in a child of ``fork``. Other threads are unaffected: torch has a number for each
+    thread, and one for new threads, which is restored.
     """
     if getattr(_threads, "limited", False):
         return
     with _lock:
-        # Asked for first: the thread gets a number of its own only then.
+        # Read first: torch initialises the per-thread count on this call.
         for_new_threads = torch.get_num_threads()
         torch.set_num_threads(1)
         restore = threading.Thread(target=torch.set_num_threads, args=(for_new_threads,))

@@ -1,9 +1,9 @@
 """The bundled model: its formula over transformers' BERT, on the weights of its ONNX graph.
 
-The formula is that of the model's card; ``training/late_interaction.py`` writes it as a graph. What
-is read off the graph is its structure, not its names: the table gathered by ``input_ids`` and the
-one gathered by positions, the layer norms and the products with constant matrices in the order of
-the layers, each layer's query, key and value in one matrix, and the last product and sum.
+The formula is that of the model's card; ``training/make/late_interaction.py`` writes it as a graph.
+The weights are found by the graph's structure, not by names: the table gathered by ``input_ids``
+and the one gathered by positions, the layer norms and the products with constant matrices in the
+order of the layers, each layer's query, key and value in one matrix, and the last product and sum.
 """
 
 from __future__ import annotations
@@ -26,25 +26,25 @@ Arrays = Mapping[str, NDArray[Any]]
 
 
 class Formula(NamedTuple):
-    """What is in the formula besides the encoder."""
+    """The parameters of the formula besides the encoder's."""
 
     worth: Any
     """``float32 [vocabulary]``, positive: the weights of a query's tokens."""
     share: float
-    """What the cosine of the means counts; the best matches count 1."""
+    """The weight of the cosine of the means; the best matches have weight 1."""
     slope: float
     intercept: float
 
 
 class LateInteraction:
-    """Each text encoded by itself; relevance from the means of both and from the best matches."""
+    """Encodes each text by itself; relevance comes from the two means and from the best matches."""
 
     def __init__(self, encoder: Any, formula: Formula) -> None:
         self.model, self.config = encoder, encoder.config
         self._formula = formula
 
     def __call__(self, batch: Batch) -> Any:
-        """See ``Network``; one label."""
+        """Run a batch, with one label as output; see ``Network``."""
         texts = split_texts(batch)
         present = to_device(texts.attention_mask == 1, self.model.device)
         hidden = self._encode(texts, present)
@@ -52,7 +52,7 @@ class LateInteraction:
         in_query, in_document = present[0::2], present[1::2]
         cosine = (_mean(query, in_query) * _mean(document, in_document)).sum(dim=1)
 
-        # [CLS] and [SEP] ask nothing.
+        # Without [CLS] and [SEP], which carry no question.
         inner = in_query.roll(-1, dims=1) & in_query
         inner[:, 0] = inner[:, -1] = False
         matches = _unit(query) @ _unit(document).transpose(1, 2)
@@ -64,7 +64,7 @@ class LateInteraction:
         return (self._formula.slope * relevance + self._formula.intercept)[:, None]
 
     def _encode(self, texts: Batch, present: Any) -> Any:
-        """``float32 [texts, length, hidden]``; what isn't ``present`` is anything finite."""
+        """Encode texts: ``float32 [texts, length, hidden]``, with any finite values at padding."""
         device = self.model.device
         if self.config._attn_implementation != ATTENTION:
             ids = to_device(texts.input_ids, device)
@@ -79,7 +79,7 @@ class LateInteraction:
 
 
 def split_texts(batch: Batch) -> Batch:
-    """Each pair's two texts by themselves: ``int64 [2 * batch, length]``, the query's first."""
+    """Split pairs into texts: ``int64 [2 * batch, length]``, each query before its document."""
     second = batch.token_type_ids * batch.attention_mask
     first = batch.attention_mask - second
     lengths = np.stack([first.sum(axis=1), second.sum(axis=1)], axis=1).reshape(-1)
@@ -90,7 +90,7 @@ def split_texts(batch: Batch) -> Batch:
 
 
 def _mean(hidden: Any, present: Any) -> Any:
-    """The unit vector along the mean; a sum will do, as they differ in length alone."""
+    """The unit vector along the mean; computed from the sum, which has the same direction."""
     return _unit((hidden * present[..., None]).sum(dim=1))
 
 
@@ -99,10 +99,10 @@ def _unit(vectors: Any) -> Any:
 
 
 def read_late_interaction(path: Path, device: Any, dtype: Any) -> LateInteraction:
-    """The model whose graph is at ``path``, beside its ``config.json``; still on the CPU.
+    """Read the model whose graph is at ``path``, beside its ``config.json``, onto the CPU.
 
-    Raises ``BackendUnavailableError`` where ``onnx`` isn't installed, ``UnsupportedModelError``
-    naming the file for a graph that isn't such a model.
+    ``device`` and ``dtype`` are those that it will run in. Raises ``BackendUnavailableError`` where
+    ``onnx`` isn't installed, ``UnsupportedModelError`` naming the file for any other graph.
     """
     try:
         import onnx
@@ -117,7 +117,7 @@ def read_late_interaction(path: Path, device: Any, dtype: Any) -> LateInteractio
         constants = _constants(onnx, graph)
         state = dict(_state(graph, constants, config.num_hidden_layers))
         formula = _formula(graph, constants)
-        # Types are all 0, and in the graph their row is part of the positions.
+        # Token types are all 0, and the graph has added their row to the positions.
         rows = (config.type_vocab_size, config.hidden_size)
         state["embeddings.token_type_embeddings.weight"] = np.zeros(rows, np.float32)
         encoder = transformers.BertModel._from_config(
@@ -126,18 +126,18 @@ def read_late_interaction(path: Path, device: Any, dtype: Any) -> LateInteractio
             add_pooling_layer=False,
         )
         encoder.load_state_dict({name: torch.tensor(array) for name, array in state.items()})
-    # What isn't such a graph fails in as many ways as there are graphs.
+    # Other graphs fail in as many ways as there are graphs.
     except Exception as error:
         raise UnsupportedModelError(
             f"backend 'torch' can't read {path}: {error!r}; of ONNX graphs it runs only those that "
-            "training/late_interaction.py writes. Other models need model.safetensors, or the "
+            "training/make/late_interaction.py writes. Other models need model.safetensors, or the "
             "backend 'onnx'"
         ) from error
     return LateInteraction(encoder.to(dtype).eval(), formula)
 
 
 def _constants(onnx: Any, graph: Any) -> dict[str, NDArray[Any]]:
-    """The graph's constants, and all that is computed from them alone."""
+    """The graph's constants, and all values computed from constants alone."""
     from onnx.reference import ReferenceEvaluator
 
     known = {each.name: onnx.numpy_helper.to_array(each) for each in graph.initializer}
@@ -150,7 +150,7 @@ def _constants(onnx: Any, graph: Any) -> dict[str, NDArray[Any]]:
 
 def _state(graph: Any, constants: Arrays, layers: int) -> Iterator[tuple[str, NDArray[np.float32]]]:
     """BERT's weights under their names in transformers."""
-    # In int8, the rows and their scales.
+    # For int8 words, the rows and their scales.
     by_word = [table for table in _by_word(graph, constants) if table.ndim == 2]
     words = np.prod(np.broadcast_arrays(*(each.astype(np.float32) for each in by_word)), axis=0)
     for widening in _unbiased(graph, constants):
@@ -188,7 +188,7 @@ def _state(graph: Any, constants: Arrays, layers: int) -> Iterator[tuple[str, ND
 
 
 def _by_word(graph: Any, constants: Arrays) -> list[NDArray[Any]]:
-    """The tables that words have a row of."""
+    """The tables with a row for each word."""
     return [
         constants[node.input[0]]
         for node in graph.node
@@ -204,7 +204,7 @@ def _products(graph: Any, constants: Arrays) -> Iterator[tuple[NDArray[Any], NDA
 
 
 def _unbiased(graph: Any, constants: Arrays) -> list[NDArray[Any]]:
-    """The matrix that widens narrow words, where there is one."""
+    """The matrix that widens narrow word embeddings; empty where there is none."""
     return [matrix for matrix, biases in _constant_products(graph, constants) if not biases]
 
 
@@ -218,12 +218,12 @@ def _constant_products(
 
 
 def _formula(graph: Any, constants: Arrays) -> Formula:
-    """Slope and intercept are in the last product and the last sum, and the share before them."""
+    """Read slope and intercept off the last product and sum, and the share before them."""
     (worth,) = (table for table in _by_word(graph, constants) if table.ndim == 1)
     makers = {name: node for node in graph.node for name in node.output}
 
     def split(name: str) -> tuple[float, list[str]]:
-        """The constant operand of what makes a value, and the names of the others."""
+        """The constant operand of the node that makes a value, and the names of the others."""
         inputs = makers[name].input
         (constant,) = (constants[each] for each in inputs if each in constants)
         return float(constant), [each for each in inputs if each not in constants]

@@ -1,4 +1,4 @@
-"""What the backend calls: one batch of token ids in, one tensor of outputs out."""
+"""Networks that the backend calls: a batch of token ids in, a tensor of outputs out."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ class Network(Protocol):
     model: Any
     """The ``torch.nn.Module`` with all the weights."""
     config: Any
-    """Its configuration in transformers."""
+    """The model's configuration in transformers."""
 
     def __call__(self, batch: Batch) -> Any:
-        """``[batch, length]`` token ids to a tensor ``[batch, labels]``, on the model's device."""
+        """Run ``[batch, length]`` token ids; returns ``[batch, labels]`` on the model's device."""
 
 
 def to_device(array: NDArray[Any], device: Any) -> Any:
-    """A tensor of ``array`` on ``device``; to a GPU it is still being copied on return."""
+    """Copy ``array`` to a tensor on ``device``; the copy to a GPU may end after the return."""
     tensor = torch.from_numpy(array)
     return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor
 
@@ -32,8 +32,9 @@ def to_device(array: NDArray[Any], device: Any) -> Any:
 class PaddedNetwork:
     """A model of transformers on padded batches.
 
-    ``inputs`` are the arrays of ``Batch`` that it takes. With ``last``, the outputs are those at
-    each pair's last token; else the model gives one row for a pair.
+    ``inputs`` are the names of the arrays of ``Batch`` that it takes, and ``constants`` values of
+    further inputs, ``[batch, 1]``. With ``last``, the outputs are those at each pair's last token;
+    otherwise the model gives one row for each pair.
     """
 
     def __init__(
@@ -43,7 +44,7 @@ class PaddedNetwork:
         self._inputs, self._last, self._constants = tuple(inputs), last, constants
 
     def __call__(self, batch: Batch) -> Any:
-        """See ``Network``."""
+        """Run a batch; see ``Network``."""
         device = self.model.device
         tensors = {name: to_device(getattr(batch, name), device) for name in self._inputs}
         rows = len(batch.input_ids)

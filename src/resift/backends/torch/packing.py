@@ -1,7 +1,7 @@
 """Batches without padding: all texts end to end, and attention that stays inside each.
 
-Of what is here, only the call of torch's kernel needs a GPU; the CPU runs the same code with
-``attend_one_by_one`` in its place.
+Only the call of torch's kernel needs a GPU; the CPU runs the same code with ``attend_one_by_one``
+in its place.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from resift.text.batch import Batch
 
 ATTENTION = "resift_packed"
 
-# Position ids of these start after the padding's id: transformers, modeling_roberta.py.
+# Models whose position ids start after the padding id: transformers, modeling_roberta.py.
 _POSITIONS_AFTER_PADDING = frozenset({"camembert", "roberta", "xlm-roberta"})
 _PACKABLE = _POSITIONS_AFTER_PADDING | {"bert", "electra", "modernbert"}
 
@@ -31,16 +31,17 @@ class Packed:
     """Texts end to end, on a device."""
 
     input_ids: Any
-    """``int64 [1, tokens]``, and so are the next two."""
+    """``int64 [1, tokens]``, like the next two."""
     token_type_ids: Any
     position_ids: Any
     starts: Any
-    """``int32 [texts + 1]``: where each text starts, and where the last one ends."""
+    """``int32 [texts + 1]``: the start of each text, and the end of the last one."""
     longest: int
+    """The length of the longest text, in tokens."""
 
     @property
     def attention(self) -> dict[str, Any]:
-        """What transformers hands on to the attention of each layer."""
+        """The keywords that transformers passes on to the attention of each layer."""
         return {
             "cu_seq_lens_q": self.starts,
             "cu_seq_lens_k": self.starts,
@@ -50,7 +51,7 @@ class Packed:
 
 
 def pack(batch: Batch, device: Any, *, first_position: int = 0) -> Packed:
-    """The rows of ``batch`` without their padding; positions start at ``first_position``."""
+    """Pack the rows of ``batch`` without their padding; positions start at ``first_position``."""
     present = batch.attention_mask == 1
     lengths = present.sum(axis=1)
     starts = np.concatenate([[0], np.cumsum(lengths)])
@@ -69,15 +70,15 @@ def pack(batch: Batch, device: Any, *, first_position: int = 0) -> Packed:
 
 
 def can_pack(config: Any, device: Any, dtype: Any) -> bool:
-    """Whether a model runs packed: its kind, and on a GPU what the kernel takes."""
+    """Whether a model can run packed: its kind must allow it, and on a GPU the kernel."""
     kind = getattr(config, "model_type", None) in _PACKABLE
-    # The mean of all tokens is taken over the padded batch.
+    # A mean of all tokens would need the padded batch.
     first_token = getattr(config, "classifier_pooling", "cls") == "cls"
     return kind and first_token and has_kernel(device, dtype)
 
 
 def has_kernel(device: Any, dtype: Any) -> bool:
-    """Whether attention over packed texts runs there: flash attention, or the CPU."""
+    """Whether attention over packed texts runs on ``device``: the CPU, or flash attention."""
     if device.type == "cpu":
         return True
     half = dtype in (torch.float16, torch.bfloat16)
@@ -96,7 +97,7 @@ class PackedNetwork:
         model.base_model.register_forward_hook(_keep_first_tokens, with_kwargs=True)
 
     def __call__(self, batch: Batch) -> Any:
-        """See ``Network``."""
+        """Run a batch; see ``Network``."""
         packed = pack(batch, self.model.device, first_position=self._first_position)
         types = {"token_type_ids": packed.token_type_ids} if self._has_types else {}
         return self.model(
@@ -108,7 +109,7 @@ class PackedNetwork:
 
 
 def _keep_first_tokens(module: Any, _: Any, given: dict[str, Any], output: Any) -> Any:
-    """The head sees a batch of texts of one token each: ``[texts, 1, hidden]``."""
+    """Give the head a batch of texts of one token each: ``[texts, 1, hidden]``."""
     first = output.last_hidden_state[0, given["cu_seq_lens_q"][:-1].long()][:, None]
     output.last_hidden_state = first
     if getattr(module, "pooler", None) is not None:
@@ -122,9 +123,10 @@ Kernel = Callable[[Any, Any, Any, Any, int, float, int], Any]
 def attend_one_by_one(
     query: Any, key: Any, value: Any, starts: Any, longest: int, scale: float, window: int
 ) -> Any:
-    """Attention within each text: ``[tokens, heads, width]`` three times to the same once.
+    """Attention within each text; all of ``query``, ``key``, ``value`` ``[tokens, heads, width]``.
 
-    ``window``: how many tokens to each side a token sees, or -1 for the whole text.
+    Returns the same shape. ``starts``: ``int32 [texts + 1]``, as in ``Packed``. ``window``: the
+    number of tokens that a token sees to each side, or -1 for the whole text.
     """
     del longest
     outputs = []
@@ -144,7 +146,7 @@ def attend_one_by_one(
 def attend_at_once(
     query: Any, key: Any, value: Any, starts: Any, longest: int, scale: float, window: int
 ) -> Any:
-    """``attend_one_by_one`` by torch's flash attention: float16 or bfloat16, on a GPU."""
+    """``attend_one_by_one`` with torch's flash attention: float16 or bfloat16, on a GPU."""
     from torch.nn.attention.varlen import varlen_attn
 
     return varlen_attn(
@@ -173,7 +175,10 @@ def _attention(
     sliding_window: int | None = None,
     **___: Any,
 ) -> tuple[Any, None]:
-    """What transformers calls: ``[1, heads, tokens, width]`` to ``[1, tokens, heads, width]``."""
+    """Attention as transformers calls it: ``[1, heads, tokens, width]`` three times.
+
+    Returns ``[1, tokens, heads, width]``.
+    """
     kernel: Kernel = attend_at_once if query.is_cuda else attend_one_by_one
     query, key, value = (each[0].transpose(0, 1) for each in (query, key, value))
     output = kernel(
@@ -183,7 +188,7 @@ def _attention(
         cu_seq_lens_q,
         max_length_q,
         query.shape[-1] ** -0.5 if scaling is None else scaling,
-        # transformers counts the token itself.
+        # transformers' number includes the token itself.
         -1 if sliding_window is None else sliding_window - 1,
     )
     return output[None], None

@@ -1,1 +1,1 @@
-"""Where a model may be: on disk, in an archive, or on the hub."""
+"""Sources of models: disk, archives, and the hub."""

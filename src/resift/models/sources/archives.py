@@ -32,7 +32,7 @@ class UrlArchive:
 
     @classmethod
     def at(cls, given: str, *, cache: Cache, offline: bool) -> UrlArchive:
-        """Read ``https://…#sha256=…``; raises ``InvalidRequestError`` without the sha256."""
+        """Read ``https://…#sha256=…``. Raises ``InvalidRequestError`` without the sha256."""
         url, _, fragment = given.partition("#")
         match = _DIGEST.fullmatch(fragment)
         if match is None:
@@ -44,10 +44,14 @@ class UrlArchive:
         return cls(url=url, digest=match[1].lower(), cache=cache, offline=offline)
 
     def describe(self, wanted: Wanted) -> None:
-        """Nothing is known of it before it is fetched."""
+        """Return ``None``: nothing is known before the archive is fetched."""
 
     def fetch(self, wanted: Wanted) -> ModelFiles:  # noqa: ARG002
-        """Download and unpack it, unless it is in the cache."""
+        """Download and unpack the archive, unless it is in the cache.
+
+        Raises ``OfflineError`` where the network is off, ``ModelNotFoundError`` where the download
+        fails, ``UnsupportedModelError`` for another sha256 or an archive that can't be a model.
+        """
         name, key = shown(self.url), f"url--{self.digest[:16]}"
         with self.cache.lock(key, create=not self.offline):
             if not self.cache.folder(key).is_dir():
@@ -73,10 +77,10 @@ class FileArchive:
     listing = None
 
     def describe(self, wanted: Wanted) -> None:
-        """Nothing would have to be fetched."""
+        """Return ``None``: nothing has to be fetched."""
 
     def fetch(self, wanted: Wanted) -> ModelFiles:  # noqa: ARG002
-        """Unpack it into the cache at its first use."""
+        """Unpack the archive into the cache at its first use."""
         digest = sha256(self.path)
         key, name = f"file--{digest[:16]}", str(self.path)
         with self.cache.lock(key):
@@ -87,7 +91,7 @@ class FileArchive:
 
 
 def publish(archive: Path, cache: Cache, key: str, *, name: str, revision: str | None) -> None:
-    """Unpack into the cache: whole, or not at all."""
+    """Unpack an archive into the cache: whole, or not at all."""
     cache.create()
     folder = Path(mkdtemp(dir=cache.downloads, prefix=f"{key}-"))
     try:
@@ -105,7 +109,7 @@ def publish(archive: Path, cache: Cache, key: str, *, name: str, revision: str |
 
 
 def known(cache: Cache, key: str, name: str) -> Manifest:
-    """The manifest of a folder in the cache, recorded now where another program filled it."""
+    """The manifest of a folder in the cache; written now where another program filled it."""
     folder = cache.folder(key)
     manifest = cache.read_record(key)
     if manifest is None:
@@ -116,14 +120,14 @@ def known(cache: Cache, key: str, name: str) -> Manifest:
 
 
 def checked(cache: Cache, key: str, manifest: Manifest) -> ModelFiles:
-    """The model in a folder of the cache, once its files are what the manifest says."""
+    """The model in a folder of the cache, after checking its files against the manifest."""
     folder = cache.folder(key)
     manifest.check_contents(folder)
     return read_recorded(folder, manifest)
 
 
 def not_in_cache(name: str, cache: Cache) -> OfflineError:
-    """What to raise where the network is off."""
+    """The error for a model that would have to be downloaded while the network is off."""
     return OfflineError(
         f"{name} is not in the cache {cache.root}, and the network is off (offline=True, "
         "RESIFT_OFFLINE or HF_HUB_OFFLINE); load it once online, give the path of a folder, or use "

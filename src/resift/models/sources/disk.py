@@ -1,4 +1,4 @@
-"""Models on disk: those that come with the package, and folders of the user's."""
+"""Models on disk: bundled with the package, or in the user's folders."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ class Folder:
     listing = None
 
     def describe(self, wanted: Wanted) -> None:
-        """Nothing would have to be fetched."""
+        """Return ``None``: nothing has to be fetched."""
 
     def fetch(self, wanted: Wanted) -> ModelFiles:  # noqa: ARG002
-        """Read it. One that was made to be carried has to be as it was made."""
+        """Read the folder; a bundle must match its manifest."""
         manifest = Manifest.read(self.path / BUNDLE_MANIFEST)
         if manifest is None:
             return read_files(self.name, self.path)
@@ -34,5 +34,5 @@ class Folder:
 
 
 def is_bundled(name: str) -> bool:
-    """Whether it is the name of a model that comes with the package."""
+    """Whether ``name`` is that of a model bundled with the package."""
     return "/" not in name and (BUNDLED / name / "card.json").is_file()

@@ -24,10 +24,10 @@ class FlashRankArchive:
     offline: bool
 
     def describe(self, wanted: Wanted) -> None:
-        """Nothing but the catalogue says what is in it."""
+        """Return ``None``: only the catalogue describes the archive."""
 
     def fetch(self, wanted: Wanted) -> ModelFiles:  # noqa: ARG002
-        """Download and unpack it. A folder that FlashRank filled is taken as it is."""
+        """Download and unpack the archive; a folder that FlashRank filled is used as it is."""
         name, cache, revision = self.listing.name, self.cache, self.revision
         with cache.lock(name, create=not self.offline):
             if not cache.folder(name).is_dir():
@@ -54,7 +54,7 @@ class FlashRankArchive:
 def _locate(
     listing: Listing, revision: str | None
 ) -> tuple[str, str | None, str | None, int | None]:
-    """Where the hub has a FlashRank archive: address, commit, etag, size."""
+    """Ask the hub for a FlashRank archive: its address, commit, etag and size."""
     from huggingface_hub import get_hf_file_metadata, hf_hub_url
 
     url = hf_hub_url(
@@ -62,7 +62,7 @@ def _locate(
     )
     try:
         found = get_hf_file_metadata(url)
-    # The client's exceptions are those of whichever HTTP library its release is built on.
+    # The client raises the exceptions of whichever HTTP library its release is built on.
     except Exception as error:
         raise not_got(url, error) from error
     return url, found.commit_hash, found.etag, found.size

@@ -30,7 +30,7 @@ class _Remote(NamedTuple):
 
     folder: Path
     present: list[str]
-    """All files that the hub has of it."""
+    """All files that the hub has of the snapshot."""
     get: Callable[[str, str | None], Path]
     """Fetches a file by name and revision."""
 
@@ -43,13 +43,13 @@ class _UnreachableError(Exception):
 class Repository:
     """A model in a repository of the hub.
 
-    A snapshot named by its commit that is in the cache already is taken without asking the hub,
-    and so is any where the hub can't be reached, which is then said in the log. Offline, nothing is
-    fetched and no socket is opened.
+    A snapshot that is named by its commit and already in the cache is used without asking the hub;
+    so is any snapshot where the hub can't be reached, which is logged. Offline, nothing is fetched
+    and no socket is opened.
     """
 
     name: str
-    """What it was called."""
+    """The name that the user gave."""
     repository: str
     revision: str | None
     cache: Cache
@@ -59,7 +59,7 @@ class Repository:
     _found: Manifest | _Remote | None = field(default=None, init=False, repr=False)
 
     def describe(self, wanted: Wanted) -> Mapping[str, Any] | None:
-        """``config.json``, fetched before anything else; ``None`` where the cache has it all."""
+        """Fetch ``config.json`` before anything else; ``None`` where the cache has all files."""
         with self._lock():
             self._found = self._cached_or_remote(wanted)
             if isinstance(self._found, Manifest):
@@ -125,8 +125,8 @@ class Repository:
         if "card.json" not in present:
             # Before anything is downloaded.
             choose_files(self.repository, None, {}, present, wanted)
-        # Not info.sha: the client remembers which commit a name stood for only if given the name,
-        # and offline there is nobody else to ask.
+        # Not info.sha: only when given a name does the client record which commit it stood for, and
+        # offline only that record tells.
         return _Remote(get("config.json", self.revision).parent, present, get)
 
     def _download(self, remote: _Remote, wanted: Wanted) -> Manifest:
@@ -141,7 +141,7 @@ class Repository:
         return record(self.repository, folder, self.cache, [*described, *weights])
 
     def _settle(self, wanted: Wanted, unreachable: _UnreachableError) -> Manifest:
-        """What the cache has, as the hub can't be asked."""
+        """Use the cache's snapshot, as the hub can't be asked."""
         error = unreachable.__cause__
         manifest = self._snapshot(wanted, settle=True)
         if manifest is None:
@@ -166,7 +166,7 @@ class Repository:
             yield
         except ResiftError:
             raise
-        # The client's exceptions are those of whichever HTTP library its release is built on.
+        # The client raises the exceptions of whichever HTTP library its release is built on.
         except Exception as error:
             if is_refusal(error):
                 raise self._explained(error) from error

@@ -1,4 +1,4 @@
-"""What a source of models is."""
+"""The interface of sources of models."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from resift.models.folder import ModelFiles
 class Source(Protocol):
     """One model, where it was found: described first, and then fetched.
 
-    Between the two, whoever loads it decides whether it can be run at all.
+    In between, its loader decides whether it can be run at all.
     """
 
     @property
     def listing(self) -> Listing | None:
-        """What the catalogue says of it."""
+        """The catalogue's entry, if there is one."""
 
     def describe(self, wanted: Wanted) -> Mapping[str, Any] | None:
-        """Its ``config.json``; ``None`` where that isn't known, or fetched, before the rest.
+        """The model's ``config.json``; ``None`` where it can't be known before the rest is fetched.
 
-        Raises ``ModelError`` and ``BackendUnavailableError`` for what is known to fail by then.
+        Raises ``ModelError`` or ``BackendUnavailableError`` where it is already known to fail.
         """
 
     def fetch(self, wanted: Wanted) -> ModelFiles:
-        """The model on disk, its files compared with what was recorded.
+        """Bring the model to disk, and compare its files with their record.
 
         Raises ``OfflineError``, ``ModelNotFoundError``, ``UnsupportedModelError``, or
-        ``BackendUnavailableError`` where there are no such weights.
+        ``BackendUnavailableError`` where the wanted weights are missing.
         """

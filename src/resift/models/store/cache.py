@@ -1,4 +1,4 @@
-"""The folder that keeps downloaded models: where it is, whose it is, and who may write now."""
+"""The folder that keeps downloaded models: its location, its permissions, and its locks."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ _OURS = ".resift"
 
 @dataclass(frozen=True, slots=True)
 class Cache:
-    """A folder of models, and in ``.resift`` what is known of them.
+    """A folder of models, with their manifests in ``.resift``.
 
-    Hub repositories lie in it as ``huggingface_hub`` keeps them, FlashRank's models as FlashRank
-    does, so that each of them finds its own.
+    Hub repositories are stored as ``huggingface_hub`` stores them, FlashRank's models as FlashRank
+    does, so that each program finds its own.
     """
 
     root: Path
 
     @classmethod
     def at(cls, cache_dir: str | os.PathLike[str] | None) -> Cache:
-        """The folder given, else that of ``RESIFT_CACHE``, else one in the user's cache folder.
+        """The cache in the folder given, or else in ``RESIFT_CACHE`` or the user's cache folder.
 
         Raises ``InvalidRequestError`` where others than the user may write to it.
         """
@@ -41,7 +41,7 @@ class Cache:
         return cache
 
     def create(self) -> None:
-        """Make the folder, for the user alone, unless it is there.
+        """Make the folder, for the user alone, unless it exists.
 
         Raises ``InvalidRequestError`` where it can't be made or written.
         """
@@ -57,14 +57,14 @@ class Cache:
 
     @property
     def downloads(self) -> Path:
-        """Where archives wait until they are whole."""
+        """The folder of archives that are still being downloaded."""
         return self.root / _OURS / "downloads"
 
     def lock(self, key: str, *, create: bool = True) -> AbstractContextManager[object]:
-        """Entered by one process at a time, while it looks at or changes the model ``key``.
+        """A lock that one process at a time holds while it reads or changes the model ``key``.
 
-        In a folder that can't be written, or isn't there and isn't to be made, there is nobody to
-        wait for.
+        With ``create``, the folder is made. No lock is taken where the folder can't be written or
+        doesn't exist.
         """
         if not self.is_writable() or not (create or (self.root / _OURS).is_dir()):
             return nullcontext()
@@ -76,17 +76,17 @@ class Cache:
         return FileLock(locks / f"{key}.lock")
 
     def is_writable(self) -> bool:
-        """Whether this process may put something into the folder, or make it."""
+        """Whether this process may write to the folder, or make it."""
         ours = self.root / _OURS
         existing = next(path for path in (ours, *ours.parents) if path.exists())
         return os.access(existing, os.W_OK)
 
     def record_path(self, key: str) -> Path:
-        """Where the manifest of the model ``key`` is."""
+        """The path of the manifest of the model ``key``."""
         return self.root / _OURS / "records" / f"{key}.json"
 
     def record(self, key: str, manifest: Manifest) -> None:
-        """Keep a manifest; what can't be kept is said in the log."""
+        """Write a manifest; a failure is logged."""
         if self.is_writable():
             self.create()
             manifest.write(self.record_path(key))
@@ -99,7 +99,7 @@ class Cache:
             )
 
     def keys(self) -> list[str]:
-        """The models that are recorded: folders' names, a hub's with the commit."""
+        """The keys of all recorded models: folder names, with the commit for the hub's."""
         folder = self.root / _OURS / "records"
         return [
             path.relative_to(folder).as_posix().removesuffix(".json")
@@ -107,11 +107,11 @@ class Cache:
         ]
 
     def read_record(self, key: str) -> Manifest | None:
-        """The manifest of the model ``key``, or ``None``."""
+        """Read the manifest of the model ``key``; ``None`` where there is none."""
         return Manifest.read(self.record_path(key))
 
     def folder(self, key: str) -> Path:
-        """Where the files of the model ``key`` are; a hub's are named by repository and commit.
+        """The folder of the model ``key``; the hub's models are named by repository and commit.
 
         Raises ``UnsupportedModelError`` for a link that leads out of the cache.
         """
@@ -139,7 +139,7 @@ def _users_cache() -> Path:
 
 
 def _check_permissions(folder: Path) -> None:
-    # Windows says who may write elsewhere than in the mode.
+    # Windows keeps permissions elsewhere than in the mode.
     mode = folder.stat().st_mode if os.name == "posix" and folder.exists() else 0
     if mode & (stat.S_IWGRP | stat.S_IWOTH):
         raise InvalidRequestError(

@@ -1,4 +1,4 @@
-"""One file from the network, by its address: with time-outs, resumed, checked."""
+"""Downloads of single files by address: with time-outs, resumed, checked."""
 
 from __future__ import annotations
 
@@ -15,7 +15,13 @@ from resift.redaction import shown
 def fetch(
     url: str, cache: Cache, *, key: str, digest: str | None, size: int | None, token: bool
 ) -> Path:
-    """Download, going on where an earlier process broke off."""
+    """Download a file into the cache, resuming where an earlier process broke off.
+
+    ``key`` names the partial file. ``digest`` is the expected sha256 (other hashes are ignored) and
+    ``size`` the expected number of bytes; ``None`` where unknown. ``token``: whether to send the
+    user's token. Raises ``ModelNotFoundError`` where the download fails, ``UnsupportedModelError``
+    where the sha256 differs.
+    """
     from huggingface_hub.file_download import http_get
     from huggingface_hub.utils import build_hf_headers  # type: ignore[attr-defined]
 
@@ -36,7 +42,7 @@ def fetch(
                 )
         except Exception as error:
             if is_refusal(error):
-                # Perhaps of what to go on with.
+                # The refusal may be of the partial file, so start over.
                 part.unlink()
             raise not_got(url, error) from error
     found = sha256(part)
@@ -50,7 +56,7 @@ def fetch(
 
 
 def not_got(url: str, error: Exception) -> ModelNotFoundError:
-    """What to raise where a download failed."""
+    """The error for a download that failed."""
     return ModelNotFoundError(
         f"can't get {shown(url)}: {shown(error)}. Check the address and the network; a later call "
         "goes on where this one broke off"
@@ -58,7 +64,7 @@ def not_got(url: str, error: Exception) -> ModelNotFoundError:
 
 
 def is_refusal(error: Exception) -> bool:
-    """Whether a server said no, rather than nothing or "not now"."""
+    """Whether a server refused the request, rather than being unreachable or busy."""
     from huggingface_hub.errors import HFValidationError
 
     response = getattr(error, "response", None)

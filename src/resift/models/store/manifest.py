@@ -15,14 +15,14 @@ from resift.models.card import DESCRIPTIONS
 from resift.models.store.paths import check_inside, is_hub_link, list_files
 
 SHA256 = re.compile(r"[0-9a-f]{64}")
-"""As hexadecimal digits."""
+"""A sha256 as hexadecimal digits."""
 BUNDLE_MANIFEST = "resift-bundle.json"
-"""The manifest of a folder that is made to be carried elsewhere."""
+"""The file name of a bundle's manifest."""
 
 
 @dataclass(frozen=True, slots=True)
 class FileRecord:
-    """One file as it was when it was recorded."""
+    """The size and sha256 of one file when it was recorded."""
 
     size: int
     sha256: str
@@ -30,7 +30,7 @@ class FileRecord:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Manifest:
-    """What a model's folder must hold, no more and no less."""
+    """The files that a model's folder must hold, no more and no less."""
 
     name: str
     revision: str | None
@@ -40,10 +40,10 @@ class Manifest:
     def of(
         cls, folder: Path, *, name: str, revision: str | None, files: Iterable[str] | None = None
     ) -> Manifest:
-        """Of the files named, or of all.
+        """Record the files named, or by default all files of a folder.
 
         Raises ``UnsupportedModelError`` for a link that leads out of the folder, and for a file
-        that isn't what the hub said it is; ``ModelNotFoundError`` for one that isn't there.
+        that differs from the hub's sha256; ``ModelNotFoundError`` for one that is missing.
         """
         names = list_files(folder) if files is None else sorted(files)
         recorded = {}
@@ -64,7 +64,10 @@ class Manifest:
 
     @classmethod
     def read(cls, path: Path) -> Manifest | None:
-        """The manifest in a file, or ``None`` where there is no such file."""
+        """Read a manifest; ``None`` where the file is missing.
+
+        Raises ``UnsupportedModelError`` for a file that isn't a manifest.
+        """
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
             return cls(
@@ -81,20 +84,20 @@ class Manifest:
             ) from error
 
     def write(self, path: Path) -> None:
-        """Replace the file as a whole."""
+        """Write the manifest, replacing the file as a whole."""
         path.parent.mkdir(parents=True, exist_ok=True)
         begun = path.with_name(f".{path.name}-{uuid4().hex}")
         begun.write_text(json.dumps(asdict(self), indent=2), encoding="utf-8")
         begun.replace(path)
 
     def is_complete(self, folder: Path) -> bool:
-        """Whether all files are there, whatever they hold."""
+        """Whether all files exist; their content isn't checked."""
         return all((folder / each).is_file() for each in self.files)
 
     def check_names(self, folder: Path) -> None:
         """Raise ``UnsupportedModelError`` for a file that isn't the model's.
 
-        More weights that the hub's client put beside it, for other programs, aren't read.
+        Other weights linked there by ``huggingface_hub`` are ignored.
         """
         for each in list_files(folder):
             ignored = each not in DESCRIPTIONS and is_hub_link(folder / each)
@@ -105,7 +108,7 @@ class Manifest:
                 )
 
     def check_contents(self, folder: Path) -> None:
-        """Raise ``ModelNotFoundError`` or ``UnsupportedModelError`` naming the file at fault."""
+        """Raise ``ModelNotFoundError`` for a missing file, ``UnsupportedModelError`` if altered."""
         for each, record in self.files.items():
             path = folder / each
             if not path.is_file():
@@ -129,7 +132,7 @@ class Manifest:
 
 
 def sha256(path: Path) -> str:
-    """Of a file's content, as 64 hexadecimal digits."""
+    """The sha256 of a file's content, as 64 hexadecimal digits."""
     with path.open("rb") as file:
         return file_digest(file, "sha256").hexdigest()
 

@@ -1,4 +1,4 @@
-"""Which files belong to a model's folder."""
+"""Paths inside a model's folder, and links that lead out of it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from resift.errors import UnsupportedModelError
 
 
 def check_inside(path: Path, folder: Path) -> Path:
-    """``path``, whose target lies in the model's folder or where that folder's files are kept.
+    """Return ``path`` if its target is in the model's folder, or among the hub client's blobs.
 
     Raises ``UnsupportedModelError`` for a link that leads elsewhere.
     """
@@ -25,7 +25,7 @@ def check_inside(path: Path, folder: Path) -> Path:
 
 
 def list_files(folder: Path) -> list[str]:
-    """Everything in a folder, by its path inside; links to folders count as files."""
+    """All files in a folder, as sorted paths inside it; links to folders count as files."""
     found = []
     for parent, folders, files in os.walk(folder):
         links = [name for name in folders if (Path(parent) / name).is_symlink()]
@@ -34,14 +34,14 @@ def list_files(folder: Path) -> list[str]:
 
 
 def is_hub_link(path: Path) -> bool:
-    """Whether ``huggingface_hub`` put it there: a link from a snapshot to where it keeps files."""
+    """Whether ``path`` is a link that ``huggingface_hub`` made, from a snapshot to its blobs."""
     return path.is_symlink() and any(
         path.resolve().is_relative_to(home) for home in _homes(path.parent)[1:]
     )
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """Raises ``UnsupportedModelError`` for a file that holds no JSON object."""
+    """Read a JSON object. Raises ``UnsupportedModelError`` for a file that holds none."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (ValueError, RecursionError) as error:

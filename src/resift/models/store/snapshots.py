@@ -1,4 +1,4 @@
-"""What the cache has of a hub's repository, in the layout of ``huggingface_hub``."""
+"""Snapshots of hub repositories in the cache, in the layout of ``huggingface_hub``."""
 
 from __future__ import annotations
 
@@ -16,18 +16,21 @@ from resift.models.store.paths import check_inside, list_files, read_json
 
 
 def snapshot_folder(manifest: Manifest, cache: Cache) -> Path:
-    """Where the files of a recorded snapshot are."""
+    """The folder of a recorded snapshot."""
     return cache.folder(f"{store_name(manifest.name)}/{manifest.revision}")
 
 
 def read_card(folder: Path, present: Collection[str]) -> Card | None:
-    """The card, where it is among the files that are ``present``."""
+    """Read the card, if it is among the files that are ``present``.
+
+    Raises ``UnsupportedModelError`` for a damaged card.
+    """
     path = folder / "card.json"
     return Card.parse(read_json(path), path) if path.name in present else None
 
 
 def record(repository: str, folder: Path, cache: Cache, files: Iterable[str]) -> Manifest:
-    """The manifest of a snapshot, with the files that it didn't have yet."""
+    """Add to a snapshot's manifest the ``files`` that it lacks, and return it."""
     key = f"{store_name(repository)}/{folder.name}"
     known = cache.read_record(key)
     recorded = dict(known.files) if known else {}
@@ -43,9 +46,10 @@ def record(repository: str, folder: Path, cache: Cache, files: Iterable[str]) ->
 def find_snapshot(
     repository: str, revision: str | None, cache: Cache, wanted: Wanted, *, settle: bool
 ) -> Manifest | None:
-    """The manifest of a snapshot that has all that a model needs; recorded now if it wasn't.
+    """The manifest of a snapshot with all files that a model needs, or ``None``.
 
-    Where its card lists weights that are wanted more than those in the cache, only to ``settle``.
+    It is written now if it is missing. Where the card lists weights that are preferred to those in
+    the cache, the snapshot is returned only with ``settle``.
     """
     store = cache.root / store_name(repository)
     commit = revision or "main"
@@ -71,16 +75,16 @@ def find_snapshot(
     if known:
         return known
     if not all(is_whole(folder / name) for name in weights):
-        # The client links a file when it is whole, but not all files at once.
+        # The client links each file once it is whole, so some may still be missing.
         return None
     return record(repository, folder, cache, [*DESCRIPTIONS.intersection(present), *weights])
 
 
 def _config(folder: Path) -> dict[str, Any]:
-    """What ``config.json`` says; nothing where it is missing or damaged, which is said later."""
+    """The content of ``config.json``; empty where missing or damaged, which is reported later."""
     path = folder / "config.json"
     try:
         return read_json(path) if path.is_file() else {}
     except UnsupportedModelError:
-        # By the manifest's checks, which know how it was, or by whoever reads it to run the model.
+        # The manifest's checks report it, or reading it to run the model does.
         return {}

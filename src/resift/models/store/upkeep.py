@@ -1,4 +1,4 @@
-"""What can be done with the models in the cache, beside ranking with them."""
+"""Verify, remove and bundle cached models."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from resift.models.store.manifest import BUNDLE_MANIFEST, Manifest
 from resift.models.store.paths import check_inside
 from resift.redaction import shown
 
-# What people and FlashRank read.
+# Files for people and for FlashRank, copied along.
 _BESIDE = ("LICENSE", "NOTICE", "README.md", "special_tokens_map.json", "vocab.txt")
 
 
 def keys_of(model: str, cache: Cache) -> list[str]:
-    """The keys of a model's records: one for each revision of a hub's."""
+    """The keys of a model's records: one for each revision of a model from the hub."""
     stores = _stores(model)
     found = [key for key in cache.keys() if key.partition("/")[0] in stores]  # noqa: SIM118
     if found:
@@ -32,7 +32,7 @@ def keys_of(model: str, cache: Cache) -> list[str]:
 
 
 def verify(key: str, cache: Cache) -> Manifest:
-    """Check all files of a model in the cache; raises what loading it would."""
+    """Check all files of the model ``key`` in the cache. Raises what loading it would raise."""
     manifest = cache.read_record(key)
     if manifest is None:
         raise ModelNotFoundError(f"{cache.record_path(key)} is missing: get {key} again")
@@ -41,7 +41,7 @@ def verify(key: str, cache: Cache) -> Manifest:
 
 
 def verify_bundle(folder: Path) -> Manifest:
-    """Check all files of a bundle; raises what loading it would."""
+    """Check all files of a bundle. Raises what loading it would raise."""
     manifest = Manifest.read(folder / BUNDLE_MANIFEST)
     if manifest is None:
         raise ModelNotFoundError(f"{folder / BUNDLE_MANIFEST} is missing; expected a bundle")
@@ -50,14 +50,17 @@ def verify_bundle(folder: Path) -> Manifest:
 
 
 def remove(model: str, cache: Cache) -> list[Path]:
-    """Delete a model with all its revisions, and what was begun of it; returns its folders."""
+    """Delete a model with all its revisions and partial downloads; returns the paths deleted.
+
+    Raises ``ModelNotFoundError`` where the cache doesn't have it.
+    """
     stores = _stores(model) | {key.partition("/")[0] for key in keys_of(model, cache)}
     removed = []
     for store in sorted(stores):
         with cache.lock(store):
             found = list(_belongings(store, cache))
             for path in found:
-                # A link is deleted, not what it leads to.
+                # A link is deleted, not its target.
                 if path.is_dir() and not path.is_symlink():
                     shutil.rmtree(path)
                 else:
@@ -71,7 +74,7 @@ def remove(model: str, cache: Cache) -> list[Path]:
 def bundle(files: ModelFiles, out: Path) -> Manifest:
     """Write a model to the new folder or zip archive ``out``, which ``Reranker(out)`` reads.
 
-    ``out`` appears whole or not at all. Raises ``InvalidRequestError`` where it exists already.
+    ``out`` appears whole or not at all. Raises ``InvalidRequestError`` where it already exists.
     """
     if out.exists():
         raise InvalidRequestError(f"{out} exists already; expected a new folder or .zip archive")

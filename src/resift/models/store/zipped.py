@@ -1,4 +1,4 @@
-"""Zip archives unpacked, as far as what is in them can be trusted."""
+"""Unpacking zip archives that may be malicious."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from resift.errors import UnsupportedModelError
 
 _MOST_FILES = 1000
 _MOST_BYTES = 32 * 2**30
-# Weights hardly compress; what unpacks to so many times its size isn't a model.
+# Weights hardly compress; an archive that unpacks to so many times its size isn't a model.
 _MOST_TIMES = 50
 _ALLOWANCE = 64 * 2**20
-# Loading one runs code. Nothing here reads them, so they aren't unpacked either.
+# Loading such a file runs code. resift reads none of them, so they aren't unpacked either.
 _PICKLES = (".bin", ".ckpt", ".joblib", ".pickle", ".pkl", ".pt", ".pth")
-# What zipfile raises for damage, encryption, unknown methods, and two members of one name.
+# The errors of zipfile for damage, encryption, unknown methods, and two members of one name.
 _NOT_AN_ARCHIVE = (
     zipfile.BadZipFile,
     zlib.error,
@@ -31,8 +31,8 @@ _NOT_AN_ARCHIVE = (
 def unpack(archive: Path, folder: Path) -> None:
     """Write an archive's files into a new folder, without the folder that holds all of them.
 
-    Raises ``UnsupportedModelError`` for what isn't a zip archive, for members that would be written
-    elsewhere or are links, and for more than a model can be.
+    Raises ``UnsupportedModelError`` for a file that isn't a zip archive, for members that are links
+    or would be written elsewhere, and for more files or bytes than a model can have.
     """
     try:
         with zipfile.ZipFile(archive) as content:

@@ -38,30 +38,31 @@ dispatcher = get_dispatcher(__name__)
 
 
 class ResiftRerank(PydanticOptions, BaseNodePostprocessor):
-    """Keeps the nodes most relevant to the query, as a cross-encoder judges them.
+    """Keeps the nodes most relevant to the query, best first, scored by a cross-encoder.
 
     Returns new ``NodeWithScore`` objects on copies of the nodes, best first, their ``score`` a
     Python float; the nodes given are never changed.
 
     ``top_n``: how many nodes to keep, from 1; ``None`` keeps all. ``score_threshold``: keep scores
-    from this up, on the scale of ``normalization``, before ``top_n`` is applied.
+    of at least this, on the scale of ``normalization``, before ``top_n`` is applied.
 
     The text scored is the node's content alone. ``metadata_fields``: names of metadata to put
     before it, one ``name: value`` line each. ``metadata_mode``: score LlamaIndex's own rendering of
     the node for that mode in place of the content alone; a ``MetadataMode`` or its value.
 
-    ``keep_retrieval_score``: put the score that a node came with, or ``None``, under
-    ``metadata["retrieval_score"]`` of the copy, left out of the text for embeddings and LLMs.
+    ``keep_retrieval_score``: put the retriever's score, or ``None``, into
+    ``metadata["retrieval_score"]`` of the copy; it is left out of the text for embeddings and LLMs.
 
-    ``reranker``: a ready engine to share, or else ``options``: the keywords of
+    ``reranker``: a ready engine to share; otherwise ``options`` are the keywords of
     ``resift.Reranker``. Its ``on_timing`` and ``token`` aren't part of ``to_dict``; give them to
     ``from_dict`` again.
 
-    All options but these two are fields. The ones above may be assigned, and so may ``reranker``;
-    ``model_copy(update=…)`` takes any, ``model`` too. Both check what they are given. Pickling
-    keeps everything but ``token``, and raises where a callback can't be pickled.
+    All options except these two are fields. The ones above may be assigned, and so may
+    ``reranker``; ``model_copy(update=…)`` takes any option, such as ``model``. Both check the
+    values. Pickling keeps everything except ``token``, and raises where a callback can't be
+    pickled.
 
-    Raises ``resift.InvalidRequestError`` (a ``ValueError``) for an option that can't be, or for an
+    Raises ``resift.InvalidRequestError`` (a ``ValueError``) for an invalid option, or for an
     engine together with options; ``TypeError`` for an unknown option;
     ``resift.BackendUnavailableError`` for a backend that isn't installed. Reranking raises what
     ``resift.Reranker.rank`` does: ``InvalidRequestError`` for a missing or blank query, and
@@ -96,7 +97,7 @@ class ResiftRerank(PydanticOptions, BaseNodePostprocessor):
     ) -> None:
         engine: Any = {**options}
         if engine.get("class_name") == self.class_name():
-            # What it is saved under is in what model_dump gives.
+            # model_dump includes the name that it is saved under.
             del engine["class_name"]
         added = self._take_added(engine)
         adapter = Adapter(
@@ -117,7 +118,7 @@ class ResiftRerank(PydanticOptions, BaseNodePostprocessor):
 
     @classmethod
     def class_name(cls) -> str:
-        """The name it is saved under."""
+        """The name under which LlamaIndex saves it."""
         return "ResiftRerank"
 
     @dispatcher.span
@@ -149,10 +150,10 @@ class ResiftRerank(PydanticOptions, BaseNodePostprocessor):
     def _reported(
         self, nodes: Sequence[NodeWithScore], query_bundle: QueryBundle | None
     ) -> Iterator[list[NodeWithScore]]:
-        """Tell both event systems of the start, and of the end however it ends.
+        """Report the start, and the end whether or not it succeeds, to both event systems.
 
-        Gives the list to put the nodes kept into. Handlers may keep an event for later, so each
-        gets copies that nobody else changes.
+        Yields a list for the nodes that are kept. Handlers may store an event, so each gets its own
+        copies.
         """
         kept: list[NodeWithScore] = []
         model = self.model
@@ -200,9 +201,9 @@ class ResiftRerank(PydanticOptions, BaseNodePostprocessor):
     def custom_model_dump(
         self, handler: SerializerFunctionWrapHandler, info: SerializationInfo
     ) -> dict[str, Any]:
-        """The keywords that make this again.
+        """The keywords that recreate this.
 
-        Without ``on_timing``, ``token``, ``callback_manager``, and the engine's that are ``None``.
+        ``on_timing``, ``token``, ``callback_manager`` and engine options of ``None`` are left out.
         """
         plain = {
             **self._adapter.to_dict(),
@@ -214,14 +215,14 @@ class ResiftRerank(PydanticOptions, BaseNodePostprocessor):
             if name in plain or name not in DATA_OPTIONS
         }
 
-    # BaseComponent's own drop what can't be pickled, and then make a default object without it.
+    # BaseComponent's own methods drop what can't be pickled, and then make a default object.
     def __getstate__(self) -> dict[str, Any]:
         return BaseModel.__getstate__(self)
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         BaseModel.__setstate__(self, state)
 
-    # Callback managers, which everything has one of its own of by default, say nothing of options.
+    # Callback managers are ignored: by default every object has a different one.
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, ResiftRerank) or type(self) is not type(other):
             return NotImplemented
@@ -232,7 +233,7 @@ class ResiftRerank(PydanticOptions, BaseNodePostprocessor):
 
 
 def _query_str(query_bundle: QueryBundle | None) -> Any:
-    # The engine refuses None, naming it, as any other query that isn't a str.
+    # The engine refuses None like any other query that isn't a str.
     return None if query_bundle is None else query_bundle.query_str
 
 

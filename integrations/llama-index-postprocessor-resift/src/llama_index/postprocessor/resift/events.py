@@ -1,4 +1,4 @@
-"""The event that says where a reranking spent its time."""
+"""The event with the phase times of a reranking."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ class RerankTimingEvent(BaseEvent):
 
     @classmethod
     def class_name(cls) -> str:
-        """The name that handlers see."""
+        """The event's name, as handlers see it."""
         return "RerankTimingEvent"
 
     @classmethod
     def of(cls, ranking: Ranking) -> RerankTimingEvent:
-        """The event of the call that made this ranking."""
+        """Make the event of the call that made ``ranking``."""
         return cls(**TimingEvent.of(ranking).to_dict())

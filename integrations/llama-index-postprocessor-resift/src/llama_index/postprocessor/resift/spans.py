@@ -34,7 +34,7 @@ class PhaseSpans(Observer):
 
     @contextmanager
     def phase(self, name: Phase) -> Iterator[None]:
-        """One span, dropped where the phase raises. What ``Dispatcher.span`` does for a method."""
+        """Open a span for one phase, as ``Dispatcher.span`` does; drop it if the phase raises."""
         # Handlers take what comes before the first hyphen for the span's name.
         id_ = f"{self._name}.{name}-{uuid4()}"
         parent_id = active_span_id.get()

@@ -1,4 +1,4 @@
-"""What Haystack has types of its own for: devices and secrets."""
+"""Options that Haystack has its own types for: devices and secrets."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ class Unpickled:
 
 
 def check_secret(token: object) -> Secret:
-    """Pass a ``Secret``; the message for anything else doesn't show it."""
+    """Pass a ``Secret``. Raises ``InvalidRequestError`` for anything else, without showing it."""
     if not isinstance(token, Secret):
-        # What was given may be the token itself.
+        # Not shown: it may be the token itself.
         raise InvalidRequestError(
             "token must be None or a haystack.utils.Secret, such as "
             f"Secret.from_env_var('HF_TOKEN'), not this {type(token).__name__}, which isn't shown"
@@ -35,7 +35,7 @@ def check_secret(token: object) -> Secret:
 
 
 def device_name(device: object) -> str:
-    """The engine's name for a device, which has to be a single one."""
+    """The engine's name for a device. Raises ``InvalidRequestError`` for several devices."""
     if isinstance(device, str):
         return device
     if not isinstance(device, ComponentDevice):

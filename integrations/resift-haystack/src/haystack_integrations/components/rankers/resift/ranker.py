@@ -91,13 +91,12 @@ class ResiftRanker(EngineOptions):
             Applied before `top_k`.
         :param metadata_fields:
             Names of `meta` entries to put before the content, one `name: value` line for each that
-            is there and not `None`. Without them the content alone is scored.
+            is present and not `None`. Without them the content alone is scored.
         :param reranker:
-            A ready engine, to share one loaded model. A saved pipeline holds the options it was
-            made with.
+            A ready engine, to share one loaded model. A saved pipeline has the engine's options.
         :param device:
             Where the model runs, as a name such as `"cuda:0"` or a `ComponentDevice` of a single
-            device; `None` is the backend's default. For several devices there is `devices`.
+            device; `None` is the backend's default. For several devices, use `devices`.
         :param token:
             For gated and private models of the Hugging Face hub, resolved when one is downloaded.
             `None` leaves it to `HF_TOKEN` and the hub's own login.
@@ -106,11 +105,11 @@ class ResiftRanker(EngineOptions):
             shows.
 
         :raises resift.InvalidRequestError:
-            A `ValueError`: an option that can't be, or both `reranker` and `options`.
+            A `ValueError`: an option is invalid, or both `reranker` and `options` are given.
         :raises resift.BackendUnavailableError:
             If the backend isn't installed.
         :raises TypeError:
-            If there is no such option.
+            If an option is unknown.
         """
         _check_top_k(top_k)
         given: Any = {**options}
@@ -130,7 +129,7 @@ class ResiftRanker(EngineOptions):
 
     @property
     def token(self) -> Secret | None:
-        """What it downloads models with; a pickled ranker has none."""
+        """The token for downloading models; a pickled ranker has none."""
         return self._token.secret
 
     def warm_up(self) -> None:
@@ -138,7 +137,7 @@ class ResiftRanker(EngineOptions):
         Loads the model, unless it is loaded.
 
         :raises resift.ModelError:
-            If the model isn't there or can't be run.
+            If the model is missing or can't be run.
         """
         self._adapter.reranker.warm_up()
 
@@ -147,7 +146,7 @@ class ResiftRanker(EngineOptions):
         Loads the model in a worker thread, unless it is loaded.
 
         :raises resift.ModelError:
-            If the model isn't there or can't be run.
+            If the model is missing or can't be run.
         """
         await self._adapter.reranker.awarm_up()
 
@@ -202,21 +201,22 @@ class ResiftRanker(EngineOptions):
             The query; not empty and not only white space.
         :param documents:
             The documents to rank, in any iterable, which is read once; they are not changed.
-            Duplicates are kept, and content that is
-            `None` is scored as the empty string.
+            Duplicates are kept, and content that is `None` is scored as the empty string.
         :param top_k:
-            How many documents to return at most, from 1. `None` is as given at construction.
+            How many documents to return at most, from 1. `None` means the value given at
+            construction.
         :param score_threshold:
-            Return only documents with at least this score. `None` is as given at construction.
+            Return only documents with at least this score. `None` means the value given at
+            construction.
 
         :returns:
             A dictionary with the key `documents`: copies, most relevant first, with the new score
-            as a `float` and `meta` of their own.
+            as a `float`, and each with a copy of `meta`.
 
         :raises resift.InvalidRequestError:
-            A `ValueError`: a query, document or option that can't be.
+            A `ValueError`: the query, a document or an option is invalid.
         :raises resift.ModelError:
-            If the model isn't there or can't be run.
+            If the model is missing or can't be run.
         :raises resift.NonFiniteScoreError:
             If the model gives NaN or infinity.
         """
@@ -239,7 +239,7 @@ class ResiftRanker(EngineOptions):
         score_threshold: float | None = None,
     ) -> dict[str, list[Document]]:
         """
-        `run` in a worker thread; cancelled, it stops after the batch it is at.
+        Does the same as `run` in a worker thread; when cancelled, it stops after the current batch.
 
         Parameters, result and errors are those of `run`.
         """
@@ -256,7 +256,7 @@ class ResiftRanker(EngineOptions):
     def _change(self, changes: Mapping[str, Any]) -> None:
         if "top_k" in changes:
             _check_top_k(changes["top_k"])
-        # Not super(): the decorator makes another class of this one.
+        # Not super(): the decorator replaces this class with another.
         EngineOptions._change(self, changes)
 
     def _texts(self, documents: Sequence[Document]) -> list[Any]:
@@ -264,7 +264,7 @@ class ResiftRanker(EngineOptions):
 
 
 def _check_top_k(top_k: int | None) -> int | None:
-    """Refuse what the engine would refuse, under the name that the caller knows."""
+    """Refuse what the engine would refuse, by the caller's name for it."""
     check_positive_int("top_k (resift's top_n)", top_k, "None")
     return top_k
 
@@ -275,7 +275,7 @@ def _read(documents: object) -> list[Document]:
 
 
 def _copies(documents: Sequence[Document]) -> list[Document]:
-    # replace alone would share meta with the input.
+    # replace() alone would share meta with the input.
     return copy_documents(
         documents, lambda each: replace(each, meta=deepcopy(each.meta)), lambda each: each.meta
     )
