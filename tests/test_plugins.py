@@ -23,7 +23,8 @@ from resift import (
     plugins,
 )
 from resift.cli.main import main
-from resift.families import SequenceClassification, find_family
+from resift.families import SequenceClassification
+from resift.families.table import find_family
 from resift.testing import BackendContract, FamilyContract
 
 ROOT = Path(__file__).parents[1]

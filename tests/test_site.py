@@ -8,8 +8,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-
-import resift
+from public import PUBLIC
 
 ROOT = Path(__file__).parents[1]
 # What a browser fetches by itself, and where its address stands.
@@ -17,18 +16,19 @@ FETCHED = {"script": "src", "img": "src", "iframe": "src", "link": "href", "sour
 
 
 class Read(HTMLParser):
-    """The addresses that a page has a browser fetch, and its anchors."""
+    """The addresses that a page has a browser fetch, and the anchors of its sections."""
 
     def __init__(self, page: Path) -> None:
         super().__init__()
         self.fetched: list[str] = []
-        self.anchors: set[str] = set()
+        self.headings: list[str] = []
         self.feed(page.read_text(encoding="utf-8"))
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         found = dict(attrs)
         self.fetched += filter(None, [found.get(FETCHED.get(tag, ""))])
-        self.anchors |= set(filter(None, [found.get("id")]))
+        if tag == "h2":
+            self.headings += filter(None, [found.get("id")])
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +62,8 @@ def test_pages_fetch_nothing_from_other_hosts(site: Path) -> None:
         assert "@import" not in content, style
 
 
-def test_the_reference_has_every_public_name(site: Path) -> None:
-    anchors = Read(site / "reference/resift/index.html").anchors
-    public = {f"resift.{name}" for name in resift.__all__ if not name.startswith("__")}
-    assert sorted(public - anchors) == []
+def test_the_reference_has_what_is_public_and_nothing_else(site: Path) -> None:
+    assert sorted(each.name for each in (site / "reference").iterdir()) == sorted(PUBLIC)
+    for module, names in PUBLIC.items():
+        headings = Read(site / "reference" / module / "index.html").headings
+        assert sorted(headings) == sorted(f"{module}.{name}" for name in names)

@@ -15,7 +15,7 @@ from resift.keywords import RerankerOptions
 from resift.normalization import Calibration
 from resift.ranking import Counts, RankedDocument, Ranking, Timings
 from resift.reranker import Reranker
-from resift.telemetry import Observer, TimingEvent
+from resift.telemetry import Observer, Phase, TimingEvent
 
 __version__ = "0.1.0"
 
@@ -29,6 +29,7 @@ __all__ = [
     "NonFiniteScoreError",
     "Observer",
     "OfflineError",
+    "Phase",
     "RankedDocument",
     "Ranking",
     "Reranker",

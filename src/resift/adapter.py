@@ -9,14 +9,28 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from copy import copy, deepcopy
 from typing import Any, TypeVar
 
+from resift.checks import check_positive_int
 from resift.errors import InvalidRequestError
-from resift.keywords import RerankerOptions
+from resift.keywords import RerankerOptions, SharedOptions
 from resift.normalization import check_normalization
-from resift.options import RankOptions, check_names, declared, defaults
+from resift.options import RankOptions, Token, check_names, declared, defaults
 from resift.ranking import Ranking
 from resift.request import describe, read_once
 from resift.reranker import Reranker
 from resift.telemetry import Observer
+
+__all__ = [
+    "DATA_OPTIONS",
+    "DEFAULT_TOP_N",
+    "Adapter",
+    "SharedOptions",
+    "Token",
+    "check_positive_int",
+    "copy_documents",
+    "describe",
+    "read_documents",
+    "read_once",
+]
 
 DEFAULT_TOP_N = 5
 """The number of documents that an adapter keeps by default."""

@@ -14,6 +14,8 @@ from resift.reranker import Reranker
 from resift.scoring.scorer import Scorer
 from resift.signatures import shows
 
+__all__ = ["EngineOptions", "PydanticOptions", "shows_engine_options"]
+
 _OWN = ("top_n", "score_threshold", "metadata_fields")
 _ENGINE = RerankerOptions.__annotations__
 

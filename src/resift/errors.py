@@ -19,6 +19,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from reprlib import repr as shortened
 
+__all__ = [
+    "BackendUnavailableError",
+    "InvalidRequestError",
+    "ModelError",
+    "ModelNotFoundError",
+    "NonFiniteScoreError",
+    "OfflineError",
+    "ResiftError",
+    "SelfTestError",
+    "UnsupportedModelError",
+]
+
 
 class ResiftError(Exception):
     """The base class of every error that resift raises on purpose."""

@@ -11,6 +11,7 @@ from typing import Any, Literal
 from resift.ranking import Counts, Ranking, Status, Timings
 
 Phase = Literal["load", "tokenize", "infer", "rank"]
+"""A part of a call's work, in this order."""
 
 
 class Observer:

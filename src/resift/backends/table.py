@@ -83,6 +83,7 @@ BACKENDS: dict[str, BackendEntry] = {
         architectures=["LayerWiseMiniCPMForCausalLM", "CostWiseGemmaForCausalLM"],
     ),
 }
+"""resift's own, by name."""
 
 PLUGINS: Plugins[BackendEntry] = Plugins(
     "resift.backends",

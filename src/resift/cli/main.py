@@ -11,6 +11,8 @@ from resift.cli import export, models, rank
 from resift.cli.output import EXIT_FAILED, EXIT_OK, EXIT_USAGE, escaping
 from resift.errors import InvalidRequestError
 
+__all__ = ["main"]
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit status that ``--help`` lists."""

@@ -2,7 +2,7 @@
 
 from resift.families.protocol import Family
 from resift.families.sequence_classification import SequenceClassification
-from resift.families.table import FAMILIES, find_family
+from resift.families.table import FAMILIES
 from resift.text.prompt import Prompt
 
-__all__ = ["FAMILIES", "Family", "Prompt", "SequenceClassification", "find_family"]
+__all__ = ["FAMILIES", "Family", "Prompt", "SequenceClassification"]

@@ -29,6 +29,7 @@ FAMILIES: dict[str, type[Family]] = {
     "mono_t5": MonoT5,
     "rank_t5": RankT5,
 }
+"""resift's own, by name."""
 
 
 _MEMBERS = ("prompt", "recognises", "window", "format", "logits")

@@ -1,1 +1,19 @@
-"""The narrow waist: whatever answers requests with logits."""
+"""The narrow waist: texts in, logits out. What answers requests, and what wraps around it."""
+
+from resift.call import Call
+from resift.options import LoadOptions
+from resift.request import Request
+from resift.scoring.cascade import Cascade
+from resift.scoring.local import LocalScorer
+from resift.scoring.scorer import Scored, Scorer, Source
+
+__all__ = [
+    "Call",
+    "Cascade",
+    "LoadOptions",
+    "LocalScorer",
+    "Request",
+    "Scored",
+    "Scorer",
+    "Source",
+]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from hypothesis import strategies as st
 
 QUERY = "how do I sort a dictionary by value"
+"""What is asked."""
 TEXTS = (
     "Use sorted with a key function that reads the second item to sort a dictionary by value.",
     "The Danube is the second-longest river in Europe, after the Volga.",
@@ -15,6 +16,7 @@ TEXTS = (
     "dict.items() gives pairs of keys and values.",
     "The museum is closed on Mondays.",
 )
+"""Documents, the first of which answers ``QUERY`` best."""
 HOSTILE_TEXTS = (
     "",
     " \t\r\n",
@@ -27,9 +29,11 @@ HOSTILE_TEXTS = (
     "\ufeff\u200b\u2060",
     "a" * 100_000,
 )
+"""Documents that have to be ranked without harm."""
 
 # A word list, so that hypothesis makes texts that models score differently.
 _WORDS = ("sort", "dictionary", "value", "river", "bread", "key", "list", "the", "order", "museum")
 texts_strategy = st.lists(
     st.lists(st.sampled_from(_WORDS), max_size=12).map(" ".join), min_size=1, max_size=12
 )
+"""Lists of 1 to 12 documents, each of 0 to 12 words."""

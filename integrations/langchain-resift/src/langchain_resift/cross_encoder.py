@@ -11,9 +11,8 @@ from langchain_core.cross_encoders import BaseCrossEncoder
 
 from langchain_resift.options import Options, plain
 from resift import InvalidRequestError, Reranker
-from resift.adapter import Adapter
+from resift.adapter import Adapter, read_once
 from resift.attributes import EngineOptions, shows_engine_options
-from resift.request import read_once
 
 
 class ResiftCrossEncoder(EngineOptions, BaseCrossEncoder):

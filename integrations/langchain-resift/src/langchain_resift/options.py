@@ -8,8 +8,7 @@ from typing import Any
 from pydantic import SecretStr
 
 from resift import RerankerOptions
-from resift.keywords import SharedOptions
-from resift.options import Token
+from resift.adapter import SharedOptions, Token
 
 
 class Options(SharedOptions, total=False):

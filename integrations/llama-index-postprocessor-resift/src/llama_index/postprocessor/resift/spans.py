@@ -16,8 +16,7 @@ from llama_index.core.instrumentation.events.span import (  # type: ignore[attr-
 )
 from llama_index.core.instrumentation.span import active_span_id
 
-from resift import Observer
-from resift.telemetry import Phase
+from resift import Observer, Phase
 
 _NO_ARGUMENTS = inspect.Signature().bind()
 

@@ -7,7 +7,7 @@ from typing import Any
 from haystack.utils import ComponentDevice, Secret
 
 from resift import InvalidRequestError
-from resift.request import describe
+from resift.adapter import describe
 
 
 class Unpickled:

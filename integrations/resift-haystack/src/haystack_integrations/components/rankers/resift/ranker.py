@@ -17,10 +17,15 @@ from haystack_integrations.components.rankers.resift.options import (
 )
 
 from resift import Ranking, Reranker, TimingEvent
-from resift.adapter import DEFAULT_TOP_N, Adapter, copy_documents, read_documents
+from resift.adapter import (
+    DEFAULT_TOP_N,
+    Adapter,
+    SharedOptions,
+    check_positive_int,
+    copy_documents,
+    read_documents,
+)
 from resift.attributes import EngineOptions, shows_engine_options
-from resift.checks import check_positive_int
-from resift.keywords import SharedOptions
 
 
 @component
