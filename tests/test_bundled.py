@@ -94,7 +94,7 @@ def test_int8_weights_have_no_minus_128(bundled: Bundled) -> None:
         assert weight.min() == -127
 
 
-def test_sizes() -> None:
+def test_bundled_models_are_small() -> None:
     sizes = {
         path.name: sum(file.stat().st_size for file in path.iterdir()) / 1e6
         for path in BUNDLED.iterdir()
@@ -105,13 +105,13 @@ def test_sizes() -> None:
     assert sum(sizes.values()) < 40
 
 
-def test_the_default_is_what_this_processor_runs() -> None:
+def test_the_default_precision_is_the_processors() -> None:
     ranking = Reranker().rank("sort", ["sort"])
     assert ranking.precision == ("int8-narrow" if processor().int8_saturates() else "int8")
     assert ranking.status == "complete"
 
 
-def test_golden_logits(bundled: Bundled, precision: str) -> None:
+def test_golden_logits_are_reproduced(bundled: Bundled, precision: str) -> None:
     chosen = Reranker(bundled.name, precision=precision, normalization="none")
     requests = [(pair["query"], [pair["document"]]) for pair in bundled.golden["pairs"]]
     found = [scores[0] for scores in chosen.score_many(requests)]
@@ -145,7 +145,7 @@ def _narrow_weights(folder: Path) -> list[NDArray[np.int8]]:
     return list(session.run(names, some))
 
 
-def test_golden_logits_in_company(bundled: Bundled) -> None:
+def test_golden_logits_are_reproduced_among_other_documents(bundled: Bundled) -> None:
     pairs = bundled.golden["pairs"]
     requests = [(pair["query"], [pair["document"], *TEXTS]) for pair in pairs]
     chosen = Reranker(bundled.name, precision="fp32", normalization="none")

@@ -48,7 +48,7 @@ class BackendContract:
         assert entry.runs
         assert {*entry.probed, *entry.reluctant} <= set(entry.runs)
 
-    def test_it_says_what_ran(self, model: str | Path) -> None:
+    def test_a_ranking_names_what_ran(self, model: str | Path) -> None:
         entry = backend_entry(self.backend)
         ranking = self._reranker(model).rank(QUERY, TEXTS)
         assert ranking.backend == self.backend
@@ -80,7 +80,7 @@ class BackendContract:
         together = self._reranker(model, max_batch_tokens=100_000).score(QUERY, texts)
         assert together == pytest.approx(alone, abs=self.tolerance)
 
-    def test_threads_share_it(self, model: str | Path) -> None:
+    def test_threads_share_one_instance(self, model: str | Path) -> None:
         reranker = self._reranker(model, threads=4)
         queries = [f"{QUERY} {n}" for n in range(16)]
         expected = [reranker.score(query, TEXTS) for query in queries]
@@ -88,7 +88,7 @@ class BackendContract:
             found = list(pool.map(lambda query: reranker.score(query, TEXTS), queries))
         assert found == [pytest.approx(scores, abs=self.tolerance) for scores in expected]
 
-    def test_a_device_that_is_not_there_is_refused(self, model: str | Path) -> None:
+    def test_a_missing_device_is_refused(self, model: str | Path) -> None:
         with pytest.raises(BackendUnavailableError, match="abacus"):
             self._reranker(model, device="abacus").warm_up()
 
