@@ -1,4 +1,4 @@
-"""What holds of every backend and of every family, as pytest suites to inherit."""
+"""Properties of every backend and of every family, as pytest suites to inherit."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from resift.text.batch import Batch
 
 
 class BackendContract:
-    """Rows for one backend. Subclasses say which, and give a fixture ``model``."""
+    """Rows for one backend. Subclasses name it, and override the fixture ``model``."""
 
     backend: str
-    """Its name."""
+    """The backend's name."""
     tolerance: float = 1e-5
-    """How far a logit may move with the other documents of a batch."""
+    """The most that the other documents of a batch may move a logit."""
 
     @pytest.fixture
     def model(self) -> str | Path:
@@ -104,15 +104,15 @@ class BackendContract:
 
 
 class FamilyContract:
-    """Rows for one family. Subclasses give its name and class, and what its models have."""
+    """Rows for one family. Subclasses set its name, its class, and facts of one of its models."""
 
     name: str
-    """What a card calls it."""
+    """The family's name, as in a card."""
     family: type[Family]
     config: ClassVar[Mapping[str, Any]]
     """The ``config.json`` of one of its models."""
     outputs: Sequence[Sequence[float]]
-    """What such a model gives, ``[batch, labels]``, the most relevant pair first."""
+    """Outputs of such a model, ``[batch, labels]``, the most relevant pair first."""
 
     def test_a_card_can_name_it(self) -> None:
         assert type(find_family({}, self.name, "a model")) is self.family
