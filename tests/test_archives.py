@@ -42,7 +42,7 @@ def pack(members: Mapping[Any, bytes]) -> bytes:
 
 @pytest.fixture
 def members(files: dict[str, bytes]) -> dict[str, bytes]:
-    """What FlashRank expects in its archive: see its ``Ranker._get_tokenizer``."""
+    """The files that FlashRank expects in its archive: see its ``Ranker._get_tokenizer``."""
     texts = {
         "config.json": files["config.json"].decode(),
         "tokenizer.json": files["tokenizer.json"].decode(),

@@ -1,4 +1,4 @@
-"""What every backend must do: a line in ``BACKENDS`` enrols it here."""
+"""Properties of every backend: an entry in ``BACKENDS`` enrols it here."""
 
 from __future__ import annotations
 

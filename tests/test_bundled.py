@@ -33,7 +33,7 @@ reranker = Reranker(precision="fp32", normalization="none")
 
 
 class Bundled(NamedTuple):
-    """What is beside a bundled model's graphs."""
+    """The files beside a bundled model's graphs."""
 
     name: str
     card: dict[str, Any]
@@ -130,7 +130,7 @@ def test_no_sum_of_two_narrow_products_needs_more_than_16_bits(name: str) -> Non
 
 
 def _narrow_weights(folder: Path) -> list[NDArray[np.int8]]:
-    """As ONNX Runtime has them once the graph is loaded."""
+    """The int8 matrices as ONNX Runtime has them once the graph is loaded."""
     model = onnx.load(folder / "model_int8_narrow.onnx")
     products = [node for node in model.graph.node if node.op_type == "MatMulIntegerToFloat"]
     names = [node.input[1] for node in products]

@@ -1,4 +1,4 @@
-"""What ``conftest.py`` at the root holds every test to, and what it says at the end."""
+"""The root's ``conftest.py``: the guard of connections, and the report at the end."""
 
 from __future__ import annotations
 

@@ -169,7 +169,7 @@ def test_commands_print_what_is_shown(page: Path, tmp_path: Path) -> None:
 
 @each_page
 def test_other_commands_exist(page: Path) -> None:
-    """What can be told of them without running them: their files and their subcommands."""
+    """Check commands that can't be run here by their files and subcommands."""
     for block in blocks(page):
         if block.language not in ("bash", "sh", "dockerfile"):
             continue
@@ -206,7 +206,7 @@ def test_links_lead_somewhere(page: Path) -> None:
 
 @cache
 def anchors(page: Path) -> set[str]:
-    """As GitHub makes them from headings."""
+    """The anchors that GitHub makes from headings."""
     found, in_heading = set(), False
     for token in tokens(page):
         if token.type == "inline" and in_heading:

@@ -1,4 +1,4 @@
-"""What is read off ONNX graphs without loading them."""
+"""Reading facts off ONNX graphs without loading them."""
 
 from __future__ import annotations
 

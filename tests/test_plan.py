@@ -153,7 +153,7 @@ def test_data_that_two_graphs_share_belongs_to_both() -> None:
 @pytest.mark.parametrize("on", PROCESSORS)
 @pytest.mark.parametrize("precision", [None, "fp32", "int8", "fp16", "bf16"])
 def test_the_weights_fetched_are_opened_first(on: str, precision: str | None) -> None:
-    """For any order of any of the four: what is fetched has the first way and its float32."""
+    """The weights fetched have the first way and its float32, for any of the four in any order."""
     from itertools import permutations
 
     for backends in (["onnx"], ["torch"], ALL):

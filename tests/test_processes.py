@@ -94,7 +94,7 @@ def test_a_child_forked_while_another_thread_loads_ranks(tiny: Path) -> None:
 
 
 def _run(program: str, *arguments: Path) -> str:
-    """What a Python of its own prints that has no complaints, nor anything left open."""
+    """Run a program in a new Python, which must succeed without warnings; returns its output."""
     # From 3.12 on, Python warns of every fork of a program with threads: what some of these do.
     warnings = ["-W", "always::ResourceWarning", "-W", "ignore:This process:DeprecationWarning"]
     done = subprocess.run(

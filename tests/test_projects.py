@@ -1,4 +1,4 @@
-"""What the distributions say of themselves, and what is said of their next version."""
+"""The metadata of the distributions, and the fragments of their changelog."""
 
 from __future__ import annotations
 

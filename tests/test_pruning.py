@@ -51,14 +51,14 @@ _names = (f"estimator-{n}" for n in count())
 
 @pytest.fixture(scope="module", autouse=True)
 def bundled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """In place of the models that come with the package: those that ``build`` makes."""
+    """Replace the bundled models by those that ``build`` makes."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(disk, "BUNDLED", tmp_path_factory.mktemp("bundled"))
         yield
 
 
 def estimate(text: str) -> float:
-    """What the estimator below gives: words in whole numbers, so that many are alike."""
+    """The estimator's logit: words count in whole numbers, so that many are equal."""
     words = text.split()
     return float(sum(np.round(tiny_models.WEIGHTS[word]) for word in words) / (len(words) + 1))
 

@@ -16,7 +16,7 @@ DOCUMENTS = ["bad", "good"]
 
 @pytest.fixture
 def unloadable() -> Reranker:
-    """What raises ``ModelError`` where it comes as far as looking for its model."""
+    """A reranker that raises ``ModelError`` if it ever looks for its model."""
     return Reranker("nobody/nothing", offline=True)
 
 

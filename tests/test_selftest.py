@@ -144,7 +144,7 @@ class _Session:
 def be_a_processor_that_adds(
     monkeypatch: pytest.MonkeyPatch, most: int, most_if_exact: int
 ) -> None:
-    """As ONNX Runtime would find it: the probes see it, and models run on the real one."""
+    """Make the probes see such a processor; models still run on the real one."""
     real = onnx_backend.open_session
 
     def opened(path: Path, *, exact: bool = False) -> Any:

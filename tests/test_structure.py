@@ -1,4 +1,4 @@
-"""The walls of the house: who may import whom, one version, and what must not be there."""
+"""The structure of the source: layers of imports, sizes, names, docstrings, one version."""
 
 from __future__ import annotations
 
@@ -313,3 +313,30 @@ def test_the_error_tree_equals_the_drawing() -> None:
         if isinstance(thing, type) and issubclass(thing, resift.ResiftError)
     }
     assert drawn | {"ResiftError"} == defined <= set(resift.__all__)
+
+
+# Words that leave out the subject: in an editor's hover, "Of a file's content" says nothing.
+SUBJECTLESS = re.compile(
+    "As|At|Behind|By|For|From|How|In|Its?|O[fn]|Raises|Said|That|Their|They|Those|To|What|Whatever|"
+    "When|Where|Who|Whoever|Whose|With|Without"
+)
+
+
+def first_words(path: Path) -> Iterator[tuple[int, str]]:
+    """The line and the first word of each docstring of a module, class or function."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)):
+            text = ast.get_docstring(node)
+            if text is not None:
+                yield node.body[0].lineno, text.split()[0].strip(",.:;")
+
+
+def test_docstrings_begin_with_a_verb_or_their_noun() -> None:
+    ours = [ENGINE, *(folder / "src" for folder in INTEGRATIONS), ROOT / "tests"]
+    assert not [
+        f"{path.relative_to(ROOT)}:{line} begins with {word}"
+        for folder in ours
+        for path in folder.rglob("*.py")
+        for line, word in first_words(path)
+        if SUBJECTLESS.fullmatch(word)
+    ]

@@ -21,7 +21,7 @@ TOKEN = "hf_abcdefghijklmnopqrstuvwxyz"
 
 
 def authorizations(hub: hub_server.Hub) -> set[str | None]:
-    """What the hub itself was told, leaving out where it keeps its blobs."""
+    """The authorizations sent to the hub itself, without those to the host of its blobs."""
     found = [(path, headers) for path, headers in hub.headers if "/acme/" in path]
     assert found
     return {

@@ -165,7 +165,7 @@ def session_of(model: Any) -> Any:
 
 
 def attention_lengths(model: Any) -> list[int]:
-    """For how many of nine tokens each attention is computed."""
+    """The number of tokens, of nine, that each attention is computed for."""
     info = onnx.helper.make_tensor_value_info
     names = [node.output[0] for node in model.graph.node if node.op_type == "Attention"]
     del model.graph.output[:]

@@ -1,4 +1,4 @@
-"""What ``resift export`` does to graphs, one change at a time."""
+"""The changes that ``resift export`` makes to graphs, one at a time."""
 
 from __future__ import annotations
 

@@ -95,7 +95,7 @@ class Reference:
 
 
 def make_tokenizer(kind: str) -> Any:
-    """As MiniCPM's, words begin with a space, also the first; as Gemma's, it doesn't."""
+    """Make a tokenizer: MiniCPM's puts a space before the first word too, Gemma's doesn't."""
     from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
 
     tokenizer = Tokenizer(models.BPE(unk_token="<unk>"))
@@ -125,7 +125,7 @@ def make_tokenizer(kind: str) -> Any:
 def make(
     kind: str, folder: Path, layers: int = LAYERS, fields: dict[str, Any] | None = None
 ) -> Reference:
-    """As ``save_pretrained`` leaves it, with ``fields`` in ``config.json``."""
+    """Save a small model as ``save_pretrained`` does, with ``fields`` in ``config.json``."""
     tokenizer = make_tokenizer(kind)
     tokenizer.save_pretrained(folder)
     names = {
@@ -176,7 +176,7 @@ def reference(
 
 
 def logits(folder: Path, query: str, documents: Sequence[str], **options: Any) -> Logits:
-    """In input order."""
+    """The logits, in input order."""
     scores = Reranker(folder, **options).score(query, documents, normalization="none")
     return np.array(scores, dtype=np.float32)
 

@@ -61,7 +61,7 @@ def encoder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
 
 
 def make_encoder(name: str, folder: Path, dtype: Any = None) -> _EncoderReference:
-    """As ``save_pretrained`` leaves it."""
+    """Save a small encoder as ``save_pretrained`` does."""
     style = STYLES[name]
     tokenizer = make_encoder_tokenizer(style.tokenizer)
     tokenizer.save_pretrained(folder)
@@ -93,7 +93,7 @@ def make_encoder(name: str, folder: Path, dtype: Any = None) -> _EncoderReferenc
 
 
 def logits(model: Path, query: str, documents: Sequence[str], **options: Any) -> Logits:
-    """In input order."""
+    """The logits, in input order."""
     ranking = Reranker(model, backend="torch", **options).rank(query, documents)
     found = {result.index: result.logit for result in ranking}
     return np.array([found[index] for index in range(len(documents))], dtype=np.float32)

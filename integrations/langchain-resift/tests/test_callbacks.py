@@ -1,4 +1,4 @@
-"""What callbacks and tracers are told."""
+"""Callbacks and tracers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""In LangChain's own retrievers, chains, agents and standard tests."""
+"""Use in LangChain's own retrievers, chains, agents and standard tests."""
 
 from __future__ import annotations
 

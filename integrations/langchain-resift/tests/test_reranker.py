@@ -1,4 +1,4 @@
-"""What LangChain users see of ``ResiftReranker`` beyond the contract's rows."""
+"""Properties of ``ResiftReranker`` beyond the contract's rows."""
 
 from __future__ import annotations
 

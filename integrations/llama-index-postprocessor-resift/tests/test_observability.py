@@ -1,4 +1,4 @@
-"""What other people's instrumentation makes of a reranking."""
+"""Rerankings as third-party instrumentation records them."""
 
 from __future__ import annotations
 

@@ -53,7 +53,7 @@ class SlowLoad:
 
 
 def turns(load: SlowLoad, work: Callable[[], Coroutine[Any, Any, Any]]) -> int:
-    """How often others on the loop had a turn while ``work`` loaded."""
+    """Count the turns that others on the loop had while ``work`` loaded."""
 
     async def measure() -> int:
         task = asyncio.ensure_future(work())
