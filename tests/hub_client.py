@@ -68,7 +68,7 @@ class Client:
         """One of ``PROCESSORS``, where it isn't this machine's."""
 
     def rank(self, *options: Mapping[str, Any], **environment: str) -> list[dict[str, Any]]:
-        """What each ``Reranker(**options)`` gave for ``DOCUMENTS``."""
+        """Rank ``DOCUMENTS`` with each ``Reranker(**options)``."""
         given = [{"cache_dir": str(self.cache), **each} for each in options]
         done = self.run("-c", _PROGRAM, json.dumps(given), json.dumps(DOCUMENTS), **environment)
         assert done.returncode == 0, done.stderr
@@ -96,7 +96,7 @@ class Client:
         )
 
     def environment(self, **changes: str) -> dict[str, str]:
-        """Of one process."""
+        """The environment variables of one process."""
         return {
             **{k: v for k, v in os.environ.items() if not k.startswith(("HF_", "RESIFT_"))},
             "HF_ENDPOINT": self.hub.endpoint,

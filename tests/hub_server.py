@@ -41,11 +41,11 @@ class Repository:
 
 @dataclass
 class Hub:
-    """What is served, and what was asked for."""
+    """The content that is served, and a record of the requests."""
 
     endpoint: str = ""
     blobs: str = ""
-    """By another name, as the client takes metadata from any answer of the hub itself."""
+    """The other host's name, as the client takes metadata from any answer of the hub itself."""
     repositories: dict[str, Repository] = field(default_factory=dict)
     requests: list[tuple[str, str]] = field(default_factory=list)
     """Method and path of each, in order."""
@@ -60,9 +60,9 @@ class Hub:
     delay: float = 0
     """Seconds before large files are sent."""
     cuts: int = 0
-    """How many more answers of large files end in their middle, with the connection."""
+    """The number of further answers with large files that break off in the middle."""
     replaced: dict[str, bytes] = field(default_factory=dict)
-    """What is sent instead of files of these paths, though other content is announced."""
+    """Content sent instead of the files with these paths, though the real one is announced."""
     ended: threading.Event = field(default_factory=threading.Event)
 
     def commit(

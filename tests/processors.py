@@ -16,7 +16,7 @@ NO_BF16 = "this processor has no bfloat16"
 
 
 def _lacking(**reasons: str) -> Callable[[str, str], str | None]:
-    """For each precision, why it can't be run."""
+    """A function of a backend and a precision, with the reason why it can't be run."""
     graphs = ("onnx", "openvino")
     return lambda backend, precision: (
         reasons.get(precision.removesuffix("-narrow")) if backend in graphs else None

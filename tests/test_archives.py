@@ -42,7 +42,7 @@ def pack(members: Mapping[Any, bytes]) -> bytes:
 
 @pytest.fixture
 def members(files: dict[str, bytes]) -> dict[str, bytes]:
-    """What FlashRank expects in its archive: see its ``Ranker._get_tokenizer``."""
+    """The files that FlashRank expects in its archive: see its ``Ranker._get_tokenizer``."""
     texts = {
         "config.json": files["config.json"].decode(),
         "tokenizer.json": files["tokenizer.json"].decode(),
@@ -58,7 +58,7 @@ def serve_flashrank(hub: hub_server.Hub, members: dict[str, bytes]) -> str:
     return hub.commit("prithivida/flashrank", {f"{NAME}.zip": pack(members)})
 
 
-def test_a_model_of_flashranks(
+def test_a_flashrank_model_is_downloaded_and_found_again(
     hub: hub_server.Hub, client: Client, serve_flashrank: str, members: dict[str, bytes]
 ) -> None:
     online, offline, pinned, other = client.rank(
@@ -84,7 +84,7 @@ def test_a_model_of_flashranks(
     assert [each["score"] for each in results] == pytest.approx(scores, abs=1e-6)
 
 
-def test_a_download_goes_on_where_it_was_killed(
+def test_a_killed_download_is_resumed(
     hub: hub_server.Hub, client: Client, serve_flashrank: str, members: dict[str, bytes]
 ) -> None:
     archive = pack(members)
@@ -100,7 +100,7 @@ def test_a_download_goes_on_where_it_was_killed(
     assert [each.get("range") for path, each in hub.headers if "/blobs/" in path] == ["bytes=100-"]
 
 
-def test_a_folder_that_flashrank_filled(tmp_path: Path, members: dict[str, bytes]) -> None:
+def test_a_folder_that_flashrank_filled_is_used(tmp_path: Path, members: dict[str, bytes]) -> None:
     with zipfile.ZipFile(io.BytesIO(pack(members))) as archive:
         archive.extractall(tmp_path)
     reranker = Reranker(NAME, cache_dir=tmp_path, offline=True)
@@ -112,13 +112,13 @@ def test_a_folder_that_flashrank_filled(tmp_path: Path, members: dict[str, bytes
         Reranker(NAME, cache_dir=tmp_path, offline=True).warm_up()
 
 
-def test_a_folder_that_leads_elsewhere(tmp_path: Path, tiny: Path) -> None:
+def test_a_link_out_of_the_cache_is_refused(tmp_path: Path, tiny: Path) -> None:
     (tmp_path / NAME).symlink_to(tiny)
     with pytest.raises(UnsupportedModelError, match="out of the cache"):
         Reranker(NAME, cache_dir=tmp_path, offline=True).warm_up()
 
 
-def test_what_of_flashranks_cannot_be_run(tmp_path: Path) -> None:
+def test_unsupported_flashrank_models_are_refused(tmp_path: Path) -> None:
     for name in ("rank_zephyr_7b_v1_full", "rank-T5-flan"):
         with pytest.raises(UnsupportedModelError, match=name):
             Reranker(name, cache_dir=tmp_path / "none").warm_up()
@@ -127,7 +127,7 @@ def test_what_of_flashranks_cannot_be_run(tmp_path: Path) -> None:
     assert not (tmp_path / "none").exists()
 
 
-def test_an_address(
+def test_an_archive_is_downloaded_by_its_address(
     hub: hub_server.Hub, tmp_path: Path, members: dict[str, bytes], caplog: pytest.LogCaptureFixture
 ) -> None:
     archive = pack(members)
@@ -165,7 +165,9 @@ def test_an_address(
     assert list((tmp_path / "other/.resift/downloads").iterdir()) == []
 
 
-def test_an_archive_on_disk(tmp_path: Path, files: dict[str, bytes]) -> None:
+def test_an_archive_on_disk_is_unpacked_without_pickles(
+    tmp_path: Path, files: dict[str, bytes]
+) -> None:
     path = tmp_path / "model.zip"
     path.write_bytes(pack({**files, "weights.pkl": b"code", "__MACOSX/._config.json": b""}))
     ranking = Reranker(path, cache_dir=tmp_path / "cache", offline=True).rank("a", DOCUMENTS)
@@ -226,7 +228,9 @@ def test_a_damaged_archive_is_refused(tmp_path: Path, members: dict[str, bytes])
             Reranker(path, cache_dir=tmp_path / "cache").warm_up()
 
 
-def test_a_size_that_lies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_member_with_a_false_size_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     # The directory says ten bytes, the member has a thousand.
     content = bytearray(pack({"config.json": b"x" * 1000}))
     for position in range(len(content) - 4):
@@ -241,7 +245,7 @@ def test_a_size_that_lies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     assert sum(each.stat().st_size for each in folder.iterdir()) <= 10
 
 
-def test_the_disk_is_not_filled(
+def test_an_archive_that_would_fill_the_disk_is_refused(
     tmp_path: Path, members: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "model.zip"
@@ -251,7 +255,7 @@ def test_the_disk_is_not_filled(
         Reranker(path, cache_dir=tmp_path / "cache").warm_up()
 
 
-def test_an_unpacked_model_that_was_changed(tmp_path: Path, members: dict[str, bytes]) -> None:
+def test_a_changed_unpacked_model_is_refused(tmp_path: Path, members: dict[str, bytes]) -> None:
     path = tmp_path / "model.zip"
     path.write_bytes(pack(members))
     Reranker(path, cache_dir=tmp_path / "cache").warm_up()
@@ -263,7 +267,9 @@ def test_an_unpacked_model_that_was_changed(tmp_path: Path, members: dict[str, b
     Reranker(path, cache_dir=tmp_path / "cache").warm_up()
 
 
-def test_other_weights_than_the_archive_has(tmp_path: Path, members: dict[str, bytes]) -> None:
+def test_a_precision_that_the_archive_lacks_is_refused(
+    tmp_path: Path, members: dict[str, bytes]
+) -> None:
     path = tmp_path / "model.zip"
     path.write_bytes(pack(members))
     with pytest.raises(BackendUnavailableError, match="fp16"):

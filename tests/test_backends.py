@@ -1,4 +1,4 @@
-"""What every backend must do: a line in ``BACKENDS`` enrols it here."""
+"""Properties of every backend: an entry in ``BACKENDS`` enrols it here."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def test_threads_share_a_backend(backend: Backend) -> None:
 
 @pytest.mark.parametrize("labels", [1, 2])
 @pytest.mark.parametrize("token_types", [True, False])
-def test_heads_and_inputs(
+def test_heads_of_one_and_two_labels_and_optional_inputs_run(
     graph_backend: str, tmp_path: Path, labels: int, token_types: bool
 ) -> None:
     model = tiny_models.build(tmp_path, labels=labels, token_types=token_types)
@@ -112,7 +112,7 @@ def test_a_damaged_file_is_named(name: str, tmp_path: Path) -> None:
         open_backend(name, path)
 
 
-def test_an_impossible_device_is_refused(name: str, tiny: Path) -> None:
+def test_an_unavailable_device_is_refused(name: str, tiny: Path) -> None:
     with pytest.raises(BackendUnavailableError, match="abacus"):
         open_backend(name, tiny / "model.onnx", "abacus")
 
@@ -125,7 +125,7 @@ def test_backends_agree_on_the_bundled_model(name: str) -> None:
     assert scores == pytest.approx(reference, abs=1e-4)
 
 
-def test_a_backend_that_is_not_installed_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_backend_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("resift.backends.choice.find_spec", lambda _: None)
     with pytest.raises(BackendUnavailableError, match="pip install onnxruntime"):
         Reranker(backend="onnx")
@@ -180,7 +180,7 @@ def test_a_backend_says_which_versions_it_needs(
 
 
 @pytest.mark.parametrize("architecture", BACKENDS["flag_embedding"].architectures)
-def test_a_model_whose_code_one_backend_has(
+def test_the_only_backend_with_a_models_code_is_named(
     monkeypatch: pytest.MonkeyPatch, tiny: Path, tmp_path: Path, architecture: str
 ) -> None:
     model = Path(shutil.copytree(tiny, tmp_path / "model"))

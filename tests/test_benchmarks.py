@@ -161,7 +161,7 @@ FAULTS = {
 }
 
 
-def test_what_fails_leaves_its_system_out(run: Run) -> None:
+def test_a_failing_system_is_left_out(run: Run) -> None:
     faults = {fault: what for fault, what, _ in FAULTS.values()}
     systems = ("--systems", "resift-onnx-fp32", *FAULTS)
     status, results, text = run(*systems, "--patience", "5", faults=faults)
@@ -191,7 +191,7 @@ def test_without_the_reference_nothing_is_measured(run: Run, fault: str) -> None
     assert "SomeError: no torch here" in text
 
 
-def test_a_simulated_class_is_seen_by_all_and_said(run: Run, tmp_path: Path) -> None:
+def test_a_simulated_class_applies_to_all_and_is_reported(run: Run, tmp_path: Path) -> None:
     variables = ("--worker-env", "SEEN=less", f"LD_LIBRARY_PATH={tmp_path}/some/lib")
     patch = tmp_path / "patch.py"
     code = "import sys; from pathlib import Path; (Path(sys.argv[1]) / 'p').touch()"
@@ -237,14 +237,16 @@ def module(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], ModuleTy
         ({"neon"}, "arm64"),
     ],
 )
-def test_classes(module: Callable[[str], ModuleType], capabilities: set[str], name: str) -> None:
+def test_features_give_the_processor_class(
+    module: Callable[[str], ModuleType], capabilities: set[str], name: str
+) -> None:
     every = {"avx2", "avx512_f", "avx512_vnni", "avx_vnni", "neon", "dot", "i8mm"}
     found = {feature: feature in capabilities for feature in every}
     assert module("processor").class_of(found) == name
 
 
 @pytest.mark.parametrize("rate", [1e6, 1e8, 1e13])
-def test_a_ceiling_takes_its_time_and_no_more(
+def test_a_ceiling_stops_at_its_time_limit(
     module: Callable[[str], ModuleType], rate: float
 ) -> None:
     now = 0.0
@@ -262,7 +264,7 @@ def test_a_ceiling_takes_its_time_and_no_more(
     assert now <= 3.0 + 2 * 2 * 256**3 / rate
 
 
-def test_a_worker_says_what_failed_and_goes_on() -> None:
+def test_a_worker_reports_a_failure_and_continues() -> None:
     words = ["resift", str(ROOT / "src/resift/bundled"), "1"]
     options = {"backend": "onnx", "precision": "fp32", "folder": "resift-nano"}
     requests = [
@@ -288,7 +290,7 @@ def test_a_worker_says_what_failed_and_goes_on() -> None:
     assert "bf16" in json.loads(done.stdout)["error"]
 
 
-def test_a_ceiling_without_its_engine_says_so() -> None:
+def test_a_ceiling_without_its_engine_is_reported() -> None:
     command = [sys.executable, str(BENCHMARKS / "cpu/ceiling.py"), "1", "0.05"]
     done = subprocess.run(command, stdout=subprocess.PIPE, encoding="utf-8", check=True)
     found = json.loads(done.stdout)
@@ -309,7 +311,7 @@ def test_a_ceiling_without_its_engine_says_so() -> None:
         ("", "no reason was given"),
     ],
 )
-def test_reasons_are_short_and_of_no_machine(
+def test_reasons_are_short_and_name_no_machine(
     module: Callable[[str], ModuleType], text: str, short: str
 ) -> None:
     assert module("reasons").in_short(text) == short

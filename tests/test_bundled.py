@@ -33,7 +33,7 @@ reranker = Reranker(precision="fp32", normalization="none")
 
 
 class Bundled(NamedTuple):
-    """What is beside a bundled model's graphs."""
+    """The files beside a bundled model's graphs."""
 
     name: str
     card: dict[str, Any]
@@ -94,7 +94,7 @@ def test_int8_weights_have_no_minus_128(bundled: Bundled) -> None:
         assert weight.min() == -127
 
 
-def test_sizes() -> None:
+def test_bundled_models_are_small() -> None:
     sizes = {
         path.name: sum(file.stat().st_size for file in path.iterdir()) / 1e6
         for path in BUNDLED.iterdir()
@@ -105,13 +105,13 @@ def test_sizes() -> None:
     assert sum(sizes.values()) < 40
 
 
-def test_the_default_is_what_this_processor_runs() -> None:
+def test_the_default_precision_is_the_processors() -> None:
     ranking = Reranker().rank("sort", ["sort"])
     assert ranking.precision == ("int8-narrow" if processor().int8_saturates() else "int8")
     assert ranking.status == "complete"
 
 
-def test_golden_logits(bundled: Bundled, precision: str) -> None:
+def test_golden_logits_are_reproduced(bundled: Bundled, precision: str) -> None:
     chosen = Reranker(bundled.name, precision=precision, normalization="none")
     requests = [(pair["query"], [pair["document"]]) for pair in bundled.golden["pairs"]]
     found = [scores[0] for scores in chosen.score_many(requests)]
@@ -130,7 +130,7 @@ def test_no_sum_of_two_narrow_products_needs_more_than_16_bits(name: str) -> Non
 
 
 def _narrow_weights(folder: Path) -> list[NDArray[np.int8]]:
-    """As ONNX Runtime has them once the graph is loaded."""
+    """The int8 matrices as ONNX Runtime has them once the graph is loaded."""
     model = onnx.load(folder / "model_int8_narrow.onnx")
     products = [node for node in model.graph.node if node.op_type == "MatMulIntegerToFloat"]
     names = [node.input[1] for node in products]
@@ -145,7 +145,7 @@ def _narrow_weights(folder: Path) -> list[NDArray[np.int8]]:
     return list(session.run(names, some))
 
 
-def test_golden_logits_in_company(bundled: Bundled) -> None:
+def test_golden_logits_are_reproduced_among_other_documents(bundled: Bundled) -> None:
     pairs = bundled.golden["pairs"]
     requests = [(pair["query"], [pair["document"], *TEXTS]) for pair in pairs]
     chosen = Reranker(bundled.name, precision="fp32", normalization="none")

@@ -22,7 +22,9 @@ def base(tiny: Path) -> list[str]:
     return ["rank", "--model", str(tiny)]
 
 
-def test_table(base: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_table_has_ranks_scores_and_counts(
+    base: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main([*base, "a", *DOCUMENTS, "\x1b[2Jgood\tw1"]) == 0
     out, err = capsys.readouterr()
     lines = out.splitlines()
@@ -32,7 +34,9 @@ def test_table(base: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert err == ""
 
 
-def test_json(base: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+def test_json_has_the_ranking_and_its_documents(
+    base: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main([*base, "-q", "a", *DOCUMENTS, "-n", "2", "--format", "json"]) == 0
     content = json.loads(capsys.readouterr().out)
     assert [result["document"] for result in content["results"]] == ["good", "a b"]
@@ -40,7 +44,9 @@ def test_json(base: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert content["counts"]["documents"] == 3
 
 
-def test_files(base: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_queries_and_documents_are_read_from_files(
+    base: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     (tmp_path / "query").write_text("a\n", encoding="utf-8")
     lines = [json.dumps("good\u2028w1"), "", json.dumps({"text": "bad", "id": 7})]
     (tmp_path / "jsonl").write_text("\n".join(lines), encoding="utf-8")
@@ -50,7 +56,7 @@ def test_files(base: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert [result["document"] for result in results] == ["good\u2028w1", "bad"]
 
 
-def test_standard_input(base: list[str]) -> None:
+def test_documents_are_read_from_standard_input(base: list[str]) -> None:
     done = subprocess.run(
         [
             sys.executable,
@@ -72,7 +78,7 @@ NOT_UTF8 = {"PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "LC_ALL": "POSIX"}
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "cp1252"])
-def test_documents_that_the_locale_has_no_characters_for(
+def test_documents_beyond_the_locales_encoding_are_ranked(
     base: list[str], tmp_path: Path, encoding: str
 ) -> None:
     documents = ["good Öl über Łódź", "bad \u4f60\u597d"]
@@ -103,14 +109,16 @@ def test_documents_that_the_locale_has_no_characters_for(
 
 
 @pytest.mark.skipif(os.name != "posix", reason="only POSIX has arguments in bytes")
-def test_arguments_that_are_not_utf8(base: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+def test_arguments_that_are_not_utf8_are_refused(
+    base: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
     with pytest.raises(SystemExit) as ended:
         main([*base, "a", os.fsdecode(b"gr\xf6\xdfe")])
     assert ended.value.code == 2
     assert r"expected UTF-8, not 'gr\udcf6\udcdfe'" in capsys.readouterr().err
 
 
-def test_standard_output_is_left_as_it_was(
+def test_standard_outputs_error_handler_is_restored(
     base: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     written = io.BytesIO()
@@ -134,7 +142,7 @@ def test_standard_output_is_left_as_it_was(
         (["a", "nan"], 3, "NaN"),
     ],
 )
-def test_exit_status(
+def test_the_exit_status_tells_what_happened(
     base: list[str],
     capsys: pytest.CaptureFixture[str],
     arguments: list[str],
@@ -145,7 +153,7 @@ def test_exit_status(
     assert message in capsys.readouterr().err
 
 
-def test_wrong_json_is_placed(
+def test_invalid_json_is_named_by_file_and_line(
     base: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = tmp_path / "lines"
@@ -155,7 +163,7 @@ def test_wrong_json_is_placed(
         assert f"{path}:2" in capsys.readouterr().err
 
 
-def test_every_option_of_the_engine_is_there() -> None:
+def test_every_option_that_is_data_has_a_flag() -> None:
     import inspect
 
     from resift.cli.main import _parser
@@ -167,20 +175,20 @@ def test_every_option_of_the_engine_is_there() -> None:
     assert not elsewhere & set(vars(parsed))
 
 
-def test_several_devices(base: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+def test_several_devices_can_be_given(base: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     options = ["--devices", "cpu", "--devices", "cpu", "--format", "json"]
     assert main([*base, "a", "good", *options]) == 0
     assert json.loads(capsys.readouterr().out)["device"] == "cpu, cpu"
 
 
-def test_unknown_option(base: list[str]) -> None:
+def test_an_unknown_option_is_refused(base: list[str]) -> None:
     with pytest.raises(SystemExit) as caught:
         main([*base, "a", "good", "--topn", "3"])
     assert caught.value.code == 2
 
 
 @pytest.mark.skipif(not hasattr(os, "openpty"), reason="needs a terminal")
-def test_progress_is_for_terminals(tiny: Path) -> None:
+def test_progress_is_shown_on_terminals_only(tiny: Path) -> None:
     import termios
 
     program = (

@@ -1,4 +1,4 @@
-"""What ``conftest.py`` at the root holds every test to, and what it says at the end."""
+"""The root's ``conftest.py``: the guard of connections, and the report at the end."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def test_a_connection_beyond_loopback_fails_its_test(tmp_path: Path) -> None:
     ]
 
 
-def test_loopback_is_what_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_loopback_is_reachable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     noted = tmp_path / "connections"
     monkeypatch.setenv("RESIFT_TEST_CONNECTIONS", str(noted))
     elsewhere: list[str | bytes] = ["192.0.2.1", "2001:db8::1", "example.org", b"example.org"]
@@ -92,7 +92,7 @@ def test_loopback_is_what_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
 
 @pytest.mark.skipif(not hasattr(socket, "AF_UNIX"), reason="this platform has no local sockets")
-def test_a_path_is_no_host(tmp_path: Path) -> None:
+def test_a_socket_by_path_is_allowed(tmp_path: Path) -> None:
     path = str(tmp_path / "socket")
     with (
         socket.socket(socket.AF_UNIX) as server,

@@ -169,7 +169,7 @@ def test_commands_print_what_is_shown(page: Path, tmp_path: Path) -> None:
 
 @each_page
 def test_other_commands_exist(page: Path) -> None:
-    """What can be told of them without running them: their files and their subcommands."""
+    """Check commands that can't be run here by their files and subcommands."""
     for block in blocks(page):
         if block.language not in ("bash", "sh", "dockerfile"):
             continue
@@ -186,7 +186,7 @@ def test_other_commands_exist(page: Path) -> None:
 
 
 @each_page
-def test_no_block_is_overlooked(page: Path) -> None:
+def test_every_block_is_run_or_known(page: Path) -> None:
     known = {"python", "text", "console", "bash", "sh", "dockerfile", "json", "toml", ""}
     assert {block.language for block in blocks(page)} <= known
 
@@ -206,7 +206,7 @@ def test_links_lead_somewhere(page: Path) -> None:
 
 @cache
 def anchors(page: Path) -> set[str]:
-    """As GitHub makes them from headings."""
+    """The anchors that GitHub makes from headings."""
     found, in_heading = set(), False
     for token in tokens(page):
         if token.type == "inline" and in_heading:
@@ -248,7 +248,7 @@ def test_every_dependency_is_justified(project: Path) -> None:
     assert [package for package in sorted(packages) if f"| `{package}` | " not in page] == []
 
 
-def test_the_tree_of_errors_is_the_codes() -> None:
+def test_the_tree_of_errors_equals_the_codes() -> None:
     import resift.errors
 
     page = (ROOT / "docs/contract.md").read_text(encoding="utf-8")

@@ -34,7 +34,7 @@ def test_linear_gains_are_those_of_trec_eval(
     assert reciprocal_rank(ranked) == reciprocal
 
 
-def test_exponential_gains() -> None:
+def test_exponential_gains_are_those_of_burges() -> None:
     best = 7 / log2(2) + 3 / log2(3) + 1 / log2(4)
     found = 1 / log2(2) + 0 / log2(3) + 7 / log2(4)
     assert ndcg([1, 0, 3], [0, 1, 2, 3], gains="exponential") == pytest.approx(found / best)
@@ -82,13 +82,13 @@ def test_equal_scores_keep_their_order() -> None:
         ({"ranked": [1, 1]}, "more gain than the best one"),
     ],
 )
-def test_wrong_arguments_are_refused(changed: dict[str, Any], message: str) -> None:
+def test_invalid_arguments_are_refused(changed: dict[str, Any], message: str) -> None:
     right: dict[str, Any] = {"ranked": [1, 0], "judged": [1, 0], "gains": "linear"}
     with pytest.raises(InvalidRequestError, match=message):
         ndcg(**(right | changed))
 
 
-def test_a_reciprocal_rank_refuses_what_is_no_ranking() -> None:
+def test_a_reciprocal_rank_refuses_invalid_grades() -> None:
     with pytest.raises(InvalidRequestError, match="k must be 1 or more"):
         reciprocal_rank([1], k=0)
     with pytest.raises(InvalidRequestError, match="finite numbers"):

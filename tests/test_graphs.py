@@ -1,4 +1,4 @@
-"""What is read off ONNX graphs without loading them."""
+"""Reading facts off ONNX graphs without loading them."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_data_outside_of_the_folder_is_refused(tmp_path: Path, location: str) ->
         Reranker(model).warm_up()
 
 
-def test_data_in_the_folder(tmp_path: Path) -> None:
+def test_data_in_the_folder_is_read(tmp_path: Path) -> None:
     tiny_models.split(tmp_path / "model", "data")
     assert Reranker(tmp_path / "model").rank("a", ["bad", "good"])[0].index == 1
     (tmp_path / "model/data").unlink()
@@ -64,7 +64,7 @@ def tensor(location: str) -> TensorProto:
     return made
 
 
-def test_all_places_where_data_may_be_named(tmp_path: Path) -> None:
+def test_data_is_found_wherever_a_graph_may_name_it(tmp_path: Path) -> None:
     inner = helper.make_graph(
         [helper.make_node("Constant", [], ["c"], value=tensor("in_a_constant"))],
         "inner",
@@ -106,7 +106,7 @@ def test_all_places_where_data_may_be_named(tmp_path: Path) -> None:
     assert not found.mixes_rows
 
 
-def test_what_is_no_graph_is_refused(tiny: Path, tmp_path: Path) -> None:
+def test_a_file_that_is_no_graph_is_refused(tiny: Path, tmp_path: Path) -> None:
     whole = (tiny / "model.onnx").read_bytes()
     nested = b""
     for _ in range(60):
@@ -149,7 +149,7 @@ def test_a_graph_that_mixes_rows_gets_one_pair_at_a_time(tmp_path: Path) -> None
     assert ranking.counts.tokens == ranking.counts.padded_tokens
 
 
-def test_a_lone_graph_by_any_name(tmp_path: Path) -> None:
+def test_a_lone_graph_is_found_by_any_name(tmp_path: Path) -> None:
     folder = mixing(tmp_path)
     (folder / "model.onnx").rename(folder / "flashrank_Q.onnx")
     assert Reranker(folder).rank("a", ["good"]).precision == "int8-dynamic"

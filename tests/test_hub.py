@@ -46,7 +46,7 @@ def test_a_repository_is_downloaded_and_found_again_offline(
     assert hub.requests == []
 
 
-def test_offline_without_a_cache(
+def test_offline_without_a_cache_raises(
     hub: hub_server.Hub, client: Client, files: dict[str, bytes]
 ) -> None:
     hub.commit("acme/tiny", files)
@@ -62,7 +62,7 @@ def test_offline_without_a_cache(
     assert hub.requests == []
 
 
-def test_offline_false_wins_over_the_environment(
+def test_offline_false_overrides_the_environment(
     hub: hub_server.Hub, client: Client, files: dict[str, bytes]
 ) -> None:
     hub.commit("acme/tiny", files)
@@ -70,7 +70,7 @@ def test_offline_false_wins_over_the_environment(
     assert order(outcome) == BEST
 
 
-def test_a_download_that_broke_off(
+def test_a_broken_download_is_completed_later(
     hub: hub_server.Hub, client: Client, files: dict[str, bytes]
 ) -> None:
     hub.commit("acme/tiny", files)
@@ -83,7 +83,9 @@ def test_a_download_that_broke_off(
     assert order(again) == BEST
 
 
-def test_a_pinned_revision(hub: hub_server.Hub, client: Client, files: dict[str, bytes]) -> None:
+def test_a_pinned_revision_is_used(
+    hub: hub_server.Hub, client: Client, files: dict[str, bytes]
+) -> None:
     graph = onnx.load_from_string(files["model.onnx"])
     (table,) = (each for each in graph.graph.initializer if each.name == "table")
     negative = -onnx.numpy_helper.to_array(table)
@@ -107,7 +109,7 @@ def test_a_pinned_revision(hub: hub_server.Hub, client: Client, files: dict[str,
     assert "v9" in unknown["message"]
 
 
-def test_a_graph_in_a_folder_with_data_beside_it(
+def test_a_graph_in_a_folder_is_fetched_with_its_data(
     hub: hub_server.Hub, client: Client, files: dict[str, bytes], tmp_path: Path
 ) -> None:
     described = [name for name in NEEDED if name != "model.onnx"]
@@ -135,7 +137,9 @@ def test_a_graph_in_a_folder_with_data_beside_it(
         assert hub.fetched(name) == sorted(described + graphs)
 
 
-def test_what_is_not_there(hub: hub_server.Hub, client: Client, files: dict[str, bytes]) -> None:
+def test_missing_repositories_and_files_are_explained(
+    hub: hub_server.Hub, client: Client, files: dict[str, bytes]
+) -> None:
     hub.commit("acme/torch", {k: v for k, v in files.items() if not k.endswith(".onnx")})
     hub.commit("acme/bare", {"model.onnx": files["model.onnx"]})
     hub.commit("acme/gated", files)
@@ -158,7 +162,9 @@ def test_what_is_not_there(hub: hub_server.Hub, client: Client, files: dict[str,
         assert outcome["error"] == "OfflineError"
 
 
-def test_a_hub_that_fails(hub: hub_server.Hub, client: Client, files: dict[str, bytes]) -> None:
+def test_a_failing_hub_is_explained(
+    hub: hub_server.Hub, client: Client, files: dict[str, bytes]
+) -> None:
     names = ["acme/info", "acme/file", "acme/blob"]
     for name in names:
         hub.commit(name, files)
@@ -168,7 +174,7 @@ def test_a_hub_that_fails(hub: hub_server.Hub, client: Client, files: dict[str, 
         _is_explained(name, outcome)
 
 
-def test_a_hub_that_is_not_there(client: Client) -> None:
+def test_an_unreachable_hub_is_explained(client: Client) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
     endpoint = f"http://127.0.0.1:{port}"
@@ -184,7 +190,7 @@ def _is_explained(name: str, outcome: Mapping[str, Any]) -> None:
     assert outcome["causes"]
 
 
-def test_real_weights(hub: hub_server.Hub, client: Client) -> None:
+def test_real_weights_rank_as_bundled(hub: hub_server.Hub, client: Client) -> None:
     hub.commit("acme/small", BUNDLED / "resift-small")
     ours, theirs = client.rank({"model": "acme/small"}, {})
     assert ours["results"] == theirs["results"]

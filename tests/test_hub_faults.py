@@ -33,7 +33,7 @@ def snapshot(client: Client, commit: str) -> Path:
     return client.cache / "models--acme--tiny/snapshots" / commit
 
 
-def test_a_connection_that_is_cut_or_hangs(
+def test_a_cut_or_hanging_connection_raises(
     hub: hub_server.Hub, client: Client, files: dict[str, bytes]
 ) -> None:
     graph = onnx.load_from_string(files["model.onnx"])
@@ -49,7 +49,7 @@ def test_a_connection_that_is_cut_or_hangs(
     assert [each.get("range") for path, each in hub.headers if "/blobs/" in path][-1]
 
 
-def test_a_hub_that_never_answers(
+def test_a_hub_that_never_answers_times_out(
     hub: hub_server.Hub, client: Client, files: dict[str, bytes]
 ) -> None:
     hub.commit("acme/tiny", files)
@@ -60,7 +60,9 @@ def test_a_hub_that_never_answers(
         assert "network" in outcome["message"]
 
 
-def test_a_process_that_is_killed(hub: hub_server.Hub, client: Client, commit: str) -> None:
+def test_a_download_survives_a_killed_process(
+    hub: hub_server.Hub, client: Client, commit: str
+) -> None:
     hub.hanging = re.compile("/blobs/")
     process = subprocess.Popen([sys.executable, "-c", PULL], env=client.environment())
     while hub.hangs:
@@ -73,7 +75,7 @@ def test_a_process_that_is_killed(hub: hub_server.Hub, client: Client, commit: s
     assert order(online) == BEST
 
 
-def test_a_process_that_was_killed_between_two_files(
+def test_a_download_survives_a_kill_between_two_files(
     hub: hub_server.Hub, client: Client, tmp_path: Path
 ) -> None:
     data = "model.onnx_data"
@@ -113,7 +115,7 @@ def test_many_processes_download_once(
     assert hub.fetched("prithivida/flashrank") == [f"{folder.name}.zip"]
 
 
-def test_a_commit_in_the_cache_is_not_asked_for(
+def test_a_commit_in_the_cache_is_used_without_asking_the_hub(
     hub: hub_server.Hub, client: Client, commit: str
 ) -> None:
     options = {"model": "acme/tiny", "revision": commit}
@@ -128,7 +130,7 @@ def test_a_commit_in_the_cache_is_not_asked_for(
 
 
 @pytest.mark.parametrize("status", [HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.BAD_GATEWAY])
-def test_a_hub_that_is_busy(
+def test_the_cache_is_used_while_the_hub_is_busy(
     hub: hub_server.Hub, client: Client, commit: str, status: HTTPStatus
 ) -> None:
     assert order(client.rank({"model": "acme/tiny"})[0]) == BEST
@@ -140,7 +142,7 @@ def test_a_hub_that_is_busy(
     assert other["error"] == "ModelNotFoundError"
 
 
-def test_a_hub_that_says_no(hub: hub_server.Hub, client: Client, commit: str) -> None:
+def test_a_refusal_of_the_hub_is_raised(hub: hub_server.Hub, client: Client, commit: str) -> None:
     assert order(client.rank({"model": "acme/tiny"})[0]) == BEST
     del hub.repositories["acme/tiny"]
     (outcome,) = client.rank({"model": "acme/tiny"})
@@ -148,7 +150,7 @@ def test_a_hub_that_says_no(hub: hub_server.Hub, client: Client, commit: str) ->
     assert "acme/tiny" in outcome["message"]
 
 
-def test_a_cache_that_was_changed(
+def test_a_changed_cache_is_refused(
     hub: hub_server.Hub, client: Client, commit: str, tmp_path: Path
 ) -> None:
     assert order(client.rank({"model": "acme/tiny"})[0]) == BEST
@@ -220,7 +222,7 @@ def test_a_cache_that_was_changed(
     assert healed == ["lose", "lose_all"]
 
 
-def test_what_other_programs_put_into_the_cache_is_left_alone(
+def test_files_that_other_programs_cached_are_ignored(
     hub: hub_server.Hub, client: Client, commit: str
 ) -> None:
     assert order(client.rank({"model": "acme/tiny"})[0]) == BEST
@@ -230,7 +232,7 @@ def test_what_other_programs_put_into_the_cache_is_left_alone(
     assert order(outcome) == BEST
 
 
-def test_a_file_that_is_not_what_the_hub_said(
+def test_a_file_that_differs_from_the_hubs_sha256_is_refused(
     hub: hub_server.Hub, client: Client, commit: str, files: dict[str, bytes]
 ) -> None:
     # As many bytes as announced, with another sha256.
@@ -243,7 +245,7 @@ def test_a_file_that_is_not_what_the_hub_said(
 
 
 @pytest.mark.parametrize("mode", [0o770, 0o707])
-def test_a_cache_that_others_may_write(client: Client, commit: str, mode: int) -> None:
+def test_a_cache_that_others_may_write_is_refused(client: Client, commit: str, mode: int) -> None:
     client.cache.mkdir()
     client.cache.chmod(mode)
     (outcome,) = client.rank({"model": "acme/tiny"})
@@ -282,7 +284,7 @@ def test_tokens_go_to_the_hub_alone(hub: hub_server.Hub, client: Client, commit:
         assert "hf_secret" not in each.stdout + each.stderr
 
 
-def test_the_weights_for_this_machine(
+def test_weights_for_this_machine_are_fetched_alone(
     hub: hub_server.Hub, client: Client, files: dict[str, bytes], tmp_path: Path
 ) -> None:
     half = tiny_models.build(tmp_path / "half", precision="fp16") / "model_fp16.onnx"
@@ -337,7 +339,7 @@ def described(precisions: list[str], graph: bytes, **changes: object) -> dict[st
     ("processor", "precision", "fetched"),
     [("avx512", "int8", ["fp32.onnx", "int8.onnx"]), ("unknown", "fp32", ["fp32.onnx"])],
 )
-def test_a_repository_with_a_card(
+def test_a_card_says_which_weights_are_fetched(
     hub: hub_server.Hub,
     client: Client,
     files: dict[str, bytes],
@@ -363,7 +365,7 @@ def test_a_model_of_another_kind_is_refused_before_its_weights(
     assert "model.onnx" not in hub.fetched("acme/embedding")
 
 
-def test_names_of_the_catalogue(
+def test_names_of_the_catalogue_are_found(
     hub: hub_server.Hub, client: Client, files: dict[str, bytes]
 ) -> None:
     hub.commit("BAAI/bge-reranker-base", files)

@@ -19,7 +19,7 @@ matrices = arrays(
 
 
 def largest_sum(values: NDArray[np.int8], column: int) -> int:
-    """Of two adjacent products by the largest tokens, as AVX2 adds them."""
+    """The largest sum of two adjacent products by the largest tokens, as AVX2 adds them."""
     numbers = [int(each) for each in values[:, column]] + [0]
     pairs = zip(numbers[::2], numbers[1::2], strict=False)
     return max(

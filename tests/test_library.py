@@ -44,7 +44,7 @@ def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(socket, "getaddrinfo", refuse)
 
 
-def test_from_the_hub_to_another_site(
+def test_a_model_is_carried_from_the_hub_to_an_offline_site(
     hub: hub_server.Hub, client: Client, files: dict[str, bytes], tmp_path: Path
 ) -> None:
     commit = hub.commit("BAAI/bge-reranker-base", files)
@@ -83,7 +83,7 @@ def test_from_the_hub_to_another_site(
     assert (again.returncode, name in again.stderr) == (3, True)
 
 
-def test_a_bundle_as_a_folder(
+def test_a_folder_bundle_ranks_and_is_verified(
     tiny: Path, tmp_path: Path, cache: Path, no_network: None, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "out"
@@ -120,7 +120,7 @@ def test_an_altered_bundle_is_not_unpacked(tiny: Path, tmp_path: Path, cache: Pa
     assert not list(cache.glob("file--*"))
 
 
-def test_the_bundled_model_as_a_bundle(
+def test_the_bundled_model_can_be_bundled(
     tmp_path: Path, cache: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "out.zip"
@@ -165,7 +165,7 @@ def test_verify_names_the_fault(
 
 
 @pytest.mark.parametrize("name", ["..", ".", ".resift", "", "/", "../x", "a/../../b"])
-def test_nothing_but_a_model_is_removed(cache: Path, name: str) -> None:
+def test_remove_deletes_models_alone(cache: Path, name: str) -> None:
     (cache / ".resift/records").mkdir(parents=True)
     for folder in (cache, cache / ".resift"):
         folder.chmod(0o700)
@@ -176,7 +176,7 @@ def test_nothing_but_a_model_is_removed(cache: Path, name: str) -> None:
     assert (cache.parent / "b").is_dir()
 
 
-def test_a_model_is_removed_not_what_it_leads_to(cache: Path, tiny: Path) -> None:
+def test_remove_deletes_links_and_not_their_targets(cache: Path, tiny: Path) -> None:
     cache.mkdir(mode=0o700)
     (cache / "ms-marco-MiniLM-L-12-v2").symlink_to(tiny)
     assert main(["models", "remove", "ms-marco-MiniLM-L-12-v2"]) == 0
@@ -184,7 +184,9 @@ def test_a_model_is_removed_not_what_it_leads_to(cache: Path, tiny: Path) -> Non
     assert (tiny / "config.json").is_file()
 
 
-def test_what_is_not_known(cache: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_unknown_models_and_conflicting_flags_are_refused(
+    cache: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(["models", "show", "none"]) == 3
     assert main(["models", "pull", "none"]) == 3
     assert "resift models list" in capsys.readouterr().err
@@ -194,7 +196,7 @@ def test_what_is_not_known(cache: Path, capsys: pytest.CaptureFixture[str]) -> N
         main(["rank", "--bundle", "a", "--model", "b", "q", "d"])
 
 
-def test_a_cache_that_cannot_be_written(tmp_path: Path, tiny: Path) -> None:
+def test_a_cache_that_cannot_be_written_is_refused(tmp_path: Path, tiny: Path) -> None:
     cache = tmp_path / "cache"
     cache.mkdir(mode=0o500)
     if os.access(cache, os.W_OK):
@@ -207,7 +209,7 @@ def test_a_cache_that_cannot_be_written(tmp_path: Path, tiny: Path) -> None:
         Reranker(archive, cache_dir=cache).warm_up()
 
 
-def test_a_cache_in_a_read_only_image(
+def test_a_cache_in_a_read_only_image_is_used(
     tmp_path: Path, tiny: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     name = "ms-marco-MiniLM-L-12-v2"
@@ -224,14 +226,16 @@ def test_a_cache_in_a_read_only_image(
     assert sorted(tmp_path.rglob("*")) == before
 
 
-def test_a_file_in_the_caches_place(tmp_path: Path, tiny: Path) -> None:
+def test_a_file_in_place_of_the_cache_is_refused(tmp_path: Path, tiny: Path) -> None:
     (tmp_path / "cache").write_text("", encoding="utf-8")
     archive = shutil.make_archive(str(tmp_path / "model"), "zip", tiny)
     with pytest.raises(InvalidRequestError, match="can't be written"):
         Reranker(archive, cache_dir=tmp_path / "cache").warm_up()
 
 
-def test_where_the_cache_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_cache_is_found_by_argument_environment_and_default(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.delenv("RESIFT_CACHE", raising=False)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setattr("sys.platform", "linux")
@@ -242,14 +246,14 @@ def test_where_the_cache_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     assert not list(tmp_path.iterdir())
 
 
-def test_a_manifest_is_what_it_was(tmp_path: Path, tiny: Path) -> None:
+def test_a_manifest_is_read_as_it_was_written(tmp_path: Path, tiny: Path) -> None:
     manifest = Manifest.of(tiny, name="tiny", revision=None)
     manifest.write(tmp_path / "records/tiny.json")
     assert Manifest.read(tmp_path / "records/tiny.json") == manifest
     assert [path.name for path in (tmp_path / "records").iterdir()] == ["tiny.json"]
 
 
-def test_the_catalogue() -> None:
+def test_the_catalogues_entries_are_found_and_consistent() -> None:
     known = listings()
     assert len(known) >= 38
     for name, listing in known.items():
@@ -265,7 +269,7 @@ def test_the_catalogue() -> None:
     assert {"ms-marco-TinyBERT-L-2-v2", "bge-reranker-v2-m3", "ettin-reranker-17m-v1"} <= runnable
 
 
-def test_the_catalogues_length(tmp_path: Path) -> None:
+def test_the_catalogues_max_length_is_the_default(tmp_path: Path) -> None:
     name = "gte-reranker-modernbert-base"
     folder = tiny_models.build(tmp_path, positions=8192)
     Manifest.of(folder, name=name, revision=None).write(folder / BUNDLE_MANIFEST)
@@ -310,7 +314,9 @@ def test_code_from_repositories_is_never_run(tiny: Path, tmp_path: Path) -> None
         Reranker(model, trust_remote_code="yes")  # type: ignore[arg-type]
 
 
-def test_torch_weights(hub: hub_server.Hub, client: Client, files: dict[str, bytes]) -> None:
+def test_torch_weights_are_fetched_whole(
+    hub: hub_server.Hub, client: Client, files: dict[str, bytes]
+) -> None:
     index = json.dumps({"weight_map": {"a": "model-00001-of-00002.safetensors"}}).encode()
     parts = {f"model-0000{n}-of-00002.safetensors": bytes([n]) for n in (1, 2)}
     described = {name: files[name] for name in NEEDED if name.endswith(".json")}

@@ -23,12 +23,12 @@ def model(tiny: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(tiny, tmp_path / "model"))
 
 
-def test_a_folder_by_path_or_name(model: Path) -> None:
+def test_a_folder_is_found_by_path_or_name(model: Path) -> None:
     assert len(Reranker(model).rank("a", ["good"])) == 1
     assert Reranker(str(model)).rank("a", ["good"]).model == str(model)
 
 
-def test_a_graph_in_the_onnx_folder(model: Path) -> None:
+def test_a_graph_in_the_onnx_folder_is_found(model: Path) -> None:
     (model / "onnx").mkdir()
     (model / "model.onnx").rename(model / "onnx" / "model.onnx")
     assert Reranker(model).rank("a", ["good"]).precision == "fp32"
@@ -62,7 +62,7 @@ def test_an_embedding_model_is_refused(tmp_path: Path) -> None:
         Reranker(model).rank("a", ["good"])
 
 
-def test_a_template_that_is_no_pair_is_refused(tmp_path: Path) -> None:
+def test_a_tokenizer_without_a_plain_pair_template_is_refused(tmp_path: Path) -> None:
     model = tiny_models.build(tmp_path, pair="[CLS] $B [SEP] $A:1 [SEP]:1")
     with pytest.raises(UnsupportedModelError, match="joins"):
         Reranker(model).rank("a", ["good"])
@@ -98,7 +98,7 @@ def _card(model: Path, **changes: object) -> None:
     (model / "card.json").write_text(json.dumps({**card, **changes}), encoding="utf-8")
 
 
-def test_a_card_decides(model: Path) -> None:
+def test_a_cards_values_take_precedence(model: Path) -> None:
     _card(model)
     reranker = Reranker(model)
     ranking = reranker.rank("a", ["good " * 100])
@@ -119,7 +119,7 @@ def test_an_altered_file_is_refused(model: Path) -> None:
         Reranker(model).rank("a", ["good"])
 
 
-def test_a_card_that_is_none_is_refused(model: Path) -> None:
+def test_an_incomplete_card_is_refused(model: Path) -> None:
     (model / "card.json").write_text("{}", encoding="utf-8")
     with pytest.raises(UnsupportedModelError, match="max_length"):
         Reranker(model).rank("a", ["good"])
@@ -138,7 +138,7 @@ def test_a_newer_card_is_refused_whatever_else_it_says(model: Path) -> None:
     assert str(model / "card.json") in str(caught.value)
 
 
-def test_another_device_is_refused(model: Path) -> None:
+def test_an_unavailable_device_is_refused(model: Path) -> None:
     with pytest.raises(BackendUnavailableError, match="cuda"):
         Reranker(model, device="cuda").rank("a", ["good"])
 

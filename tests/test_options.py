@@ -111,7 +111,7 @@ def declare(checkout: Path, place: str, declaration: str) -> None:
     path.write_text(f"{before}{declaration}{found}{after}", encoding="utf-8")
 
 
-def test_what_is_written_is_what_is_declared() -> None:
+def test_generated_keywords_equal_the_declarations() -> None:
     done = run(ROOT, str(ROOT / TOOL), "--check")
     assert (done.returncode, done.stderr) == (0, "")
 

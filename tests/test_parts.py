@@ -28,7 +28,7 @@ from resift.text.windows import WINDOW_OVERLAP, window_starts
 floats = st.floats(-50, 50, width=32)
 
 
-def test_a_prompt_says_where_the_document_is(tiny: Path) -> None:
+def test_token_types_mark_the_document_in_a_prompt(tiny: Path) -> None:
     pieces = {"before": ("a",), "between": ("b",), "label": ("good",), "after": ("bad",)}
     prompt = Prompt(query="a {}", document="{}", answers=(), **pieces)
     tokenizer = PairTokenizer(tiny / "tokenizer.json", pad_token_id=0, prompt=prompt)
@@ -50,7 +50,7 @@ def test_batches_hold_each_pair_once_within_the_budget(lengths: list[int], budge
 
 
 @given(lengths=st.lists(st.integers(1, 9), max_size=60), budget=st.integers(1, 60))
-def test_batches_of_one_length(lengths: list[int], budget: int) -> None:
+def test_equal_lengths_make_batches_of_one_length(lengths: list[int], budget: int) -> None:
     batches = plan_batches(lengths, budget, equal_lengths=True)
     assert sorted(pair for batch in batches for pair in batch) == list(range(len(lengths)))
     for batch in batches:
@@ -82,7 +82,7 @@ def test_windows_cover_every_token(length: int, size: int) -> None:
 
 
 @given(logits=st.lists(floats, min_size=1, max_size=20))
-def test_normalisations(logits: list[float]) -> None:
+def test_normalisations_compute_their_formulas(logits: list[float]) -> None:
     array = np.array(logits, dtype=np.float32)
     sigmoid = normalize(array, "sigmoid")
     assert sigmoid == pytest.approx([1 / (1 + math.exp(-x)) for x in array.tolist()])
@@ -134,13 +134,15 @@ def test_calibration_of_separable_data_is_finite() -> None:
         ([], []),
     ],
 )
-def test_calibration_refuses_what_cannot_be_fitted(logits: list[float], labels: list[int]) -> None:
+def test_calibration_refuses_labels_that_cannot_be_fitted(
+    logits: list[float], labels: list[int]
+) -> None:
     with pytest.raises(InvalidRequestError):
         Calibration.fit(logits, labels)
 
 
 @pytest.mark.parametrize("slope", [0.0, -1.0, math.nan, math.inf, "1"])
-def test_calibration_refuses_slopes_that_turn_the_order(slope: float) -> None:
+def test_calibration_refuses_slopes_that_reverse_the_order(slope: float) -> None:
     with pytest.raises(InvalidRequestError, match="slope"):
         Calibration(slope=slope, intercept=0.0)
 
@@ -154,7 +156,7 @@ def test_calibration_refuses_slopes_that_turn_the_order(slope: float) -> None:
         ({"model_type": "deberta-v2", "max_position_embeddings": 512, "pad_token_id": 0}, 512),
     ],
 )
-def test_windows_of_architectures(config: dict[str, object], window: int) -> None:
+def test_windows_are_those_of_the_architecture(config: dict[str, object], window: int) -> None:
     assert SequenceClassification().window(config) == window
 
 
@@ -176,7 +178,7 @@ def test_other_architectures_are_refused(config: dict[str, object]) -> None:
         find_family(config, "no_such_family", "some-model")
 
 
-def test_surrogates() -> None:
+def test_surrogates_are_joined_or_replaced() -> None:
     assert encodable("plain") == "plain"
     assert encodable("é 👍 ع") == "é 👍 ع"
     assert encodable("a\ud83d\udc4db") == "a👍b"
@@ -188,7 +190,7 @@ def test_numpy_options_become_python() -> None:
     assert json.dumps([options.top_n, options.score_threshold]) == "[3, 0.5]"
 
 
-def test_metadata_format() -> None:
+def test_metadata_has_a_line_for_each_field_present() -> None:
     adapter = Adapter(
         reranker=None,
         top_n=None,

@@ -53,7 +53,7 @@ def test_the_order_is_the_cards_then_the_backends() -> None:
     assert made([FP32, INT8], ["onnx"], None)[0][1] == "fp32"
 
 
-def test_what_the_processor_lacks_is_left_out_and_named() -> None:
+def test_ways_that_the_processor_lacks_are_left_out_and_named() -> None:
     found = plan(FOUR, ALL, None, PROCESSORS["unknown"])
     assert found.ways[0] == Way("onnx", "fp32", FP32)
     assert INT8 not in [way.artifact for way in found.ways]
@@ -70,7 +70,7 @@ def test_what_the_processor_lacks_is_left_out_and_named() -> None:
         ("unknown", []),
     ],
 )
-def test_the_kind_of_int8_that_is_faster_goes_first(on: str, expected: list[str]) -> None:
+def test_the_faster_kind_of_int8_goes_first(on: str, expected: list[str]) -> None:
     for artifacts in ([INT8, NARROW, FP32], [NARROW, INT8, FP32]):
         assert [each[1] for each in made(artifacts, ["onnx"], None, on)] == [*expected, "fp32"]
         assert [each[1] for each in made(artifacts, ALL, "int8", on)] == expected
@@ -87,7 +87,7 @@ def test_the_kind_of_int8_that_is_faster_goes_first(on: str, expected: list[str]
     assert only == (["int8-narrow"] if expected else [])
 
 
-def test_a_precision_asked_for_is_computed_from_what_there_is() -> None:
+def test_a_requested_precision_is_computed_from_the_weights_there_are() -> None:
     assert made(FOUR, ALL, "bf16") == [
         ("openvino", "bf16", "fp32.onnx"),
         ("torch", "bf16", "model.safetensors"),
@@ -97,7 +97,7 @@ def test_a_precision_asked_for_is_computed_from_what_there_is() -> None:
     assert made(FOUR, ["onnx"], "bf16") == []
 
 
-def test_weights_for_other_processors_are_left_alone() -> None:
+def test_weights_for_other_processors_are_ignored() -> None:
     vnni = Artifact(format="onnx", precision="int8", file="vnni.onnx", cpu="AVX512VNNI")
     arm = Artifact(format="onnx", precision="fp32", file="arm.onnx", cpu="ASIMDDP")
     artifacts = [vnni, arm, FP32]
@@ -117,13 +117,13 @@ def test_weights_for_other_processors_are_left_alone() -> None:
         ("unknown", "onnx/model_int8.onnx"),
     ],
 )
-def test_int8_weights_for_a_processor(on: str, expected: str) -> None:
+def test_int8_weights_are_chosen_for_the_processor(on: str, expected: str) -> None:
     usual = list(USUAL_ARTIFACTS)
     assert made(usual, ["onnx"], "int8-dynamic", on)[0][2] == expected
     assert made(usual, ["onnx"], None, on)[0][2] == "onnx/model.onnx"
 
 
-def test_what_is_fetched_is_the_first_way_and_its_float32() -> None:
+def test_the_weights_of_the_first_way_and_its_float32_are_fetched() -> None:
     def fetched(artifacts: list[Artifact], backends: list[str], on: str, **options: Any) -> Any:
         wish = Wish(backends, options.get("precision"), PROCESSORS[on])
         return list(wish.choose(artifacts, options.get("config", {})).artifacts)
@@ -152,8 +152,8 @@ def test_data_that_two_graphs_share_belongs_to_both() -> None:
 
 @pytest.mark.parametrize("on", PROCESSORS)
 @pytest.mark.parametrize("precision", [None, "fp32", "int8", "fp16", "bf16"])
-def test_what_is_fetched_is_opened_first(on: str, precision: str | None) -> None:
-    """For any order of any of the four: what is fetched has the first way and its float32."""
+def test_the_weights_fetched_are_opened_first(on: str, precision: str | None) -> None:
+    """The weights fetched have the first way and its float32, for any of the four in any order."""
     from itertools import permutations
 
     for backends in (["onnx"], ["torch"], ALL):
@@ -169,7 +169,7 @@ def test_what_is_fetched_is_opened_first(on: str, precision: str | None) -> None
                     assert wider(listed, *args) == wider(present, *args)
 
 
-def test_impossible_precisions_are_refused_before_anything_is_looked_for(
+def test_an_unavailable_precision_is_refused_before_the_model_is_found(
     on: Callable[[str], None],
 ) -> None:
     on("unknown")
@@ -184,7 +184,7 @@ def test_impossible_precisions_are_refused_before_anything_is_looked_for(
     assert Wish.of(["torch", "onnx"], None).formats[-1] == "onnx"
 
 
-def test_this_processor_is_asked_once() -> None:
+def test_the_processor_is_read_once() -> None:
     assert processor() is processor()
     assert processor().lacking("onnx", "int8") == lacking("onnx", "int8")
     assert lacking("onnx", "fp32") is lacking("torch", "bf16") is None
@@ -227,7 +227,7 @@ ON = pytest.mark.parametrize("on_processor", RUNS)
 
 
 @ON
-def test_four_artifacts_on_a_hub(
+def test_each_processor_fetches_its_own_weights_from_a_hub(
     hub: hub_server.Hub, client: Client, four: dict[str, bytes], on_processor: str
 ) -> None:
     commit = hub.commit("acme/four", four)
@@ -252,7 +252,7 @@ def test_four_artifacts_on_a_hub(
 
 
 @ON
-def test_four_artifacts_pulled_shown_and_bundled(
+def test_the_command_line_follows_the_same_plan(
     hub: hub_server.Hub,
     client: Client,
     four: dict[str, bytes],
@@ -285,7 +285,7 @@ def test_four_artifacts_pulled_shown_and_bundled(
         assert outcome["precision"] == ("fp32" if lacks else expected[0])
 
 
-def test_a_cache_carried_to_another_processor(
+def test_a_cache_from_another_processor_is_completed(
     hub: hub_server.Hub, client: Client, four: dict[str, bytes]
 ) -> None:
     commit = hub.commit("acme/four", four)
@@ -307,7 +307,7 @@ def _folder(tmp_path: Path, files: Mapping[str, bytes]) -> Path:
     return tmp_path
 
 
-def test_the_cards_processors(
+def test_weights_for_the_cards_processors_are_chosen(
     tmp_path: Path, files: dict[str, bytes], on: Callable[[str], None]
 ) -> None:
     described = {name: files[name] for name in NEEDED - {"model.onnx"}}
@@ -332,7 +332,7 @@ def test_the_cards_processors(
     }
 
 
-def test_files_that_a_card_lists_and_that_are_not_there(
+def test_missing_files_of_a_card_are_named(
     tmp_path: Path, four: dict[str, bytes], on: Callable[[str], None]
 ) -> None:
     on("avx512")

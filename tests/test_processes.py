@@ -56,7 +56,7 @@ sys.exit(os.waitstatus_to_exitcode(status))
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this platform has no fork")
 @pytest.mark.parametrize("leave", ["os._exit(0)", "sys.exit(0)"])
 @pytest.mark.parametrize("use", [True, False], ids=["used", "unused"])
-def test_a_forked_child_works(tiny: Path, graph_backend: str, leave: str, use: bool) -> None:
+def test_a_forked_child_ranks(tiny: Path, graph_backend: str, leave: str, use: bool) -> None:
     _run(_FORK.format(backend=graph_backend, leave=leave, use=use), tiny)
 
 
@@ -89,12 +89,12 @@ sys.exit(os.waitstatus_to_exitcode(status))
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this platform has no fork")
-def test_a_fork_while_another_thread_loads(tiny: Path) -> None:
+def test_a_child_forked_while_another_thread_loads_ranks(tiny: Path) -> None:
     _run(_FORK_WHILE_LOADING, tiny)
 
 
 def _run(program: str, *arguments: Path) -> str:
-    """What a Python of its own prints that has no complaints, nor anything left open."""
+    """Run a program in a new Python, which must succeed without warnings; returns its output."""
     # From 3.12 on, Python warns of every fork of a program with threads: what some of these do.
     warnings = ["-W", "always::ResourceWarning", "-W", "ignore:This process:DeprecationWarning"]
     done = subprocess.run(
@@ -107,7 +107,7 @@ def _run(program: str, *arguments: Path) -> str:
     return done.stdout
 
 
-def test_several_devices(tiny: Path) -> None:
+def test_several_devices_give_the_same_ranking(tiny: Path) -> None:
     documents = ["good", "bad", "a b", *(f"w{n} a" for n in range(9))] * 3
     options: dict[str, Any] = {"backend": "onnx", "max_batch_tokens": 16, "threads": 2}
     expected = Reranker(tiny, **options).rank("a", documents)
@@ -141,7 +141,7 @@ def test_a_killed_process_raises_within_seconds(tiny: Path) -> None:
     assert time.monotonic() - start < 5
 
 
-def test_a_process_that_is_killed_at_work(tiny: Path) -> None:
+def test_a_process_killed_at_work_raises(tiny: Path) -> None:
     backend = ProcessesBackend(
         "onnx",
         tiny / "model.onnx",
@@ -162,7 +162,7 @@ def test_a_process_that_is_killed_at_work(tiny: Path) -> None:
             waiting.result(timeout=5)
 
 
-def test_what_a_process_cannot_load_is_raised_here(tiny: Path, tmp_path: Path) -> None:
+def test_a_failed_load_in_a_process_is_raised(tiny: Path, tmp_path: Path) -> None:
     (tmp_path / "model.onnx").write_bytes(b"not a graph")
     options: dict[str, Any] = {"precision": "fp32", "threads": 1, "vocabulary_ids": []}
     with pytest.raises(UnsupportedModelError, match=r"model\.onnx"):
@@ -196,7 +196,7 @@ def test_processes_end_with_the_program(tiny: Path) -> None:
     pytest.fail("the process is still there")
 
 
-def test_processes_end_with_what_uses_them(tiny: Path) -> None:
+def test_processes_end_with_their_reranker(tiny: Path) -> None:
     end = """
 del reranker, backend, process
 gc.collect()
@@ -209,7 +209,7 @@ except ProcessLookupError:
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this platform has no fork")
-def test_processes_are_not_a_forks_to_end(tiny: Path) -> None:
+def test_a_fork_leaves_its_parents_processes_running(tiny: Path) -> None:
     fork = """
 expected = reranker.rank("a", ["good", "bad"]).results
 del backend, process
@@ -226,7 +226,7 @@ assert reranker.rank("a", ["good", "bad"]).results == expected
 
 
 @pytest.mark.parametrize("devices", ["cpu", [], [""], [0], {"cpu"}])
-def test_devices_are_checked(devices: Any) -> None:
+def test_invalid_devices_are_refused(devices: Any) -> None:
     with pytest.raises(InvalidRequestError, match="devices must be a list"):
         Reranker(devices=devices)
     with pytest.raises(InvalidRequestError, match="device must then"):
@@ -310,7 +310,7 @@ def test_threads_follow_cgroup_v1(tmp_path: Path) -> None:
     assert _cgroup_quota(root) == 2.0
 
 
-def test_no_cgroup_is_no_limit(tmp_path: Path) -> None:
+def test_threads_are_unlimited_without_a_cgroup(tmp_path: Path) -> None:
     assert _cgroup_quota(tmp_path) == math.inf
     root = _write(tmp_path, {"proc/self/cgroup": "0::/\n", "sys/fs/cgroup/cpu.max": "max 100000"})
     assert _cgroup_quota(root) == math.inf

@@ -1,4 +1,4 @@
-"""What the distributions say of themselves, and what is said of their next version."""
+"""The metadata of the distributions, and the fragments of their changelog."""
 
 from __future__ import annotations
 
@@ -42,13 +42,13 @@ def test_adapters_take_the_minor_version_of_their_engine(folder: Path) -> None:
 
 
 @each_adapter
-def test_adapters_say_where_they_run_as_the_engine_does(folder: Path) -> None:
+def test_adapters_share_the_engines_metadata(folder: Path) -> None:
     project = content(folder)["project"]
     for key in ("classifiers", "requires-python", "urls", "license", "authors"):
         assert project[key] == ENGINE["project"][key], key
 
 
-def test_classifiers_are_what_was_run() -> None:
+def test_classifiers_name_the_systems_that_were_tested() -> None:
     page = (ROOT / "docs/platforms.md").read_text(encoding="utf-8")
     classifiers = ENGINE["project"]["classifiers"]
     section = page.partition("## Python\n")[2].partition("\nTypes")[0]

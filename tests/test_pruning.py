@@ -51,14 +51,14 @@ _names = (f"estimator-{n}" for n in count())
 
 @pytest.fixture(scope="module", autouse=True)
 def bundled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """In place of the models that come with the package: those that ``build`` makes."""
+    """Replace the bundled models by those that ``build`` makes."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(disk, "BUNDLED", tmp_path_factory.mktemp("bundled"))
         yield
 
 
 def estimate(text: str) -> float:
-    """What the estimator below gives: words in whole numbers, so that many are alike."""
+    """The estimator's logit: words count in whole numbers, so that many are equal."""
     words = text.split()
     return float(sum(np.round(tiny_models.WEIGHTS[word]) for word in words) / (len(words) + 1))
 
@@ -133,7 +133,7 @@ numbers = st.one_of(
     top_n=st.integers(1, 14),
     margin=st.one_of(st.floats(0, 5), st.just(math.inf)),
 )
-def test_who_survives(
+def test_documents_within_the_margin_survive(
     estimates: list[float], data: st.DataObject, top_n: int, margin: float
 ) -> None:
     texts = range(len(estimates))
@@ -148,7 +148,7 @@ def test_who_survives(
             assert kept[text] == (estimates[text] >= finite[top_n - 1] - margin)
 
 
-def test_a_nan_raises_no_bar() -> None:
+def test_a_nan_estimate_prunes_no_other_document() -> None:
     estimates = np.array([math.nan, math.inf, 1.0, 0.5, -3.0], np.float32)
     assert survivors(estimates, range(5), 2, 1.0).tolist() == [True, True, True, True, False]
 
@@ -170,7 +170,9 @@ texts_strategy = st.lists(
 
 @settings(deadline=None, max_examples=60)
 @given(texts=texts_strategy, top_n=st.integers(1, 8))
-def test_what_comes_back_is_as_without(reranker: Reranker, texts: list[str], top_n: int) -> None:
+def test_survivors_are_ranked_as_without_pruning(
+    reranker: Reranker, texts: list[str], top_n: int
+) -> None:
     before = list(texts)
     everything = reranker.rank("a", texts)
     ranking = reranker.rank("a", texts, top_n=top_n, prune="auto")
@@ -186,7 +188,7 @@ def test_what_comes_back_is_as_without(reranker: Reranker, texts: list[str], top
 
 @settings(deadline=None, max_examples=20)
 @given(texts=texts_strategy, top_n=st.integers(1, 8))
-def test_a_margin_that_holds_all_changes_nothing(
+def test_a_margin_that_keeps_all_changes_nothing(
     tmp_path_factory: pytest.TempPathFactory, texts: list[str], top_n: int
 ) -> None:
     wide = _wide(tmp_path_factory)
@@ -217,7 +219,7 @@ def test_only_survivors_get_the_whole_model(reranker: Reranker, forwarded: list[
     assert ranking.counts.pruned_documents == 0
 
 
-def test_a_threshold_comes_after(reranker: Reranker) -> None:
+def test_a_threshold_is_applied_after_pruning(reranker: Reranker) -> None:
     options: dict[str, Any] = {"top_n": 3, "score_threshold": 0.5}
     expected = reranker.rank("a", TEXTS, **options)
     ranking = reranker.rank("a", TEXTS, **options, prune="auto")
@@ -258,7 +260,7 @@ def test_several_queries_are_pruned_each_by_itself(reranker: Reranker) -> None:
     assert [each.counts.pruned_documents for each in together] == [PRUNED, 0, 0, PRUNED]
 
 
-def test_what_was_cut_is_said_of_all(reranker: Reranker) -> None:
+def test_truncation_is_reported_for_pruned_documents_too(reranker: Reranker) -> None:
     texts = [f"{word} " * 12 if n % 2 else word for n, word in enumerate(WORDS)]
     options: dict[str, Any] = {"top_n": 2, "max_length": 10}
     everything = reranker.rank("a", texts, **options, prune="off")
@@ -282,7 +284,7 @@ def test_texts_are_tokenized_once(reranker: Reranker, monkeypatch: pytest.Monkey
     assert tokenized == TEXTS
 
 
-def test_one_query_may_come_with_several_lists(reranker: Reranker) -> None:
+def test_one_query_may_have_several_lists_of_documents(reranker: Reranker) -> None:
     requests = [("a", TEXTS), ("a", ["good", *TEXTS[:5]]), ("a", TEXTS[5:])]
     together = reranker.rank_many(requests, top_n=1, prune="auto")
     apart = [reranker.rank(*request, top_n=1, prune="auto") for request in requests]
@@ -343,7 +345,7 @@ def test_progress_rises_to_all_pairs(reranker: Reranker) -> None:
     assert PRUNED in done
 
 
-def test_it_is_on_the_event(model: Path) -> None:
+def test_the_event_counts_pruned_documents(model: Path) -> None:
     events: list[TimingEvent] = []
     reranker = Reranker(model, backend="onnx", on_timing=events.append, prune="auto")
     reranker.rank("a", TEXTS, top_n=2)
@@ -361,7 +363,7 @@ def test_a_model_without_an_estimator_is_ranked_in_full(tiny: Path) -> None:
 
 
 @pytest.mark.parametrize("top_n", [None, 4, len(TEXTS), 100])
-def test_where_most_stay_nothing_is_estimated(
+def test_few_documents_are_not_estimated(
     model: Path, top_n: int | None, forwarded: list[Batch]
 ) -> None:
     reranker = Reranker(model, backend="onnx")
@@ -380,7 +382,7 @@ def test_score_gives_all_scores(model: Path) -> None:
         reranker.score("a", TEXTS, prune="auto")  # type: ignore[call-arg]
 
 
-def test_a_call_may_do_without(model: Path) -> None:
+def test_a_call_may_turn_pruning_off(model: Path) -> None:
     reranker = Reranker(model, backend="onnx", prune="auto")
     assert reranker.rank("a", TEXTS, top_n=2, prune="off").counts.pruned_documents == 0
     whole = Reranker(model, prune="off").rank("a", TEXTS, top_n=2, normalization="softmax")
@@ -391,7 +393,7 @@ def test_a_call_may_do_without(model: Path) -> None:
 
 
 @pytest.mark.parametrize("given", ["always", "", True, 3])
-def test_impossible_values(model: Path, given: Any) -> None:
+def test_invalid_values_are_refused(model: Path, given: Any) -> None:
     with pytest.raises(InvalidRequestError, match="prune"):
         Reranker(model, prune=given)
     with pytest.raises(InvalidRequestError, match="prune"):
@@ -531,7 +533,7 @@ def test_each_request_says_whether_its_estimates_failed(tmp_path: Path) -> None:
     assert events[0].status == "fallback"
 
 
-def test_an_estimator_that_had_to_fall_back_prunes_and_says_so(tmp_path: Path) -> None:
+def test_an_estimator_on_its_fallback_prunes_with_status_fallback(tmp_path: Path) -> None:
     model = build(tmp_path / "model")
     folder = estimator_of(model)
     shutil.copy(model / "model.onnx", folder / "wrong.onnx")
@@ -565,7 +567,7 @@ def test_several_devices_prune(model: Path) -> None:
     assert ranking.counts.pruned_documents == PRUNED
 
 
-def test_it_is_one_of_the_options(model: Path) -> None:
+def test_prune_is_one_of_the_options(model: Path) -> None:
     reranker = Reranker(model, prune="auto")
     assert reranker.options["prune"] == "auto"
     assert pickle.loads(pickle.dumps(reranker)).options == reranker.options

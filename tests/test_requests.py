@@ -16,7 +16,7 @@ DOCUMENTS = ["bad", "good"]
 
 @pytest.fixture
 def unloadable() -> Reranker:
-    """What raises ``ModelError`` where it comes as far as looking for its model."""
+    """A reranker that raises ``ModelError`` if it ever looks for its model."""
     return Reranker("nobody/nothing", offline=True)
 
 
@@ -25,7 +25,7 @@ def unloadable() -> Reranker:
     ["ab", None, 5, ("a",), ("a", DOCUMENTS, 3), {"a": 1, "b": 2}, {"a", "b"}],
     ids=repr,
 )
-def test_what_is_no_request_is_refused_by_index(unloadable: Reranker, wrong: Any) -> None:
+def test_an_invalid_request_is_refused_by_index(unloadable: Reranker, wrong: Any) -> None:
     requests: list[Any] = [("a", DOCUMENTS), wrong]
     for call in (unloadable.rank_many, unloadable.score_many):
         with pytest.raises(InvalidRequestError, match=r"requests\[1\] must be a pair"):
@@ -45,9 +45,7 @@ def test_what_is_no_request_is_refused_by_index(unloadable: Reranker, wrong: Any
     ],
     ids=str,
 )
-def test_what_is_wrong_in_a_request_is_named_with_its_index(
-    unloadable: Reranker, wrong: Any, said: str
-) -> None:
+def test_an_error_in_a_request_names_its_index(unloadable: Reranker, wrong: Any, said: str) -> None:
     with pytest.raises(InvalidRequestError) as caught:
         unloadable.rank_many([("a", DOCUMENTS), wrong])
     assert str(caught.value).startswith(said)
@@ -57,7 +55,7 @@ def test_what_is_wrong_in_a_request_is_named_with_its_index(
 
 
 @pytest.mark.parametrize("wrong", [None, "ab", b"ab", 5, {"a": DOCUMENTS}], ids=repr)
-def test_what_is_no_list_of_requests_is_refused(unloadable: Reranker, wrong: Any) -> None:
+def test_requests_that_are_no_list_are_refused(unloadable: Reranker, wrong: Any) -> None:
     for call in (unloadable.rank_many, unloadable.score_many):
         with pytest.raises(InvalidRequestError, match="requests must be"):
             call(wrong)
@@ -86,7 +84,7 @@ def test_requests_and_their_documents_are_read_once(tiny: Path) -> None:
         ("batch_size", "no such option"),
     ],
 )
-def test_nothing_is_assigned_silently(tiny: Path, name: str, advice: str) -> None:
+def test_assigning_an_attribute_is_refused(tiny: Path, name: str, advice: str) -> None:
     reranker = Reranker(tiny)
     before = reranker.options
     with pytest.raises(InvalidRequestError, match=f"{name} can't be assigned.*{advice}"):

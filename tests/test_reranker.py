@@ -39,7 +39,7 @@ words = st.lists(st.sampled_from(["a", "b", "good", "bad", "w3", "w7"]), max_siz
 documents_strategy = st.lists(words.map(" ".join), min_size=1, max_size=20)
 
 
-def test_logits_scores_and_order(tiny: Path) -> None:
+def test_documents_are_ordered_by_logit(tiny: Path) -> None:
     ranking = Reranker(tiny).rank("a", DOCUMENTS)
     assert [result.index for result in ranking] == [1, 4, 2, 3, 0]
     for result in ranking:
@@ -77,7 +77,7 @@ def test_padding_is_counted(tiny: Path) -> None:
     assert ranking.counts.padded_tokens == 3 * 14
 
 
-def test_load_time_is_told_once(tiny: Path) -> None:
+def test_load_time_is_reported_once(tiny: Path) -> None:
     reranker = Reranker(tiny)
     assert reranker.rank("a", ["a"]).timings.load > 0
     assert reranker.rank("a", ["a"]).timings.load == 0
@@ -86,7 +86,7 @@ def test_load_time_is_told_once(tiny: Path) -> None:
     assert warm.rank("a", ["a"]).timings.load == 0
 
 
-def test_empty_ranking(tiny: Path) -> None:
+def test_a_ranking_without_documents_is_empty(tiny: Path) -> None:
     ranking = Reranker(tiny / "not-there").rank("a", [])
     assert list(ranking) == []
     assert (ranking.precision, ranking.revision, ranking.status) == (None, None, "complete")
@@ -109,7 +109,7 @@ def test_batches_change_nothing(tiny: Path, documents: list[str], budget: int) -
 
 @settings(max_examples=30, deadline=None)
 @given(requests=st.lists(documents_strategy, max_size=4), budget=st.integers(1, 200))
-def test_rank_many_is_rank_each(tiny: Path, requests: list[list[str]], budget: int) -> None:
+def test_rank_many_equals_rank_of_each(tiny: Path, requests: list[list[str]], budget: int) -> None:
     reranker = _reranker(tiny, budget)
     pairs = [(f"w{n}", [*documents, "a"]) for n, documents in enumerate(requests)]
     together = reranker.rank_many(pairs, top_n=3)
@@ -122,7 +122,7 @@ def _reranker(model: Path, budget: int, cache: dict[int, Reranker] = {}) -> Rera
     return cache.setdefault(budget, Reranker(model, max_batch_tokens=budget, threads=1))
 
 
-def test_rank_many_with_gaps(tiny: Path) -> None:
+def test_rank_many_takes_queries_without_documents(tiny: Path) -> None:
     rankings = Reranker(tiny).rank_many([("a", []), ("b", ["good", "bad"]), ("w1", [])])
     assert [len(ranking) for ranking in rankings] == [0, 2, 0]
     assert rankings[1].counts.documents == 2
@@ -155,7 +155,7 @@ def test_a_query_keeps_half_the_window(
     assert ranking[0].truncated_tokens == 100 - (16 - 3 - kept)
 
 
-def test_max_length_has_bounds(tiny: Path) -> None:
+def test_max_length_out_of_bounds_is_refused(tiny: Path) -> None:
     reranker = Reranker(tiny)
     assert reranker.rank("a b", ["good good"], max_length=5)[0].truncated_tokens == 1
     for max_length in (4, 33):
@@ -189,7 +189,7 @@ def test_other_heads_are_refused(tmp_path: Path) -> None:
         Reranker(model).rank("a", ["a"])
 
 
-def test_a_model_without_token_types(tmp_path: Path) -> None:
+def test_a_model_without_token_types_ranks(tmp_path: Path) -> None:
     model = tiny_models.build(tmp_path, token_types=False)
     assert [r.index for r in Reranker(model).rank("b", ["bad", "good"])] == [1, 0]
 
@@ -246,7 +246,7 @@ def test_the_float32_form_is_opened_once(tmp_path: Path, monkeypatch: pytest.Mon
     assert [path.name for path in opened] == ["model.onnx"]
 
 
-def test_a_passing_fault_is_computed_again(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_transient_nan_is_computed_again(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     forward, calls = OnnxBackend.forward, []
 
     def faulty(self: OnnxBackend, batch: Batch) -> np.ndarray:
@@ -271,7 +271,7 @@ def test_other_queries_are_refused(tiny: Path, query: object) -> None:
 
 
 @pytest.mark.parametrize("documents", ["good", b"good", None, 3])
-def test_documents_must_be_a_collection(tiny: Path, documents: object) -> None:
+def test_documents_that_are_no_list_are_refused(tiny: Path, documents: object) -> None:
     with pytest.raises(InvalidRequestError, match="documents must be a list"):
         Reranker(tiny).rank("a", documents)  # type: ignore[arg-type]
 
@@ -282,7 +282,7 @@ def test_documents_may_be_any_iterable(tiny: Path) -> None:
     assert Reranker(tiny).rank("a", tuple(DOCUMENTS)).results == expected
 
 
-def test_misspelt_call_option(tiny: Path) -> None:
+def test_a_misspelt_call_option_is_refused(tiny: Path) -> None:
     reranker = Reranker(tiny)
     with pytest.raises(TypeError, match="topn"):
         reranker.rank("a", ["a"], topn=1)  # type: ignore[call-arg]
@@ -304,7 +304,7 @@ def test_score_keeps_everything_in_order(tiny: Path) -> None:
     assert asyncio.run(reranker.ascore_many(requests)) == apart
 
 
-def test_call_time_options_win(tiny: Path) -> None:
+def test_call_time_options_take_precedence(tiny: Path) -> None:
     reranker = Reranker(tiny, normalization="none", score_threshold=100.0)
     assert len(reranker.rank("a", DOCUMENTS, score_threshold=0.0)) == 4
     top = reranker.rank("a", DOCUMENTS, normalization="minmax", score_threshold=0.5)
@@ -314,7 +314,7 @@ def test_call_time_options_win(tiny: Path) -> None:
         reranker.rank("a", DOCUMENTS, normalization="")  # type: ignore[arg-type]
 
 
-def test_options_make_it_again(tiny: Path) -> None:
+def test_options_recreate_the_reranker(tiny: Path) -> None:
     calibration = Calibration(slope=2.0, intercept=0.5)
     reranker = Reranker(tiny, threads=1, normalization=calibration, score_threshold=0.25)
     json.dumps(reranker.options)
@@ -332,7 +332,7 @@ def test_copies_share_and_pickles_rebuild(tiny: Path) -> None:
     assert revived.rank("a", DOCUMENTS).results == reranker.rank("a", DOCUMENTS).results
 
 
-def test_option_names_are_said_once() -> None:
+def test_option_names_are_declared_once() -> None:
     import inspect
 
     signature = set(inspect.signature(Reranker).parameters)
@@ -360,7 +360,7 @@ def test_phases_and_progress_are_observed(tiny: Path) -> None:
     assert seen == [*phases, "0/3", "2/3", "3/3", "-infer", "+rank", "-rank"]
 
 
-def test_what_on_timing_raises_is_raised(tiny: Path) -> None:
+def test_errors_of_on_timing_are_raised(tiny: Path) -> None:
     def fail(_: object) -> None:
         raise RuntimeError("metrics are down")
 

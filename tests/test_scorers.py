@@ -84,13 +84,13 @@ def test_without_documents_a_scorer_is_not_called() -> None:
     assert scorer.asked == []
 
 
-def test_warming_up_is_the_scorers() -> None:
+def test_warm_up_is_passed_to_the_scorer() -> None:
     scorer = Numbers()
     Reranker(scorer=scorer).warm_up()
     assert scorer.warm == 1
 
 
-def test_what_a_scorer_leaves_out_is_not_ranked() -> None:
+def test_documents_that_a_scorer_leaves_out_are_not_ranked() -> None:
     reranker = Reranker(scorer=Numbers(missing="9 1"), normalization="none")
     ranking = reranker.rank("q", ["9", "2", "1", "3", "9"])
     assert order(ranking) == [3, 1]
@@ -105,14 +105,14 @@ def test_a_nan_of_a_scorer_is_an_error() -> None:
 @pytest.mark.parametrize(
     "options", [{"model": "resift-nano"}, {"backend": "onnx"}, {"threads": 1}, {"token": "hf_x"}]
 )
-def test_a_scorer_and_a_model_are_refused(options: dict[str, Any]) -> None:
+def test_a_scorer_together_with_a_model_is_refused(options: dict[str, Any]) -> None:
     with pytest.raises(InvalidRequestError, match="not both") as raised:
         Reranker(scorer=Numbers(), **options)
     assert "hf_x" not in str(raised.value)
 
 
 @pytest.mark.parametrize("scorer", [object(), "resift-nano", {}])
-def test_what_is_no_scorer_is_refused(scorer: Any) -> None:
+def test_an_object_that_is_no_scorer_is_refused(scorer: Any) -> None:
     with pytest.raises(InvalidRequestError, match="scorer must"):
         Reranker(scorer=scorer)
 
@@ -133,7 +133,7 @@ def test_a_local_model_is_a_scorer(tiny: Path) -> None:
     assert Reranker(scorer=scorer).rank("a", documents).results == expected.results
 
 
-def test_a_cascade_of_any_two_scorers() -> None:
+def test_a_cascade_takes_any_two_scorers() -> None:
     seen: list[tuple[int, int]] = []
 
     class Watcher(Observer):

@@ -75,7 +75,7 @@ def shift_golden(folder: Path, by: float) -> None:
     (folder / "golden.json").write_text(json.dumps(golden), encoding="utf-8")
 
 
-def test_weights_that_fail_give_way_to_others(
+def test_other_weights_run_where_the_preferred_ones_fail(
     model: Path, on: Callable[[str], None], caplog: pytest.LogCaptureFixture
 ) -> None:
     on("avx512")
@@ -86,13 +86,13 @@ def test_weights_that_fail_give_way_to_others(
     assert "in int8 on onnx doesn't compute" in caplog.text
 
 
-def test_weights_that_pass_are_complete(model: Path) -> None:
+def test_weights_that_pass_have_status_complete(model: Path) -> None:
     write(model, ["fp32", "int8"], golden="fp32")
     ranking = Reranker(model, backend="onnx").rank("a", TEXTS)
     assert (ranking.status, ranking.precision) == ("complete", "fp32")
 
 
-def test_a_precision_asked_for_is_not_given_up(model: Path, on: Callable[[str], None]) -> None:
+def test_a_requested_precision_does_not_fall_back(model: Path, on: Callable[[str], None]) -> None:
     on("avx512")
     with pytest.raises(SelfTestError, match="golden pairs"):
         Reranker(model, precision="int8").warm_up()
@@ -108,7 +108,7 @@ def test_other_weights_have_the_cards_tolerance(model: Path, on: Callable[[str],
 
 
 @pytest.mark.parametrize("largest", [64, 127])
-def test_the_probe_of_int8_products_is_what_it_says(largest: int) -> None:
+def test_the_probe_of_int8_products_is_reproducible(largest: int) -> None:
     path = Path(onnx_backend.__file__).with_name(f"int8_products_{largest}.onnx")
     found, expected = onnx.load(path), tiny_products.build(largest)
     assert to_text(found.graph) == to_text(expected.graph)
@@ -144,7 +144,7 @@ class _Session:
 def be_a_processor_that_adds(
     monkeypatch: pytest.MonkeyPatch, most: int, most_if_exact: int
 ) -> None:
-    """As ONNX Runtime would find it: the probes see it, and models run on the real one."""
+    """Make the probes see such a processor; models still run on the real one."""
     real = onnx_backend.open_session
 
     def opened(path: Path, *, exact: bool = False) -> Any:
@@ -171,7 +171,7 @@ WIDE, NARROW, WRONG = 2**31, 2**15 - 1, 2**14
         (WRONG, WRONG, True, []),
     ],
 )
-def test_the_probe_sees_sums_that_are_cut_off(
+def test_the_probe_detects_saturated_sums(
     monkeypatch: pytest.MonkeyPatch, most: int, if_exact: int, saturates: bool, runs: list[str]
 ) -> None:
     be_a_processor_that_adds(monkeypatch, most, if_exact)
@@ -262,7 +262,7 @@ def test_bf16_is_close_to_float32() -> None:
     assert [reranker.score(QUERY, [text])[0] for text in TEXTS] == pytest.approx(scores, abs=1e-5)
 
 
-def test_an_impossible_precision_is_explained(tiny: Path) -> None:
+def test_an_unavailable_precision_is_explained(tiny: Path) -> None:
     with pytest.raises(BackendUnavailableError, match="'int4' is not one that the installed"):
         Reranker(tiny, precision="int4").warm_up()
     with pytest.raises(BackendUnavailableError, match=r"precision fp16; .* has \['fp32 \(onnx\)"):

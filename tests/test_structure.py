@@ -1,4 +1,4 @@
-"""The walls of the house: who may import whom, one version, and what must not be there."""
+"""The structure of the source: layers of imports, sizes, names, docstrings, one version."""
 
 from __future__ import annotations
 
@@ -151,12 +151,12 @@ BELOW["adapter"] = {"reranker", *BELOW["reranker"]}
 BELOW["attributes"] = {"adapter", *BELOW["adapter"]}
 
 
-def test_every_room_has_a_floor() -> None:
+def test_every_package_has_a_layer() -> None:
     assert {*BELOW, "cli", "export", "testing"} == ROOMS
 
 
 @pytest.mark.parametrize("room", BELOW)
-def test_no_import_runs_back_up(room: str) -> None:
+def test_no_import_reaches_a_higher_layer(room: str) -> None:
     for name in NAMES:
         if within(name, room):
             strangers = {
@@ -167,7 +167,7 @@ def test_no_import_runs_back_up(room: str) -> None:
             assert not strangers, name
 
 
-def test_no_imports_go_in_circles() -> None:
+def test_imports_have_no_cycles() -> None:
     def above(name: str) -> set[str]:
         seen: set[str] = set()
         waiting = [name]
@@ -182,14 +182,14 @@ def test_no_imports_go_in_circles() -> None:
 
 # Wrappers around scorers know nothing of models, so that any two fit together.
 @pytest.mark.parametrize("name", ["cascade", "scorer"])
-def test_wrappers_know_scorers_alone(name: str) -> None:
+def test_wrappers_import_scorers_alone(name: str) -> None:
     allowed = {"call", "errors", "ranking", "request", "scoring.scorer"}
     found = {each.removeprefix("resift.") for each in IMPORTS[f"resift.scoring.{name}"]}
     assert found <= allowed
 
 
 @pytest.mark.parametrize("room", ["cli", "export", "testing"])
-def test_nothing_is_built_on_the_top_floor(room: str) -> None:
+def test_no_other_package_imports_the_top_layer(room: str) -> None:
     users = {
         name for name in NAMES if not within(name, room)
         and any(within(each, room) for each in IMPORTS[name])
@@ -199,7 +199,7 @@ def test_nothing_is_built_on_the_top_floor(room: str) -> None:
 
 
 @pytest.mark.parametrize("module", MODULES, ids=str)
-def test_files_and_functions_fit_a_head(module: Path) -> None:
+def test_files_and_functions_are_short(module: Path) -> None:
     source = (ENGINE / module).read_text(encoding="utf-8")
     assert len(source.splitlines()) <= 300
     functions = [
@@ -211,7 +211,7 @@ def test_files_and_functions_fit_a_head(module: Path) -> None:
 
 
 @pytest.mark.parametrize("module", [each for each in MODULES if each.stem == "__init__"], ids=str)
-def test_a_package_only_names_what_is_in_it(module: Path) -> None:
+def test_an_init_only_imports_and_exports(module: Path) -> None:
     for node in ast.parse((ENGINE / module).read_text(encoding="utf-8")).body:
         if isinstance(node, ast.Assign):
             assert {ast.unparse(each) for each in node.targets} <= {"__all__", "__version__"}
@@ -220,7 +220,7 @@ def test_a_package_only_names_what_is_in_it(module: Path) -> None:
             assert is_docstring or isinstance(node, ast.ImportFrom)
 
 
-def test_making_models_knows_nothing_of_measuring_them() -> None:
+def test_making_models_does_not_import_measuring_them() -> None:
     make, measure = (ROOT / "training" / folder for folder in ("make", "measure"))
     made, measuring = ({path.stem for path in each.glob("*.py")} for each in (make, measure))
     assert not made & measuring
@@ -230,7 +230,7 @@ def test_making_models_knows_nothing_of_measuring_them() -> None:
         assert path.stem == "made" or not made & {top(name) for name in imports(path)}, path
 
 
-def test_pure_modules_know_nothing() -> None:
+def test_pure_modules_import_the_standard_library_alone() -> None:
     assert {top(name) for name in imports(ENGINE / "text/batching.py")} <= set(
         sys.stdlib_module_names
     )
@@ -253,7 +253,7 @@ def test_adapters_import_their_framework_and_the_engine(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("folder", INTEGRATIONS, ids=lambda folder: folder.name)
-def test_one_version_and_one_licence(folder: Path) -> None:
+def test_every_package_has_one_version_and_one_licence(folder: Path) -> None:
     content = tomllib.loads((folder / "pyproject.toml").read_text(encoding="utf-8"))
     assert "version" in content["project"]["dynamic"]
     source = folder / content["tool"]["hatch"]["version"]["path"]
@@ -290,20 +290,20 @@ def unencoded(path: Path) -> Iterator[str]:
             yield f"{path.name}:{node.lineno}"
 
 
-def test_text_has_an_encoding() -> None:
+def test_text_is_read_and_written_with_a_named_encoding() -> None:
     ours = [ROOT / "conftest.py", ROOT / "dev.py"]
     for folder in ("src", "tests", "benchmarks", "examples", "integrations", "tools", "training"):
         ours += (ROOT / folder).rglob("*.py")
     assert not [each for path in ours for each in unencoded(path)]
 
 
-def test_public_names_are_sorted_and_there() -> None:
+def test_public_names_are_sorted_and_exist() -> None:
     assert resift.__all__ == sorted(resift.__all__)
     for name in resift.__all__:
         assert hasattr(resift, name)
 
 
-def test_the_error_tree_is_the_drawn_one() -> None:
+def test_the_error_tree_equals_the_drawing() -> None:
     import resift.errors
 
     drawn = set(re.findall(r"[├└]── (\w+)", resift.errors.__doc__ or ""))
@@ -313,3 +313,30 @@ def test_the_error_tree_is_the_drawn_one() -> None:
         if isinstance(thing, type) and issubclass(thing, resift.ResiftError)
     }
     assert drawn | {"ResiftError"} == defined <= set(resift.__all__)
+
+
+# Words that leave out the subject: in an editor's hover, "Of a file's content" says nothing.
+SUBJECTLESS = re.compile(
+    "As|At|Behind|By|For|From|How|In|Its?|O[fn]|Raises|Said|That|Their|They|Those|To|What|Whatever|"
+    "When|Where|Who|Whoever|Whose|With|Without"
+)
+
+
+def first_words(path: Path) -> Iterator[tuple[int, str]]:
+    """The line and the first word of each docstring of a module, class or function."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)):
+            text = ast.get_docstring(node)
+            if text is not None:
+                yield node.body[0].lineno, text.split()[0].strip(",.:;")
+
+
+def test_docstrings_begin_with_a_verb_or_their_noun() -> None:
+    ours = [ENGINE, *(folder / "src" for folder in INTEGRATIONS), ROOT / "tests"]
+    assert not [
+        f"{path.relative_to(ROOT)}:{line} begins with {word}"
+        for folder in ours
+        for path in folder.rglob("*.py")
+        for line, word in first_words(path)
+        if SUBJECTLESS.fullmatch(word)
+    ]

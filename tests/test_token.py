@@ -21,7 +21,7 @@ TOKEN = "hf_abcdefghijklmnopqrstuvwxyz"
 
 
 def authorizations(hub: hub_server.Hub) -> set[str | None]:
-    """What the hub itself was told, leaving out where it keeps its blobs."""
+    """The authorizations sent to the hub itself, without those to the host of its blobs."""
     found = [(path, headers) for path, headers in hub.headers if "/acme/" in path]
     assert found
     return {
@@ -29,7 +29,7 @@ def authorizations(hub: hub_server.Hub) -> set[str | None]:
     }
 
 
-def test_a_token_arrives_at_the_hub(
+def test_a_token_is_sent_to_the_hub(
     hub: hub_server.Hub, client: Client, files: dict[str, bytes]
 ) -> None:
     hub.commit("acme/tiny", files)
@@ -61,7 +61,7 @@ def test_the_environments_token_is_sent_where_none_is_given(
     assert authorizations(hub) == {f"Bearer {TOKEN}"}
 
 
-def test_errors_and_logs_do_not_show_it(
+def test_errors_and_logs_do_not_show_the_token(
     hub: hub_server.Hub, client: Client, files: dict[str, bytes]
 ) -> None:
     hub.commit("acme/gated", files)
@@ -90,7 +90,9 @@ def test_errors_and_logs_do_not_show_it(
 
 
 @pytest.mark.parametrize("token", [TOKEN, lambda: TOKEN], ids=["str", "function"])
-def test_it_is_not_shown_kept_or_pickled(token: Any, caplog: pytest.LogCaptureFixture) -> None:
+def test_the_token_is_not_shown_kept_or_pickled(
+    token: Any, caplog: pytest.LogCaptureFixture
+) -> None:
     caplog.set_level(logging.DEBUG)
     reranker = Reranker(token=token)
     reranker.rank("a", ["b"])
@@ -106,14 +108,14 @@ def test_it_is_not_shown_kept_or_pickled(token: Any, caplog: pytest.LogCaptureFi
 
 
 @pytest.mark.parametrize("wrong", ["", " ", "a b", "line\n", "ü", b"bytes", 5, ["hf"]], ids=repr)
-def test_what_can_not_be_sent_is_refused_without_being_shown(wrong: Any) -> None:
+def test_a_token_that_cannot_be_sent_is_refused_without_being_shown(wrong: Any) -> None:
     for make in (lambda: Reranker(token=wrong), lambda: resolved(lambda: wrong)):
         with pytest.raises(InvalidRequestError, match="token must be") as caught:
             make()
         assert repr(wrong) not in str(caught.value)
 
 
-def test_a_function_is_asked_only_where_something_is_downloaded(
+def test_a_token_function_is_called_only_for_downloads(
     hub: hub_server.Hub, client: Client, files: dict[str, bytes]
 ) -> None:
     asked: list[int] = []

@@ -86,7 +86,7 @@ def named(graph: bytes, name: str) -> bytes:
 
 
 def logit(document: str) -> float:
-    """What the model gives a document that isn't cut: the mean over its words and [SEP]."""
+    """The model's logit for a document that isn't cut: the mean over its words and [SEP]."""
     words = document.split()
     return float(np.float32(sum(WEIGHTS[w] for w in words) / (len(words) + 1)))
 

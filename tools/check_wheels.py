@@ -25,7 +25,7 @@ def main() -> int:
 
 
 def check(project: Path, wheels: list[Path]) -> Iterator[str]:
-    """What is wrong with the wheel of one project."""
+    """Yield the faults of the wheel of one project."""
     content = tomllib.loads((project / "pyproject.toml").read_text(encoding="utf-8"))
     name = content["project"]["name"]
     prefix = name.replace("-", "_") + "-"

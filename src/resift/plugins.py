@@ -1,4 +1,4 @@
-"""Parts that other packages bring: entry points, read when they are first needed."""
+"""Parts from other packages: entry points, read when they are first needed."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ T = TypeVar("T")
 
 
 class Plugins(Generic[T]):
-    """The parts of one group of entry points, whose names aren't among ``ours``.
+    """The parts of one group of entry points, except those with a name among ``ours``.
 
-    ``is_one`` says whether an entry point names what is ``expected``; ``error`` is raised for what
-    can't be used. Finding the parts reads what is installed, which takes longer than ranking does
-    (tens of milliseconds), so nobody asks as long as a part of resift's own will do.
+    ``is_one`` tells whether a loaded entry point is what is ``expected``; ``error`` is raised for
+    parts that can't be used. Finding the parts reads all installed packages, which takes longer
+    than ranking (tens of milliseconds), so it is only done where resift's own parts won't do.
     """
 
     def __init__(
@@ -38,13 +38,13 @@ class Plugins(Generic[T]):
         self.ours = ours
 
     def names(self) -> list[str]:
-        """The names that packages give, whether or not what they name can be loaded."""
+        """The names of all parts, whether or not they can be loaded."""
         return list(self._found())
 
     def get(self, name: str) -> T | None:
-        """The part of this name, loaded now; ``None`` where no package has one.
+        """Load the part of this name; ``None`` where no package has one.
 
-        Raises ``error`` with the package's name where it can't be loaded or two have it.
+        Raises ``error``, naming the package, where it can't be loaded or two packages have it.
         """
         found = self._found().get(name, [])
         if len(found) > 1:
@@ -55,11 +55,11 @@ class Plugins(Generic[T]):
         return self._load(found[0]) if found else None
 
     def package(self, name: str) -> str:
-        """The package that brings a part, and its version, for messages."""
+        """The name and version of the package that has a part, for messages."""
         return " and ".join(map(_package, self._found()[name]))
 
     def usable(self) -> dict[str, T]:
-        """All parts that can be loaded. A warning in the log says which are left out, and why."""
+        """Load all parts that can be loaded; a warning is logged for each that is left out."""
         parts: dict[str, T] = {}
         for name in self._found():
             try:
@@ -88,7 +88,7 @@ class Plugins(Generic[T]):
         advice = "update or uninstall the package"
         try:
             part = point.load()
-        # Whatever the package's own code raises.
+        # The package's code may raise anything.
         except Exception as error:
             raise self.error(f"{where} can't be loaded: {error!r}; {advice}") from error
         if not self.is_one(part):
@@ -105,7 +105,7 @@ def warn_once(message: str) -> None:
 
 @cache
 def _installed(group: str) -> tuple[EntryPoint, ...]:
-    # By name, as the order in which things were installed should change nothing.
+    # Sorted, so that the order of installation changes nothing.
     return tuple(sorted(entry_points(group=group), key=lambda point: (point.name, point.value)))
 
 

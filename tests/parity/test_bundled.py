@@ -118,7 +118,7 @@ class Formula:
 
 @pytest.mark.parametrize("name", MODELS)
 @pytest.mark.parametrize("precision", ["fp32", "int8"])
-def test_the_formula_on_the_stored_weights(name: str, precision: str) -> None:
+def test_the_formula_on_the_stored_weights_gives_the_logits(name: str, precision: str) -> None:
     formula = Formula(name)
     reranker = Reranker(name, backend="onnx", precision=precision, normalization="none")
     found = np.array([reranker.score(query, DOCUMENTS) for query in QUERIES])

@@ -165,7 +165,7 @@ def session_of(model: Any) -> Any:
 
 
 def attention_lengths(model: Any) -> list[int]:
-    """For how many of nine tokens each attention is computed."""
+    """The number of tokens, of nine, that each attention is computed for."""
     info = onnx.helper.make_tensor_value_info
     names = [node.output[0] for node in model.graph.node if node.op_type == "Attention"]
     del model.graph.output[:]
@@ -194,7 +194,7 @@ def test_linear_layers_run_in_int8(exported: Exported) -> None:
         assert "MatMulIntegerToFloat" not in kinds
 
 
-def test_files_and_digests(exported: Exported) -> None:
+def test_the_card_names_files_and_digests(exported: Exported) -> None:
     card = json.loads((exported.folder / "card.json").read_text(encoding="utf-8"))
     assert card == exported.card
     assert card["schema"] == 1
@@ -214,7 +214,7 @@ def test_files_and_digests(exported: Exported) -> None:
     assert [path.name for path in exported.folder.parent.glob(".*")] == []
 
 
-def test_golden_pairs(exported: Exported) -> None:
+def test_golden_pairs_have_the_exports_logits(exported: Exported) -> None:
     golden = json.loads((exported.folder / "golden.json").read_text(encoding="utf-8"))
     assert golden["model_sha256"] == exported.card["artifacts"][0]["sha256"]
     assert len(golden["pairs"]) == 6
@@ -225,7 +225,7 @@ def test_golden_pairs(exported: Exported) -> None:
 
 
 @pytest.mark.parametrize("reason", ["uncounted", "different", "maskless"])
-def test_attention_that_is_not_fused_is_said(
+def test_attention_that_is_not_fused_is_reported(
     reason: str,
     bert: Path,
     tmp_path: Path,
@@ -334,7 +334,7 @@ def test_other_models_are_refused(tmp_path: Path) -> None:
     assert not (tmp_path / "out").exists()
 
 
-def test_calibration_with_grades(bert: Path, tmp_path: Path) -> None:
+def test_calibration_grades_give_ndcg(bert: Path, tmp_path: Path) -> None:
     expected = source_logits(bert, DOCUMENTS[:12])
     best = int(expected.argmax())
     grades = [int(index == best) for index in range(12)]
@@ -372,14 +372,16 @@ def test_calibration_with_grades(bert: Path, tmp_path: Path) -> None:
         '{"query": "a", "documents": ["b"], "grades": [-1]}',
     ],
 )
-def test_wrong_calibration_is_placed(line: str, tmp_path: Path) -> None:
+def test_invalid_calibration_is_named_by_line(line: str, tmp_path: Path) -> None:
     file = tmp_path / "lines"
     file.write_text('{"query": "a", "documents": ["b"]}\n' + line, encoding="utf-8")
     with pytest.raises(InvalidRequestError, match=r"lines:2"):
         calibration.read_groups(file)
 
 
-def test_command(bert: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_exports_and_explains_failures(
+    bert: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     out = tmp_path / "out"
     command = ["export", str(bert), str(out)]
     assert main([*command, "--precision", "bf16"]) == 3
@@ -396,7 +398,7 @@ def test_command(bert: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str])
     assert main(["export", str(tmp_path / "nothing"), str(tmp_path / "other")]) == 3
 
 
-def test_without_the_extra(
+def test_a_missing_extra_is_named(
     bert: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,

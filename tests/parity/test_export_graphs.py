@@ -1,4 +1,4 @@
-"""What ``resift export`` does to graphs, one change at a time."""
+"""The changes that ``resift export`` makes to graphs, one at a time."""
 
 from __future__ import annotations
 
@@ -90,7 +90,9 @@ def kinds(model: Any) -> list[str]:
     "name", ["distilbert", "electra-2", "roberta", "camembert", "ernie", "modernbert", "albert"]
 )
 @pytest.mark.parametrize("layers", [1, 3])
-def test_first_token(name: str, layers: int, libraries: Libraries, tmp_path: Path) -> None:
+def test_the_last_layer_runs_for_the_first_token_alone(
+    name: str, layers: int, libraries: Libraries, tmp_path: Path
+) -> None:
     depth = {"num_hidden_layers": layers}
     if name == "distilbert":
         depth["n_layers"] = layers
@@ -105,7 +107,7 @@ def test_first_token(name: str, layers: int, libraries: Libraries, tmp_path: Pat
         np.testing.assert_allclose(run(model, feed), run(whole, feed), rtol=0, atol=1e-5)
 
 
-def test_heads_of_all_tokens_are_left(libraries: Libraries, tmp_path: Path) -> None:
+def test_heads_of_all_tokens_are_left_unchanged(libraries: Libraries, tmp_path: Path) -> None:
     model = traced(libraries, MEAN_POOLING, tmp_path)
     whole = copy(model)
     assert not first_token_only(libraries, model)
@@ -179,7 +181,7 @@ def swaps_sizes(model: Any) -> None:
         swaps_sizes,
     ],
 )
-def test_other_graphs_are_left(change: Any, libraries: Libraries, bert: Any) -> None:
+def test_other_graphs_are_left_unchanged(change: Any, libraries: Libraries, bert: Any) -> None:
     model = copy(bert)
     change(model)
     run(model, batch(7, 7))
@@ -241,7 +243,9 @@ def product_of(kind: str, weight: Floats) -> Any:
 @pytest.mark.parametrize(
     ("kind", "zero"), [("Gelu", 32), ("Relu", 0), ("Tanh", 128), ("Add", 128), ("Neg", 128)]
 )
-def test_rounding(kind: str, zero: int, smooth: bool, libraries: Libraries) -> None:
+def test_the_graph_rounds_as_the_reference_does(
+    kind: str, zero: int, smooth: bool, libraries: Libraries
+) -> None:
     random = np.random.default_rng(1)
     weight = random.standard_normal((64, 24), dtype=np.float32)
     x = random.standard_normal((3, 5, 64), dtype=np.float32) * np.array(
@@ -316,7 +320,7 @@ def test_factors_are_chosen_by_the_error() -> None:
     assert (factors > 0).all()
 
 
-def test_largest_numbers_are_those_of_all_pairs(libraries: Libraries, bert: Any) -> None:
+def test_largest_numbers_come_from_all_pairs(libraries: Libraries, bert: Any) -> None:
     feeds = [batch(1, length) for length in (3, 40, 2)]
 
     class Pairs:
@@ -393,7 +397,9 @@ def test_shared_matrices_and_gelu_have_no_factors(
 
 
 @pytest.mark.parametrize("kept", [True, False])
-def test_word_embeddings(kept: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_word_embeddings_are_stored_in_int8(
+    kept: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     # In models as small as these, it is never negligible.
     monkeypatch.setattr(exporting, "_WORDS_SHARE", 10.0 if kept else 0.1)
     factors: dict[str, Floats] = {}

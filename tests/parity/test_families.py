@@ -327,7 +327,7 @@ def agree(results: Sequence[RankedDocument], expected: Logits) -> None:
     assert (best_still_to_come - ranked <= TOLERANCE).all()
 
 
-def test_ordinary_pairs(reference: Reference, reranker: Reranker) -> None:
+def test_ordinary_pairs_equal_the_reference(reference: Reference, reranker: Reranker) -> None:
     documents = [document for document in DOCUMENTS if 0 < len(document.split()) < 12][:20]
     expected = reference.logits(QUERY, documents)
     # Otherwise the tolerance would tell nothing.
@@ -337,13 +337,15 @@ def test_ordinary_pairs(reference: Reference, reranker: Reranker) -> None:
     assert ranking.counts.truncated_documents == 0
 
 
-def test_one_pair_and_an_empty_document(reference: Reference, reranker: Reranker) -> None:
+def test_an_empty_document_equals_the_reference(reference: Reference, reranker: Reranker) -> None:
     for documents in (["ferry"], [""], ["", "Harbour"]):
         agree(reranker.rank(QUERY, documents), reference.logits(QUERY, documents))
     assert reranker.rank(QUERY, [None])[0].logit == reranker.rank(QUERY, [""])[0].logit
 
 
-def test_many_pairs_of_mixed_lengths(reference: Reference, reranker: Reranker) -> None:
+def test_pairs_of_mixed_lengths_equal_the_reference(
+    reference: Reference, reranker: Reranker
+) -> None:
     ranking = reranker.rank(QUERY, DOCUMENTS)
     agree(ranking, reference.logits(QUERY, DOCUMENTS))
     specials = reference.tokenizer.num_special_tokens_to_add(pair=True)
@@ -355,13 +357,15 @@ def test_many_pairs_of_mixed_lengths(reference: Reference, reranker: Reranker) -
     assert not ranking.query_truncated
 
 
-def test_a_shorter_max_length(reference: Reference, reranker: Reranker) -> None:
+def test_a_shorter_max_length_equals_the_reference(
+    reference: Reference, reranker: Reranker
+) -> None:
     documents = DOCUMENTS[:30]
     expected = reference.logits("ferry", documents, 24)
     agree(reranker.rank("ferry", documents, max_length=24), expected)
 
 
-def test_a_query_of_more_than_half_the_window(reference: Reference, reranker: Reranker) -> None:
+def test_a_long_query_equals_the_reference(reference: Reference, reranker: Reranker) -> None:
     query = " ".join(["Harbour ferry"] * 40)
     encoding = reference.tokenizer(query, add_special_tokens=False, return_offsets_mapping=True)
     cut = query[: encoding["offset_mapping"][WINDOW // 2 - 1][1]]
@@ -384,7 +388,9 @@ def test_the_window_is_the_models_own(reference: Reference, reranker: Reranker) 
             reference.logits(QUERY, [long], WINDOW + 1)
 
 
-def test_token_ids_types_and_padding(reference: Reference, forwarded: list[Batch]) -> None:
+def test_token_ids_types_and_padding_equal_the_reference(
+    reference: Reference, forwarded: list[Batch]
+) -> None:
     documents = DOCUMENTS[:12]
     Reranker(reference.folder, max_batch_tokens=10_000).rank(QUERY, documents)
     (batch,) = forwarded

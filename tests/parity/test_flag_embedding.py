@@ -95,7 +95,7 @@ class Reference:
 
 
 def make_tokenizer(kind: str) -> Any:
-    """As MiniCPM's, words begin with a space, also the first; as Gemma's, it doesn't."""
+    """Make a tokenizer: MiniCPM's puts a space before the first word too, Gemma's doesn't."""
     from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
 
     tokenizer = Tokenizer(models.BPE(unk_token="<unk>"))
@@ -125,7 +125,7 @@ def make_tokenizer(kind: str) -> Any:
 def make(
     kind: str, folder: Path, layers: int = LAYERS, fields: dict[str, Any] | None = None
 ) -> Reference:
-    """As ``save_pretrained`` leaves it, with ``fields`` in ``config.json``."""
+    """Save a small model as ``save_pretrained`` does, with ``fields`` in ``config.json``."""
     tokenizer = make_tokenizer(kind)
     tokenizer.save_pretrained(folder)
     names = {
@@ -176,7 +176,7 @@ def reference(
 
 
 def logits(folder: Path, query: str, documents: Sequence[str], **options: Any) -> Logits:
-    """In input order."""
+    """The logits, in input order."""
     scores = Reranker(folder, **options).score(query, documents, normalization="none")
     return np.array(scores, dtype=np.float32)
 
@@ -186,7 +186,7 @@ def open_backend(folder: Path, file: str = "model.safetensors", **options: Any) 
     return module.FlagEmbeddingBackend(folder / file, **{**defaults, **options})
 
 
-def test_flag_embedding_s_logits(reference: Reference) -> None:
+def test_logits_equal_flag_embedding(reference: Reference) -> None:
     whole = [text for text in PAIRS if len(text) < 1500]
     assert len(whole) > 90
     expected = reference.scores(QUERY, whole)
@@ -200,7 +200,7 @@ def test_flag_embedding_s_logits(reference: Reference) -> None:
         agree(reranker.rank(QUERY, documents), reference.scores(QUERY, documents))
 
 
-def test_flag_embedding_s_scores(reference: Reference) -> None:
+def test_scores_equal_flag_embedding(reference: Reference) -> None:
     documents = [text for text in DOCUMENTS if len(text.split()) < 12][:25]
     expected = reference.scores(QUERY, documents, normalize=True)
     assert Reranker(reference.folder).score(QUERY, documents) == pytest.approx(expected, abs=1e-4)
@@ -225,7 +225,7 @@ def test_a_query_keeps_at_most_half(reference: Reference) -> None:
 
 
 @pytest.mark.parametrize("ratio", [1, 2, 4, 8])
-def test_compression(tmp_path: Path, ratio: int) -> None:
+def test_compressed_documents_score_as_in_flag_embedding(tmp_path: Path, ratio: int) -> None:
     fields = {"cutoff_layers": [LAYERS], "compress_layers": [3], "compress_ratio": ratio}
     reference = make("gemma2", tmp_path, fields=fields)
     documents = PAIRS[:30]
@@ -233,7 +233,7 @@ def test_compression(tmp_path: Path, ratio: int) -> None:
 
 
 @pytest.mark.parametrize("kind", FIELDS)
-def test_what_the_model_card_says_is_the_default(tmp_path: Path, kind: str) -> None:
+def test_the_model_cards_options_are_the_defaults(tmp_path: Path, kind: str) -> None:
     reference = make(kind, tmp_path, layers=32, fields={})
     documents = PAIRS[:20]
     expected = reference.scores(QUERY, documents)
@@ -273,14 +273,16 @@ def test_each_pair_is_forwarded_once_in_bounded_batches(
 
 
 @pytest.mark.parametrize(("precision", "bound"), [("bf16", 0.15), ("fp16", 0.02)])
-def test_half_precision(reference: Reference, precision: str, bound: float) -> None:
+def test_half_precision_is_close_to_float32(
+    reference: Reference, precision: str, bound: float
+) -> None:
     expected = reference.scores(QUERY, PAIRS[:30])
     found = logits(reference.folder, QUERY, PAIRS[:30], precision=precision)
     assert found.dtype == np.float32
     assert 1e-5 < np.abs(found - expected).max() < bound * np.abs(expected).max()
 
 
-def test_what_overflows_in_float16_is_computed_in_float32(tmp_path: Path) -> None:
+def test_overflow_in_float16_is_computed_again_in_float32(tmp_path: Path) -> None:
     reference = make("minicpm", tmp_path)
     for head in reference.theirs.model.lm_head:
         head.linear_head.weight.data *= 1e6
@@ -290,7 +292,7 @@ def test_what_overflows_in_float16_is_computed_in_float32(tmp_path: Path) -> Non
     np.testing.assert_allclose(found, reference.scores(QUERY, PAIRS[:5]), rtol=1e-3)
 
 
-def test_nan_in_the_weights(reference: Reference, tmp_path: Path) -> None:
+def test_nan_in_the_weights_is_an_error(reference: Reference, tmp_path: Path) -> None:
     broken = make(reference.kind, tmp_path)
     model = broken.theirs.model
     model.model.embed_tokens.weight.data[broken.ids("B: ferry")[-1]] = torch.nan
@@ -301,7 +303,7 @@ def test_nan_in_the_weights(reference: Reference, tmp_path: Path) -> None:
     assert caught.value.indices == (1,)
 
 
-def test_what_this_backend_is_for(reference: Reference, tmp_path: Path) -> None:
+def test_it_runs_its_own_architectures_alone(reference: Reference, tmp_path: Path) -> None:
     documents = PAIRS[:5]
     expected = logits(reference.folder, QUERY, documents)
     named = logits(reference.folder, QUERY, documents, backend="flag_embedding")

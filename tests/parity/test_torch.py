@@ -61,7 +61,7 @@ def encoder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
 
 
 def make_encoder(name: str, folder: Path, dtype: Any = None) -> _EncoderReference:
-    """As ``save_pretrained`` leaves it."""
+    """Save a small encoder as ``save_pretrained`` does."""
     style = STYLES[name]
     tokenizer = make_encoder_tokenizer(style.tokenizer)
     tokenizer.save_pretrained(folder)
@@ -93,7 +93,7 @@ def make_encoder(name: str, folder: Path, dtype: Any = None) -> _EncoderReferenc
 
 
 def logits(model: Path, query: str, documents: Sequence[str], **options: Any) -> Logits:
-    """In input order."""
+    """The logits, in input order."""
     ranking = Reranker(model, backend="torch", **options).rank(query, documents)
     found = {result.index: result.logit for result in ranking}
     return np.array([found[index] for index in range(len(documents))], dtype=np.float32)
@@ -129,7 +129,7 @@ def open_network(folder: Path) -> Any:
     return checkpoint.read_checkpoint(path, torch.device("cpu"), torch.float32, ())
 
 
-def test_onnx_and_sentence_transformers(tmp_path: Path) -> None:
+def test_logits_equal_onnx_and_sentence_transformers(tmp_path: Path) -> None:
     sentence_transformers = pytest.importorskip("sentence_transformers")
     for name in ("bert", "xlm-roberta", "modernbert", "deberta-v2"):
         reference = make_encoder(name, tmp_path / name)
@@ -145,7 +145,7 @@ def test_onnx_and_sentence_transformers(tmp_path: Path) -> None:
         agree(Reranker(reference.folder, backend="torch").rank("ferry", DOCUMENTS), theirs)
 
 
-def test_flag_embedding_encoder(tmp_path: Path) -> None:
+def test_encoder_scores_equal_flag_embedding(tmp_path: Path) -> None:
     flag = pytest.importorskip("FlagEmbedding")
     reference = make_encoder("xlm-roberta", tmp_path)
     theirs = flag.FlagReranker(str(tmp_path), use_fp16=False, devices=["cpu"], max_length=WINDOW)
@@ -164,7 +164,7 @@ def test_neighbours_change_nothing(encoder: _EncoderReference) -> None:
 
 
 @pytest.mark.parametrize(("precision", "bound"), [("bf16", 0.1), ("fp16", 0.01)])
-def test_half_precision(tmp_path: Path, precision: str, bound: float) -> None:
+def test_half_precision_is_close_to_float32(tmp_path: Path, precision: str, bound: float) -> None:
     reference = make_encoder("xlm-roberta", tmp_path)
     expected = reference.logits(QUERY, DOCUMENTS)
     found = logits(tmp_path, QUERY, DOCUMENTS, precision=precision)
@@ -389,7 +389,7 @@ def test_only_the_answers_rows_are_computed(answering: Answering) -> None:
     assert network.model.get_output_embeddings().out_features == len(ids) in (1, 2)
 
 
-def test_a_vocabulary_without_the_answers(tmp_path: Path) -> None:
+def test_a_vocabulary_without_the_answers_is_refused(tmp_path: Path) -> None:
     answering = make_answering("bge_reranker_gemma", tmp_path)
     config = json.loads((tmp_path / "config.json").read_text(encoding="utf-8"))
     config["architectures"] = ["T5ForConditionalGeneration"]
@@ -399,7 +399,7 @@ def test_a_vocabulary_without_the_answers(tmp_path: Path) -> None:
         Reranker(answering.folder, backend="torch").rank("a", ["b"])
 
 
-def test_flag_embedding_language_model(tmp_path: Path) -> None:
+def test_language_model_scores_equal_flag_embedding(tmp_path: Path) -> None:
     flag = pytest.importorskip("FlagEmbedding")
     answering = make_answering("bge_reranker_gemma", tmp_path)
     answering.tokenizer.add_special_tokens({"bos_token": "<bos>"})
@@ -411,7 +411,7 @@ def test_flag_embedding_language_model(tmp_path: Path) -> None:
     assert ours == pytest.approx(scores, abs=1e-4)
 
 
-def test_prompts_differ() -> None:
+def test_prompts_are_distinct() -> None:
     prompts = [QWEN3_RERANKER, MXBAI_RERANK_V2, BGE_RERANKER_GEMMA, MONO_T5, RANK_T5]
     assert len({(prompt.after, prompt.answers) for prompt in prompts}) == len(prompts)
 
@@ -419,7 +419,7 @@ def test_prompts_differ() -> None:
 # The bundled model, faults, processes.
 
 
-def test_the_bundled_model() -> None:
+def test_the_bundled_model_scores_as_on_onnx() -> None:
     texts = [*TEXTS, "", "word " * 700, "[SEP] and [CLS]", *DOCUMENTS[:40]]
     for query in (BUNDLED_QUERY, "\u200b", "what does [SEP] mean"):
         exact = Reranker(backend="onnx", precision="fp32")
@@ -454,7 +454,7 @@ def test_another_graph_is_refused(tmp_path: Path) -> None:
         torch_backend.TorchBackend(folder / "model.onnx", device=None, precision="fp32", threads=1)
 
 
-def test_nan_in_the_weights(tmp_path: Path) -> None:
+def test_nan_in_the_weights_is_an_error(tmp_path: Path) -> None:
     reference = make_encoder("bert", tmp_path)
     reference.model.bert.embeddings.word_embeddings.weight.data[reference.ids("ferry")[0]] = (
         torch.nan
@@ -467,7 +467,7 @@ def test_nan_in_the_weights(tmp_path: Path) -> None:
         assert caught.value.indices == (1,)
 
 
-def test_what_overflows_in_float16_is_computed_in_float32(tmp_path: Path) -> None:
+def test_overflow_in_float16_is_computed_again_in_float32(tmp_path: Path) -> None:
     reference = make_encoder("bert", tmp_path)
     reference.model.classifier.weight.data *= 1e6
     reference.model.save_pretrained(tmp_path)
@@ -493,7 +493,7 @@ def test_faults_name_the_file(tmp_path: Path) -> None:
         torch_backend.TorchBackend(weights, **options)
 
 
-def test_devices(tmp_path: Path) -> None:
+def test_unavailable_devices_are_refused(tmp_path: Path) -> None:
     for device in ("cuda:99", "abacus", "cpu:7"):
         with pytest.raises(BackendUnavailableError, match=f"{device}.*'cpu'"):
             Reranker(backend="torch", device=device).warm_up()
@@ -529,7 +529,7 @@ sys.exit(os.waitstatus_to_exitcode(status))
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this platform has no fork")
-def test_a_forked_child_works(tmp_path: Path) -> None:
+def test_a_forked_child_ranks(tmp_path: Path) -> None:
     make_encoder("bert", tmp_path)
     done = subprocess.run(
         [sys.executable, "-c", _FORK, str(tmp_path)],
@@ -573,7 +573,7 @@ def test_attention_stays_inside_each_text() -> None:
         torch.testing.assert_close(found, expected)
 
 
-def test_packing() -> None:
+def test_packing_removes_padding() -> None:
     batch = Batch(
         input_ids=np.array([[5, 6, 7], [8, 0, 0]]),
         attention_mask=np.array([[1, 1, 1], [1, 0, 0]]),

@@ -36,7 +36,7 @@ IR_VERSION = 11
 WORTH = "late_interaction.worth"
 LEAST_WORTH = np.float32(0.05)
 INPUTS = ("input_ids", "attention_mask", "token_type_ids")
-# Large enough that exp() is exactly 0, finite so that a row with nothing to see is not NaN.
+# Large enough that exp() is exactly 0, finite, so a fully masked row isn't NaN.
 MASKED = np.float32(-1e9)
 
 State = Mapping[str, NDArray[np.float32]]

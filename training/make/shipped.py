@@ -21,7 +21,7 @@ from resift.text.tokenizer import PairTokenizer
 
 # Below this, weights stay in the graph's own file.
 _SMALL = 1024
-# What a processor's vectors like to begin at.
+# Alignment for vector loads.
 _ALIGNMENT = 64
 
 
@@ -131,7 +131,7 @@ def in_narrow(path: Path) -> onnx.ModelProto:
 
 
 def write(models: dict[Path, onnx.ModelProto], weights: Path) -> None:
-    """Write each graph to its path, and what they weigh to `weights` beside them, once."""
+    """Write each graph to its path, and their tensors to `weights` beside them, once."""
     offsets: dict[bytes, int] = {}
     with weights.open("wb") as file:
         for path, model in models.items():

@@ -62,7 +62,7 @@ def test_a_fit_finds_the_odds_that_pairs_were_drawn_with() -> None:
     assert fit.calibration_error < 0.05
 
 
-def test_scores_that_say_nothing_are_a_coin() -> None:
+def test_uninformative_scores_have_even_odds() -> None:
     drawn = pairs()
     drawn = replace(drawn, relevant=np.arange(len(drawn.texts)) % 4 == 0)
     fit = calibration.fit(drawn, np.random.default_rng(1).normal(size=6000).astype(np.float32))

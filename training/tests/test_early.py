@@ -12,7 +12,7 @@ ESTIMATES = LOGITS / 2 + rng.normal(size=LOGITS.shape)
 
 
 @pytest.mark.parametrize("lost", [0.01, 0.05, 0.2])
-def test_a_margin_loses_and_keeps_what_it_says(lost: float) -> None:
+def test_a_margins_losses_and_savings_are_those_reported(lost: float) -> None:
     fit = early.fit(ESTIMATES, LOGITS, lost)
     documents = range(LOGITS.shape[1])
     kept = np.array(

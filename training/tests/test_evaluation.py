@@ -97,7 +97,7 @@ class Letters:
         return np.eye(5, dtype=np.float32)[[3, *ids, 4]]
 
 
-def test_parts_of_the_relevance() -> None:
+def test_the_parts_of_the_relevance_are_cosine_and_matches() -> None:
     queries = {"a": np.array([0, 1], np.int32), "b": np.array([], np.int32)}
     documents = {
         np.array([0], np.int32).tobytes(): [("a", 0), ("b", 0)],
@@ -137,7 +137,7 @@ class Counting:
             yield query, columns
 
 
-def test_scores_are_kept_and_go_on_after_a_stop(
+def test_scores_are_kept_and_continued_after_a_stop(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source = Counting()

@@ -33,7 +33,7 @@ def test_pairs_are_names_openings_and_descriptions() -> None:
     assert {each.group for each in pairs} == {f"{word}.py" for word in _WORDS}
 
 
-def test_what_has_several_answers_is_left_out() -> None:
+def test_names_with_several_answers_are_left_out() -> None:
     code = "\n".join(
         f'def f{n}(): "Return the value of the field with the number {n}."' for n in "ab"
     )
@@ -47,7 +47,7 @@ def test_what_has_several_answers_is_left_out() -> None:
     assert list(short.titled(lines)) == [("Turku", "Turku", "three")]
 
 
-def test_names_as_words() -> None:
+def test_names_become_words() -> None:
     names = {"read_csv": "read csv", "HTTPServer2": "http server 2", "camelCase": "camel case"}
     assert {name: short.in_words(name) for name in names} == names
     assert not short.usable(short.Short("", "a", "the letter"))

@@ -79,7 +79,7 @@ def trained(data: Data, out: Path, *ends: int | None) -> list[dict[str, Any]]:
     return [json.loads(line) for line in lines]
 
 
-def test_a_student_learns_and_goes_on_where_it_was_stopped(data: Data, tmp_path: Path) -> None:
+def test_a_student_learns_and_resumes_where_it_stopped(data: Data, tmp_path: Path) -> None:
     whole = trained(data, tmp_path / "whole", None)
     steps = {line["step"]: line["loss"] for line in whole if "loss" in line}
     assert list(steps) == [*range(1, 7)]
@@ -93,7 +93,7 @@ def test_a_student_learns_and_goes_on_where_it_was_stopped(data: Data, tmp_path:
     assert files == {"log.jsonl", "checkpoint.pt", "model.safetensors"}
 
 
-def test_a_teacher_has_nothing_to_learn_from_itself(data: Data) -> None:
+def test_a_teacher_learns_nothing_from_itself(data: Data) -> None:
     distillation = Distillation(data, SETTINGS, FORMULA, 0)
     batch = next(batches(data, SETTINGS, 0))
     drawn = distillation.draw(batch)

@@ -1,4 +1,4 @@
-"""What callbacks and tracers are told."""
+"""Callbacks and tracers."""
 
 from __future__ import annotations
 
@@ -129,7 +129,7 @@ def test_the_run_reports_its_error(
 
 
 @both
-def test_what_is_no_document_is_an_error_of_the_run(compress: Compress, traces: Traces) -> None:
+def test_an_invalid_document_is_an_error_of_the_run(compress: Compress, traces: Traces) -> None:
     wrong: list[Any] = ["a text"]
     with pytest.raises(InvalidRequestError, match=r"documents\[0\]"):
         compress(ResiftReranker(), wrong, QUERY, [traces])

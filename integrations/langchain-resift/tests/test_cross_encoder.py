@@ -70,7 +70,7 @@ def test_every_pair_has_a_score_whatever_the_rerankers_threshold() -> None:
     ],
     ids=repr,
 )
-def test_what_is_no_pair_is_refused_by_position(wrong: Any) -> None:
+def test_an_invalid_pair_is_refused_by_position(wrong: Any) -> None:
     with pytest.raises(InvalidRequestError, match=r"text_pairs\[1\]"):
         ResiftCrossEncoder().score([PAIRS[0], wrong])
 
@@ -88,12 +88,12 @@ def test_any_iterable_is_read_once(wrap: Any) -> None:
 
 
 @pytest.mark.parametrize("wrong", [None, "", "ab", b"ab", 5, {}, {SORT: "text"}], ids=repr)
-def test_what_is_no_list_is_refused_before_the_model(wrong: Any) -> None:
+def test_pairs_that_are_no_list_are_refused_before_loading(wrong: Any) -> None:
     with pytest.raises(InvalidRequestError, match="text_pairs must be"):
         ResiftCrossEncoder(model="nobody/nothing", offline=True).score(wrong)
 
 
-def test_a_wrong_pair_is_refused_before_the_model() -> None:
+def test_an_invalid_pair_is_refused_before_loading() -> None:
     wrong: Any = iter([PAIRS[0], (SORT, 5)])
     with pytest.raises(InvalidRequestError, match=r"text_pairs\[1\]"):
         ResiftCrossEncoder(model="nobody/nothing", offline=True).score(wrong)
@@ -140,7 +140,7 @@ def test_a_blank_query_is_refused() -> None:
         ResiftCrossEncoder().score([(" ", "text")])
 
 
-def test_options() -> None:
+def test_options_are_checked_and_shown() -> None:
     reranker = Reranker()
     encoder = ResiftCrossEncoder(reranker=reranker)
     assert isinstance(encoder, BaseCrossEncoder)
@@ -162,7 +162,7 @@ def test_copies_work() -> None:
     assert pickle.loads(pickle.dumps(encoder)).score(PAIRS) == expected
 
 
-def test_in_langchains_reranker(documents: list[Document]) -> None:
+def test_langchains_reranker_uses_it(documents: list[Document]) -> None:
     reranker = CrossEncoderReranker(model=ResiftCrossEncoder(), top_n=2)
     kept = reranker.compress_documents(documents, SORT)
     ranking = Reranker().rank(SORT, [each.page_content for each in documents], top_n=2)

@@ -1,4 +1,4 @@
-"""In LangChain's own retrievers, chains, agents and standard tests."""
+"""Use in LangChain's own retrievers, chains, agents and standard tests."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def retriever(shelf: BaseRetriever) -> ContextualCompressionRetriever:
     )
 
 
-def test_contextual_compression(
+def test_contextual_compression_keeps_the_best_documents(
     retriever: ContextualCompressionRetriever, documents: list[Document]
 ) -> None:
     found = retriever.invoke(QUERY)
@@ -52,7 +52,7 @@ def test_contextual_compression(
     assert asyncio.run(retriever.ainvoke(QUERY)) == found
 
 
-def test_contextual_compression_finds_nothing() -> None:
+def test_contextual_compression_may_find_nothing() -> None:
     retriever = ContextualCompressionRetriever(
         base_compressor=ResiftReranker(model="no-such-model"),
         base_retriever=RunnableLambda(lambda _: []),
@@ -61,7 +61,7 @@ def test_contextual_compression_finds_nothing() -> None:
     assert asyncio.run(retriever.ainvoke(QUERY)) == []
 
 
-def test_lcel(shelf: BaseRetriever) -> None:
+def test_it_runs_in_an_lcel_chain(shelf: BaseRetriever) -> None:
     compressor = ResiftReranker(top_n=1)
     chain = (
         {"query": RunnablePassthrough(), "documents": shelf}
@@ -150,7 +150,9 @@ class _Searcher(GenericFakeChatModel):
 
 
 @pytest.mark.parametrize("is_async", [False, True])
-def test_a_tool_of_an_agent(retriever: ContextualCompressionRetriever, is_async: bool) -> None:
+def test_an_agents_tool_may_use_it(
+    retriever: ContextualCompressionRetriever, is_async: bool
+) -> None:
     call = {"name": "search", "args": {"query": QUERY}, "id": "1", "type": "tool_call"}
     model = _Searcher(messages=iter([AIMessage("", tool_calls=[call]), AIMessage("done")]))
     agent = create_agent(model, tools=[create_retriever_tool(retriever, "search", "Searches.")])

@@ -1,4 +1,4 @@
-"""What LangChain users see of ``ResiftReranker`` beyond the contract's rows."""
+"""Properties of ``ResiftReranker`` beyond the contract's rows."""
 
 from __future__ import annotations
 
@@ -118,13 +118,13 @@ def test_a_subclass_may_add_fields(documents: list[Document]) -> None:
     assert len(Labelled(top_n=1).compress_documents(documents, QUERY)) == 1
 
 
-def test_content_that_is_no_text_is_refused_by_index(documents: list[Document]) -> None:
+def test_content_that_is_not_text_is_refused_by_index(documents: list[Document]) -> None:
     documents.append(Document.model_construct(page_content=b"bytes", metadata={}))
     with pytest.raises(InvalidRequestError, match=r"documents\[4\]"):
         ResiftReranker().compress_documents(documents, QUERY)
 
 
-def test_a_secret_token_is_taken_as_one() -> None:
+def test_a_secret_token_is_accepted() -> None:
     secret = SecretStr("hf_unseen")
     for compressor in (
         ResiftReranker(token=secret),

@@ -20,7 +20,7 @@ from resift.testing import TEXTS
 
 @dataclass
 class Record:
-    """What the dispatcher told, in the order it did."""
+    """The spans and events of the dispatcher, in order."""
 
     log: list[str] = field(default_factory=list)
     """``"+name"`` where a span opens, ``"-name"`` where it ends, ``"!name"`` where it is
@@ -94,7 +94,7 @@ def _no_handlers_stay() -> Iterator[None]:
 
 @pytest.fixture
 def record() -> Iterator[Record]:
-    """What the dispatcher tells during the test; every span must have ended after it."""
+    """Record the dispatcher during the test; every span must have ended after it."""
     record = Record()
     spans = RecordingSpanHandler(record)
     root = get_dispatcher()

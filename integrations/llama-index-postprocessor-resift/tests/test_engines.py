@@ -48,7 +48,7 @@ def check_balanced(record: Any) -> None:
     assert len(record.of(RerankTimingEvent)) == 1
 
 
-def test_query_engine(
+def test_a_query_engine_uses_it(
     retriever: BaseRetriever, rerank: ResiftRerank, best: list[Any], record: Any
 ) -> None:
     debug = LlamaDebugHandler(print_trace_on_end=False)
@@ -68,7 +68,7 @@ def test_query_engine(
     assert len(debug.get_event_pairs(CBEventType.RERANKING)) == 1
 
 
-def test_query_engine_async(
+def test_an_async_query_engine_uses_it(
     retriever: BaseRetriever, rerank: ResiftRerank, best: list[Any], record: Any
 ) -> None:
     engine = RetrieverQueryEngine.from_args(retriever, llm=MockLLM(), node_postprocessors=[rerank])
@@ -94,7 +94,7 @@ def engines() -> Iterator[list[Any]]:
 
 @pytest.mark.filterwarnings("ignore:<aiosqlite.core.Connection:ResourceWarning")
 @pytest.mark.parametrize("kind", [ContextChatEngine, CondensePlusContextChatEngine])
-def test_chat_engines(
+def test_chat_engines_use_it(
     engines: list[Any],
     kind: Any,
     retriever: BaseRetriever,
@@ -117,7 +117,7 @@ def test_chat_engines(
     assert told(streamed.source_nodes) == best
 
 
-def test_retriever_tool(
+def test_a_retriever_tool_uses_it(
     retriever: BaseRetriever, rerank: ResiftRerank, best: list[Any], record: Any
 ) -> None:
     tool = RetrieverTool(
@@ -135,7 +135,7 @@ def test_retriever_tool(
         record.events.clear()
 
 
-def test_rerankers_in_a_row(retriever: BaseRetriever, engine: Reranker) -> None:
+def test_rerankers_can_be_chained(retriever: BaseRetriever, engine: Reranker) -> None:
     query_engine = RetrieverQueryEngine.from_args(
         retriever,
         llm=MockLLM(),

@@ -71,7 +71,7 @@ def test_retrieval_score_is_hidden_from_embeddings_and_llms(
         assert result.node.excluded_llm_metadata_keys == ["retrieval_score"]
 
 
-def test_retrieval_score_is_not_kept_unasked(engine: Reranker, make_nodes: MakeNodes) -> None:
+def test_retrieval_score_is_not_kept_by_default(engine: Reranker, make_nodes: MakeNodes) -> None:
     for result in ResiftRerank(reranker=engine).postprocess_nodes(make_nodes(), query_str=QUERY):
         assert "retrieval_score" not in result.metadata
         assert result.node.excluded_llm_metadata_keys == []
@@ -102,7 +102,7 @@ def test_nodes_without_text_are_scored_as_empty(engine: Reranker) -> None:
     assert isinstance(results[1].node, ImageNode)
 
 
-def test_what_an_index_node_points_to_is_not_copied(engine: Reranker) -> None:
+def test_the_object_of_an_index_node_is_not_copied(engine: Reranker) -> None:
     class Index:
         def __deepcopy__(self, memo: object) -> Index:
             raise AssertionError("a whole index was copied")
@@ -150,7 +150,7 @@ def test_missing_query_is_refused(
     [{"metadata_mode": "some"}, {"metadata_mode": None}, {"keep_retrieval_score": 1}],
     ids=str,
 )
-def test_impossible_option_is_refused(options: dict[str, Any]) -> None:
+def test_an_invalid_option_is_refused(options: dict[str, Any]) -> None:
     with pytest.raises(InvalidRequestError, match=next(iter(options))):
         ResiftRerank(**options)
 
@@ -160,7 +160,7 @@ def test_options_are_keywords() -> None:
         ResiftRerank(5)  # type: ignore[call-arg]
 
 
-def test_what_is_assigned_takes_effect(engine: Reranker) -> None:
+def test_assignments_take_effect(engine: Reranker) -> None:
     node = TextNode(
         text=TEXTS[1], metadata={"title": TEXTS[0]}, excluded_embed_metadata_keys=["title"]
     )
@@ -182,7 +182,7 @@ def test_what_is_assigned_takes_effect(engine: Reranker) -> None:
     ("option", "wrong"),
     [("metadata_mode", "some"), ("metadata_mode", None), ("keep_retrieval_score", 1)],
 )
-def test_what_is_assigned_is_checked(option: str, wrong: Any) -> None:
+def test_assignments_are_checked(option: str, wrong: Any) -> None:
     rerank = ResiftRerank()
     with pytest.raises(InvalidRequestError, match=option):
         setattr(rerank, option, wrong)

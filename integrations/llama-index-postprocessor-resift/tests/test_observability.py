@@ -1,4 +1,4 @@
-"""What other people's instrumentation makes of a reranking."""
+"""Rerankings as third-party instrumentation records them."""
 
 from __future__ import annotations
 
@@ -82,7 +82,9 @@ def openinference() -> Iterator[Any]:
 
 
 @WAYS
-def test_openinference(openinference: Any, query_engine: BaseQueryEngine, way: str) -> None:
+def test_openinference_traces_the_reranking(
+    openinference: Any, query_engine: BaseQueryEngine, way: str
+) -> None:
     ask(openinference, query_engine, way)
     spans = by_name(openinference)
     check_parents(spans, way)
@@ -145,7 +147,7 @@ def opentelemetry(_otel: tuple[Any, Any], _otel_exporter: Any) -> Any:
 
 
 @WAYS
-def test_llama_index_opentelemetry(
+def test_llama_index_opentelemetry_traces_the_reranking(
     opentelemetry: Any, query_engine: BaseQueryEngine, way: str
 ) -> None:
     ask(opentelemetry, query_engine, way)

@@ -35,7 +35,7 @@ EVERYTHING: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("options", [{}, {"top_n": None}, EVERYTHING], ids=["default", "all", "x"])
-def test_round_trip(options: dict[str, Any]) -> None:
+def test_a_saved_postprocessor_is_loaded_as_it_was(options: dict[str, Any]) -> None:
     rerank = ResiftRerank(**options)
     saved = rerank.to_dict()
     assert saved["class_name"] == ResiftRerank.class_name() == "ResiftRerank"
@@ -80,7 +80,7 @@ def test_on_timing_is_left_out_and_given_again() -> None:
     assert len(events) == 1
 
 
-def test_what_cannot_be_pickled_is_not_dropped() -> None:
+def test_a_callback_that_cannot_be_pickled_is_not_dropped() -> None:
     with pytest.raises((pickle.PicklingError, AttributeError)):
         pickle.dumps(ResiftRerank(on_timing=lambda event: None))
 

@@ -126,7 +126,7 @@ def test_concurrent_calls_keep_their_own_parents(
 
 
 @WAYS
-def test_what_the_events_say(
+def test_events_have_the_query_nodes_and_model(
     engine: Reranker, make_nodes: MakeNodes, record: Any, run: Run, method: str
 ) -> None:
     nodes = make_nodes()
@@ -193,7 +193,9 @@ def test_later_changes_do_not_rewrite_events(
 
 
 @WAYS
-def test_no_nodes(engine: Reranker, record: Any, run: Run, method: str) -> None:
+def test_no_nodes_have_events_and_no_phases(
+    engine: Reranker, record: Any, run: Run, method: str
+) -> None:
     debug = LlamaDebugHandler(print_trace_on_end=False)
     rerank = ResiftRerank(reranker=engine, top_n=None, callback_manager=CallbackManager([debug]))
     assert run(rerank, []) == []
@@ -213,7 +215,7 @@ def test_no_nodes(engine: Reranker, record: Any, run: Run, method: str) -> None:
 
 @WAYS
 @pytest.mark.usefixtures("fail")
-def test_failing_model(
+def test_a_failing_model_ends_spans_and_events(
     engine: Reranker, make_nodes: MakeNodes, record: Any, run: Run, method: str
 ) -> None:
     debug = LlamaDebugHandler(print_trace_on_end=False)
@@ -240,7 +242,7 @@ def test_failing_model(
 
 
 @WAYS
-def test_blank_query(
+def test_a_blank_query_ends_spans_and_events(
     engine: Reranker, make_nodes: MakeNodes, record: Any, run: Run, method: str
 ) -> None:
     with pytest.raises(InvalidRequestError, match="query"):
@@ -273,7 +275,9 @@ def test_cancelled_call_ends_its_events(
 
 
 @WAYS
-def test_legacy_callbacks(engine: Reranker, make_nodes: MakeNodes, run: Run, method: str) -> None:
+def test_legacy_callbacks_get_events(
+    engine: Reranker, make_nodes: MakeNodes, run: Run, method: str
+) -> None:
     debug = LlamaDebugHandler(print_trace_on_end=False)
     rerank = ResiftRerank(reranker=engine, top_n=2, callback_manager=CallbackManager([debug]))
     nodes = make_nodes()

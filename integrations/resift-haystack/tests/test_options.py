@@ -58,7 +58,7 @@ def test_several_devices_are_refused_by_name() -> None:
 
 
 @pytest.mark.parametrize("wrong", [5, ["cpu"], Device.cpu(), ""], ids=repr)
-def test_what_is_no_device_is_refused(wrong: Any) -> None:
+def test_an_invalid_device_is_refused(wrong: Any) -> None:
     with pytest.raises(InvalidRequestError, match="device must be"):
         ResiftRanker(device=wrong)
 
@@ -102,7 +102,7 @@ def test_a_reranker_and_a_device_or_token_exclude_each_other() -> None:
             ResiftRanker(reranker=Reranker(), **given)
 
 
-def test_what_is_assigned_is_saved() -> None:
+def test_assignments_are_saved() -> None:
     ranker = ResiftRanker()
     ranker.top_k = 2
     ranker.metadata_fields = ["title"]
@@ -111,7 +111,7 @@ def test_what_is_assigned_is_saved() -> None:
     assert (again.top_k, again.metadata_fields, again.model) == (2, ("title",), "resift-nano")
 
 
-def test_top_n_is_not_assigned_silently() -> None:
+def test_assigning_top_n_is_refused() -> None:
     with pytest.raises(InvalidRequestError, match="top_k"):
         ResiftRanker().top_n = 1  # type: ignore[attr-defined]
 

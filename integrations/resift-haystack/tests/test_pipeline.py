@@ -71,7 +71,7 @@ def inputs(**extra: Any) -> dict[str, Any]:
 
 
 @both_ways
-def test_a_retriever_and_the_ranker(run: Run) -> None:
+def test_a_pipeline_ranks_what_a_retriever_finds(run: Run) -> None:
     store = InMemoryDocumentStore()
     store.write_documents(documents())
     pipeline = Pipeline()
@@ -87,7 +87,7 @@ def test_a_retriever_and_the_ranker(run: Run) -> None:
 
 
 @both_ways
-def test_options_of_one_run(run: Run) -> None:
+def test_a_run_may_have_its_own_options(run: Run) -> None:
     pipeline = ranking_pipeline()
     assert len(run(pipeline, inputs(top_k=2))["ranker"]["documents"]) == 2
     assert run(pipeline, inputs(score_threshold=1.1)) == {"ranker": {"documents": []}}
@@ -265,13 +265,13 @@ def test_tags_hold_no_content() -> None:
     assert not any(text in str(spy.spans[-1].tags) for text in (QUERY, *TEXTS))
 
 
-def test_a_tracer_that_keeps_no_spans() -> None:
+def test_a_tracer_that_keeps_no_spans_is_no_error() -> None:
     with traced_by(SpyTracer()):
         assert len(ResiftRanker().run(QUERY, documents())["documents"]) == 5
 
 
 @both_ways
-def test_opentelemetry(run: Run) -> None:
+def test_opentelemetry_gets_phase_times(run: Run) -> None:
     exporter = InMemorySpanExporter()
     provider = TracerProvider()
     provider.add_span_processor(SimpleSpanProcessor(exporter))

@@ -53,7 +53,7 @@ class SlowLoad:
 
 
 def turns(load: SlowLoad, work: Callable[[], Coroutine[Any, Any, Any]]) -> int:
-    """How often others on the loop had a turn while ``work`` loaded."""
+    """Count the turns that others on the loop had while ``work`` loaded."""
 
     async def measure() -> int:
         task = asyncio.ensure_future(work())
@@ -116,7 +116,7 @@ def test_content_that_is_not_str_is_refused_by_index() -> None:
 
 
 @pytest.mark.parametrize("wrong", ["a text", [1, 2], [None]])
-def test_what_is_no_document_is_refused(wrong: Any) -> None:
+def test_an_invalid_document_is_refused(wrong: Any) -> None:
     # Text is iterable too, but no list that somebody meant.
     named = "documents must be" if isinstance(wrong, str) else r"documents\[0\]"
     with pytest.raises(InvalidRequestError, match=named):
@@ -277,7 +277,7 @@ def test_from_dict_changes_nothing_it_is_given() -> None:
     assert data == before
 
 
-def test_what_can_not_be_loaded_is_refused() -> None:
+def test_a_dictionary_that_cannot_be_loaded_is_refused() -> None:
     with pytest.raises(DeserializationError, match="Other"):
         ResiftRanker.from_dict({"type": "haystack.Other", "init_parameters": {}})
     with pytest.raises(TypeError, match="batch_size"):
@@ -286,7 +286,7 @@ def test_what_can_not_be_loaded_is_refused() -> None:
         ResiftRanker.from_dict({"type": TYPE, "init_parameters": {"on_timing": "os.remove"}})
 
 
-def test_a_callback_that_can_not_be_imported_is_not_saved() -> None:
+def test_a_callback_that_cannot_be_imported_is_not_saved() -> None:
     def nested(event: TimingEvent) -> None:
         raise AssertionError(event)
 

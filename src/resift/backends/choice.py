@@ -185,7 +185,7 @@ def _module(name: str) -> ModuleType:
     module = backend_entry(name).module
     try:
         return import_module(module)
-    # Whatever the package's own code raises.
+    # The package's code may raise anything.
     except Exception as error:
         if name in BACKENDS:
             raise

@@ -97,8 +97,8 @@ PLUGINS: Plugins[BackendEntry] = Plugins(
 def backend_entry(name: str) -> BackendEntry:
     """The entry of a backend, of resift's own or of another package.
 
-    Raises ``InvalidRequestError`` for a name that nobody has, ``BackendUnavailableError`` for one
-    whose package is broken.
+    Raises ``InvalidRequestError`` for an unknown name, ``BackendUnavailableError`` for a backend of
+    a broken package.
     """
     entry = BACKENDS.get(name) or PLUGINS.get(name)
     if entry is None:

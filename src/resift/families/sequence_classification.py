@@ -33,7 +33,7 @@ class SequenceClassification:
 
     @property
     def prompt(self) -> Prompt | None:
-        """``None``: the tokenizer joins pairs."""
+        """``None``, as the tokenizer joins pairs."""
         return None
 
     @classmethod

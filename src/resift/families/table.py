@@ -75,7 +75,7 @@ def find_family(config: Mapping[str, Any], name: str | None, model: str) -> Fami
 def _recognises(name: str, kind: type[Family], config: Mapping[str, Any]) -> bool:
     try:
         return kind.recognises(config)
-    # Nobody has asked for it, so it is no reason not to ask the next one.
+    # The user didn't choose this family, so its failure mustn't stop the search.
     except Exception as error:
         warn_once(
             f"left out: {PLUGINS.group} {name!r} of {PLUGINS.package(name)} can't say whether it "
@@ -85,7 +85,7 @@ def _recognises(name: str, kind: type[Family], config: Mapping[str, Any]) -> boo
 
 
 def family_name(family: Family) -> str:
-    """What a card calls it."""
+    """The name of a family, as in a card."""
     ours = (name for name, kind in FAMILIES.items() if type(family) is kind)
     return next(ours, None) or next(
         name for name, kind in PLUGINS.usable().items() if type(family) is kind

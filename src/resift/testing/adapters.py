@@ -21,7 +21,7 @@ class AdapterContract(OptionRows, RankingContract):
     """The contract, with rows for adapters: documents, metadata, and options as attributes."""
 
     @pytest.mark.parametrize("wrong", ["a string", None, 5, {"text": "a mapping"}, []], ids=repr)
-    def test_what_is_no_document_is_refused_by_index(self, wrong: Any) -> None:
+    def test_an_invalid_document_is_refused_by_index(self, wrong: Any) -> None:
         subject = self.build(model="nobody/nothing", offline=True)
         documents = self.to_native(TEXTS[:2])
         for given in ([wrong, *documents], [*documents, wrong], iter([*documents, wrong])):
@@ -34,7 +34,7 @@ class AdapterContract(OptionRows, RankingContract):
         with pytest.raises(InvalidRequestError, match=r"documents\[2\] must be"):
             asyncio.run(self.arun(subject, QUERY, [*documents, wrong]))
 
-    def test_metadata_that_can_not_be_copied_is_named(self) -> None:
+    def test_metadata_that_cannot_be_copied_is_named(self) -> None:
         subject = self.build(model="nobody/nothing", offline=True)
         for wrong in (threading.Lock(), (n for n in range(3))):
             documents = self.to_native(TEXTS[:2], [{}, {"fine": [1], "wrong": wrong}])
@@ -60,7 +60,7 @@ class AdapterContract(OptionRows, RankingContract):
         for result in kept:
             assert result.score == pytest.approx(expected[result.index], abs=1e-5)
 
-    def test_metadata_is_not_scored_unasked(self) -> None:
+    def test_metadata_is_not_scored_by_default(self) -> None:
         documents = self.to_native([TEXTS[1]], [{"title": TEXTS[0]}])
         (kept,) = self.read(self.run(self.build(), QUERY, documents), documents)
         assert kept.score == pytest.approx(shared.score(QUERY, [TEXTS[1]])[0], abs=1e-5)

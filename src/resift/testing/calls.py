@@ -20,7 +20,7 @@ from resift.testing.texts import QUERY, TEXTS
 class CallRows(Subject):
     """Rows on every way to call, and on the network and imports that a call needs."""
 
-    def test_async_is_the_same(self) -> None:
+    def test_async_calls_give_the_same_results(self) -> None:
         documents = self.to_native(TEXTS)
         subject = self.build()
         expected = self.read(self.run(subject, QUERY, documents), documents)
@@ -80,7 +80,7 @@ class CallRows(Subject):
 
     # Models, network and imports
 
-    def test_no_network(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_ranking_opens_no_connection(self, monkeypatch: pytest.MonkeyPatch) -> None:
         subject = self.build()
 
         def refuse(*_: object) -> None:

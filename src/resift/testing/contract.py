@@ -28,14 +28,14 @@ class RankingContract(InputRows, ScoreRows, CallRows):
         self, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         # Loading takes longer than most rows.
-        if request.node.originalname != "test_no_network":
+        if request.node.originalname != "test_ranking_opens_no_connection":
             monkeypatch.setattr(opening, "load_model", _load_once)
 
 
 class CallOptionsContract(RankingContract):
     """The contract, with a row for subjects that take options in calls too."""
 
-    def test_call_time_options_win(self) -> None:
+    def test_call_time_options_take_precedence(self) -> None:
         kept = self.rank(QUERY, TEXTS, {"top_n": 2}, top_n=4)
         assert len(kept) == 2
         everything = self.rank(QUERY, TEXTS, {"score_threshold": 0.0}, score_threshold=1.0)

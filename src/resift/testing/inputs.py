@@ -57,7 +57,7 @@ class InputRows(Subject):
         assert [result.index for result in self.rank(QUERY, [long, TEXTS[0]])] == [1, 0]
 
     @pytest.mark.parametrize("top_n", [0, -1, True, False, 2.0, "2"])
-    def test_impossible_top_n_is_refused(self, top_n: object) -> None:
+    def test_an_invalid_top_n_is_refused(self, top_n: object) -> None:
         with pytest.raises(InvalidRequestError, match="top_n"):
             self.rank(QUERY, TEXTS, top_n=top_n)
 
@@ -67,7 +67,7 @@ class InputRows(Subject):
         assert self.rank(QUERY, TEXTS, top_n=3) == everything[:3]
         assert self.rank(QUERY, TEXTS, top_n=100) == everything
 
-    def test_default_top_n(self) -> None:
+    def test_the_default_top_n_is_kept(self) -> None:
         expected = len(TEXTS) if self.default_top_n is None else self.default_top_n
         assert len(self.rank(QUERY, TEXTS)) == expected
 
@@ -101,7 +101,7 @@ class InputRows(Subject):
         ],
         ids=str,
     )
-    def test_impossible_option_is_refused(self, options: dict[str, Any]) -> None:
+    def test_an_invalid_option_is_refused(self, options: dict[str, Any]) -> None:
         with pytest.raises(InvalidRequestError, match=next(iter(options))):
             self.build(**options)
 
@@ -119,12 +119,12 @@ class InputRows(Subject):
         output = asyncio.run(self.arun(subject, QUERY, wrap(documents)))
         assert self.read(output, documents) == expected
 
-    def test_an_empty_iterator_is_no_documents(self) -> None:
+    def test_an_empty_iterator_gives_no_results(self) -> None:
         subject = self.build(model="nobody/nothing", offline=True)
         assert self.read(self.run(subject, QUERY, iter(())), []) == []
 
     @pytest.mark.parametrize("wrong", [None, "", "text", b"text", 5, {}, {"a": "text"}], ids=repr)
-    def test_what_is_no_list_is_refused(self, wrong: Any) -> None:
+    def test_documents_that_are_no_list_are_refused(self, wrong: Any) -> None:
         subject = self.build(model="nobody/nothing", offline=True)
         with pytest.raises(InvalidRequestError, match="documents must be") as caught:
             self.run(subject, QUERY, wrong)
@@ -133,7 +133,7 @@ class InputRows(Subject):
             asyncio.run(self.arun(subject, QUERY, wrong))
 
     @pytest.mark.parametrize("wrong", [5, b"bytes", {"text": "a mapping"}, object()], ids=repr)
-    def test_a_wrong_element_is_refused_before_the_model(self, wrong: Any) -> None:
+    def test_an_invalid_element_is_refused_before_loading(self, wrong: Any) -> None:
         subject = self.build(model="nobody/nothing", offline=True)
         documents = [*self.to_native(TEXTS[:2]), wrong]
         with pytest.raises(InvalidRequestError, match=r"documents\[2\] must be"):

@@ -110,7 +110,7 @@ class OptionRows(Subject):
         self.assign(subject, "score_threshold", None)
         assert len(self.read(self.run(subject, QUERY, documents), documents)) == len(TEXTS)
 
-    def test_a_threshold_of_the_reranker_is_not_taken_away_silently(self) -> None:
+    def test_removing_the_rerankers_threshold_is_refused(self) -> None:
         subject = self.build(reranker=Reranker(score_threshold=0.5))
         with pytest.raises(InvalidRequestError, match="score_threshold=None"):
             self.assign(subject, "score_threshold", None)
@@ -136,7 +136,7 @@ class OptionRows(Subject):
         ],
         ids=repr,
     )
-    def test_an_impossible_assignment_is_refused(self, option: str, wrong: Any) -> None:
+    def test_an_invalid_assignment_is_refused(self, option: str, wrong: Any) -> None:
         subject = self.build(top_n=2)
         before = getattr(subject, self.name(option))
         with pytest.raises(InvalidRequestError, match=self.name(option)):
@@ -146,7 +146,7 @@ class OptionRows(Subject):
         assert len(self.read(self.run(subject, QUERY, documents), documents)) == 2
 
     @pytest.mark.parametrize("option", list(RerankerOptions.__annotations__))
-    def test_what_is_fixed_is_not_assigned_silently(self, option: str) -> None:
+    def test_assigning_a_fixed_option_is_refused(self, option: str) -> None:
         subject = self.build()
         with pytest.raises(InvalidRequestError, match=f"(?s){option}.*make a new one") as caught:
             setattr(subject, option, _FIXED.get(option, 1))
@@ -167,7 +167,7 @@ class OptionRows(Subject):
         assert len(self.read(self.run(subject, QUERY, documents), documents)) == 2
         assert [event.model for event in events] == ["resift-nano"]
 
-    def test_copies_are_assigned_apart(self) -> None:
+    def test_assigning_to_a_copy_leaves_the_original_alone(self) -> None:
         subject = self.build(top_n=3)
         for copied in (copy.copy(subject), copy.deepcopy(subject)):
             assert copied.reranker is subject.reranker
@@ -187,7 +187,7 @@ class OptionRows(Subject):
         documents = self.to_native(TEXTS)
         assert len(self.read(self.run(revived, QUERY, documents), documents)) == 1
 
-    def test_a_token_is_given_on_and_shown_nowhere(self) -> None:
+    def test_a_token_is_passed_on_and_never_shown(self) -> None:
         subject = self.build(token=self.token(TOKEN))
         assert resolved(subject.reranker._load_options.token) == TOKEN
         documents = self.to_native(TEXTS[:1])
@@ -200,7 +200,7 @@ class OptionRows(Subject):
             self.build(token=self.token(TOKEN), reranker=Reranker())
 
     @pytest.mark.parametrize("wrong", [5, b"hf_this_must_not_be_seen", [TOKEN]], ids=repr)
-    def test_a_wrong_token_is_refused_without_being_shown(self, wrong: Any) -> None:
+    def test_an_invalid_token_is_refused_without_being_shown(self, wrong: Any) -> None:
         with pytest.raises(InvalidRequestError, match="token must be") as caught:
             self.build(token=wrong)
         assert TOKEN not in str(caught.value)

@@ -1,4 +1,4 @@
-"""What holds of every backend and of every family, as pytest suites to inherit."""
+"""Properties of every backend and of every family, as pytest suites to inherit."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from resift.text.batch import Batch
 
 
 class BackendContract:
-    """Rows for one backend. Subclasses say which, and give a fixture ``model``."""
+    """Rows for one backend. Subclasses name it, and override the fixture ``model``."""
 
     backend: str
-    """Its name."""
+    """The backend's name."""
     tolerance: float = 1e-5
-    """How far a logit may move with the other documents of a batch."""
+    """The most that the other documents of a batch may move a logit."""
 
     @pytest.fixture
     def model(self) -> str | Path:
@@ -48,7 +48,7 @@ class BackendContract:
         assert entry.runs
         assert {*entry.probed, *entry.reluctant} <= set(entry.runs)
 
-    def test_it_says_what_ran(self, model: str | Path) -> None:
+    def test_a_ranking_names_what_ran(self, model: str | Path) -> None:
         entry = backend_entry(self.backend)
         ranking = self._reranker(model).rank(QUERY, TEXTS)
         assert ranking.backend == self.backend
@@ -80,7 +80,7 @@ class BackendContract:
         together = self._reranker(model, max_batch_tokens=100_000).score(QUERY, texts)
         assert together == pytest.approx(alone, abs=self.tolerance)
 
-    def test_threads_share_it(self, model: str | Path) -> None:
+    def test_threads_share_one_instance(self, model: str | Path) -> None:
         reranker = self._reranker(model, threads=4)
         queries = [f"{QUERY} {n}" for n in range(16)]
         expected = [reranker.score(query, TEXTS) for query in queries]
@@ -88,7 +88,7 @@ class BackendContract:
             found = list(pool.map(lambda query: reranker.score(query, TEXTS), queries))
         assert found == [pytest.approx(scores, abs=self.tolerance) for scores in expected]
 
-    def test_a_device_that_is_not_there_is_refused(self, model: str | Path) -> None:
+    def test_a_missing_device_is_refused(self, model: str | Path) -> None:
         with pytest.raises(BackendUnavailableError, match="abacus"):
             self._reranker(model, device="abacus").warm_up()
 
@@ -104,15 +104,15 @@ class BackendContract:
 
 
 class FamilyContract:
-    """Rows for one family. Subclasses give its name and class, and what its models have."""
+    """Rows for one family. Subclasses set its name, its class, and facts of one of its models."""
 
     name: str
-    """What a card calls it."""
+    """The family's name, as in a card."""
     family: type[Family]
     config: ClassVar[Mapping[str, Any]]
     """The ``config.json`` of one of its models."""
     outputs: Sequence[Sequence[float]]
-    """What such a model gives, ``[batch, labels]``, the most relevant pair first."""
+    """Outputs of such a model, ``[batch, labels]``, the most relevant pair first."""
 
     def test_a_card_can_name_it(self) -> None:
         assert type(find_family({}, self.name, "a model")) is self.family

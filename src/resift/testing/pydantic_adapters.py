@@ -46,7 +46,7 @@ class PydanticAdapterContract(AdapterContract):
         ],
         ids=["defaults", "none", "some"],
     )
-    def test_a_dump_makes_an_equal_one(self, options: dict[str, Any]) -> None:
+    def test_a_dump_recreates_an_equal_adapter(self, options: dict[str, Any]) -> None:
         subject = self.build(**options)
         kind = type(subject)
         assert subject.model_dump()["model"] == options.get("model", "resift-small")
@@ -108,7 +108,7 @@ class PydanticAdapterContract(AdapterContract):
         with pytest.raises(InvalidRequestError, match=next(iter(update))):
             self.build().model_copy(update=update)
 
-    def test_model_copy_refuses_what_is_misspelt(self) -> None:
+    def test_model_copy_refuses_misspelt_options(self) -> None:
         with pytest.raises(TypeError, match="topn"):
             self.build().model_copy(update={"topn": 1})
         with pytest.raises(ValueError, match="topn"):

@@ -40,7 +40,7 @@ class ScoreRows(Subject):
         ["sigmoid", "none", "minmax", "softmax", Calibration(slope=0.5, intercept=-1.0)],
         ids=str,
     )
-    def test_scores_are_the_engines(self, normalization: Any) -> None:
+    def test_scores_equal_the_engines(self, normalization: Any) -> None:
         ranking = shared.rank(QUERY, TEXTS, normalization=normalization)
         kept = self.rank(QUERY, TEXTS, normalization=normalization, top_n=None)
         assert [(r.index, r.score) for r in kept] == [(r.index, r.score) for r in ranking]
@@ -56,7 +56,7 @@ class ScoreRows(Subject):
         assert {result.score for result in kept} == {1.0}
         assert [r.index for r in kept] == [r.index for r in shared.rank(QUERY, TEXTS)]
 
-    def test_pruning_leaves_scores_as_they_are(self) -> None:
+    def test_pruning_leaves_scores_unchanged(self) -> None:
         texts = [f"{text} {n}" for n in range(3) for text in TEXTS]
         events: list[TimingEvent] = []
         expected = {r.index: r.score for r in shared.rank(QUERY, texts)}

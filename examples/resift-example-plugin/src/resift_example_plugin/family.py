@@ -19,12 +19,12 @@ class Overlap:
 
     @property
     def prompt(self) -> Prompt | None:
-        """None: the tokenizer joins the pair."""
+        """``None``, as the tokenizer joins the pair."""
         return None
 
     @classmethod
     def recognises(cls, config: Mapping[str, Any]) -> bool:
-        """By ``model_type``."""
+        """Whether ``model_type`` is this family's."""
         return config.get("model_type") == "overlap"
 
     def window(self, config: Mapping[str, Any]) -> int:
