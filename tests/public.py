@@ -1,4 +1,4 @@
-"""What is public, from the table in docs/stability.md."""
+"""The public modules and names, from the table in docs/stability.md."""
 
 from __future__ import annotations
 

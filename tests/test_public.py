@@ -1,4 +1,4 @@
-"""What is public: one table of modules and names, which everything outside them keeps to."""
+"""The table of public modules and names, which everything outside them keeps to."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ NAMES = [(module, name) for module, names in PUBLIC.items() for name in names]
 
 @pytest.fixture(scope="session")
 def described() -> griffe.ModulesCollection:
-    """What the sources say, for all packages that public modules are in."""
+    """Load what the sources say, for all packages that public modules are in."""
     loader = griffe.GriffeLoader(search_paths=SOURCES)
     for module in PUBLIC:
         loader.load(module)
@@ -86,7 +86,7 @@ def test_a_name_is_described_and_typed(
 
 
 def private(source: str, allowed: set[str]) -> list[str]:
-    """What code imports of the engine that isn't public."""
+    """Names that code imports of the engine and that are not public."""
     found = []
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
