@@ -187,8 +187,8 @@ class LoadOptions:
         check_each(self)
         if self.devices is not None and self.device is not None:
             raise InvalidRequestError(
-                "devices are given in place of device, which must then be left out: "
-                f"devices={self.devices!r}, device={self.device!r}"
+                f"devices={self.devices!r} is given in place of a device, and device must then be "
+                f"left out, not {self.device!r}"
             )
         if self.trust_remote_code and not COMMIT.fullmatch(self.revision or ""):
             raise InvalidRequestError(
