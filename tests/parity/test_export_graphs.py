@@ -405,9 +405,9 @@ def test_word_embeddings_are_stored_in_int8(
     factors: dict[str, Floats] = {}
     given = []
 
-    def recorded(libraries: Libraries, model: Any, taken: Any) -> Any:
+    def recorded(libraries: Libraries, model: Any, taken: Any, **options: Any) -> Any:
         given.append(taken)
-        return row_int8(libraries, model, taken)
+        return row_int8(libraries, model, taken, **options)
 
     monkeypatch.setattr(exporting, "smoothing", lambda *_, **__: factors)
     monkeypatch.setattr(exporting, "row_int8", recorded)
