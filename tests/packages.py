@@ -11,9 +11,17 @@ EXAMPLE = Path(__file__).parents[1] / "examples/resift-example-plugin"
 
 def install_example(folder: Path) -> Path:
     """Build the example of a plug-in and install it into a folder, without a network."""
-    command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-index", "--no-deps"]
+    command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-cache-dir"]
     subprocess.run(
-        [*command, "--no-build-isolation", "--target", str(folder), str(EXAMPLE)],
+        [
+            *command,
+            "--no-index",
+            "--no-deps",
+            "--no-build-isolation",
+            "--target",
+            str(folder),
+            str(EXAMPLE),
+        ],
         check=True,
         timeout=120,
     )
