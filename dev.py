@@ -167,7 +167,8 @@ def oldest(arguments: Sequence[str]) -> None:
     """The tests, on the oldest dependencies."""
     python = environment(".venv-oldest")
     install(python, DISTRIBUTIONS, "--constraint", "tests/oldest.txt", *requirements("test"))
-    run(python, "-m", "pytest", *arguments)
+    # What is old warns of what is new.
+    run(python, "-m", "pytest", "-W", "default", *arguments)
 
 
 def parity(arguments: Sequence[str]) -> None:
