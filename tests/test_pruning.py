@@ -279,6 +279,7 @@ def test_texts_are_tokenized_once(reranker: Reranker, monkeypatch: pytest.Monkey
         tokenized.extend(texts)
         return tokenize(self, query, texts, **options)
 
+    reranker.rank("a", TEXTS, top_n=2, prune="auto")  # a first ranking also tests the models
     monkeypatch.setattr(PairTokenizer, "tokenize", counted)
     assert reranker.rank("a", TEXTS, top_n=2, prune="auto").counts.pruned_documents == PRUNED
     assert tokenized == TEXTS
