@@ -13,6 +13,7 @@ from resift.errors import (
 )
 from resift.keywords import RerankerOptions
 from resift.normalization import Calibration
+from resift.prior import FittedPrior, Prior, PriorReport
 from resift.ranking import Counts, RankedDocument, Ranking, Timings
 from resift.reranker import Reranker
 from resift.telemetry import Observer, Phase, TimingEvent
@@ -23,6 +24,7 @@ __all__ = [
     "BackendUnavailableError",
     "Calibration",
     "Counts",
+    "FittedPrior",
     "InvalidRequestError",
     "ModelError",
     "ModelNotFoundError",
@@ -30,6 +32,8 @@ __all__ = [
     "Observer",
     "OfflineError",
     "Phase",
+    "Prior",
+    "PriorReport",
     "RankedDocument",
     "Ranking",
     "Reranker",

@@ -13,7 +13,15 @@ from resift.checks import check_positive_int
 from resift.errors import InvalidRequestError
 from resift.keywords import RerankerOptions, SharedOptions
 from resift.normalization import check_normalization
-from resift.options import RankOptions, Token, check_names, declared, defaults
+from resift.options import (
+    RankOptions,
+    Token,
+    adapter_defaults,
+    check_names,
+    declared,
+    defaults,
+)
+from resift.prior import check_prior
 from resift.ranking import Ranking
 from resift.request import describe, read_once
 from resift.reranker import Reranker
@@ -37,10 +45,13 @@ DEFAULT_TOP_N = 5
 
 DATA_OPTIONS: Mapping[str, Any] = {
     name: default
-    for name, default in defaults("made").items()
+    for name, default in adapter_defaults().items()
     if name in RerankerOptions.__annotations__ and declared()[name].kind == "data"
 }
-"""The engine's options that can be shown and saved, with their defaults."""
+"""The engine's options that can be shown and saved, with their defaults in adapters."""
+
+_OTHERS = {name: x for name, x in adapter_defaults().items() if x != defaults("made")[name]}
+"""The defaults that are other than the engine's own."""
 
 Document = TypeVar("Document")
 
@@ -82,7 +93,8 @@ class Adapter:
             )
         # Raises when the adapter is made, not at its first call.
         checked = RankOptions(top_n=top_n, score_threshold=score_threshold)
-        self.reranker = Reranker(**options) if reranker is None else reranker
+        made: Any = {**_OTHERS, **options}
+        self.reranker = Reranker(**made) if reranker is None else reranker
         self.top_n = checked.top_n
         self._threshold = checked.score_threshold
         self.metadata_fields = tuple(metadata_fields)
@@ -123,10 +135,11 @@ class Adapter:
     def values(self) -> dict[str, Any]:
         """All options that are data, including the engine's, by name."""
         given = self._engine_options()
-        engine = {name: copy(given.get(name, default)) for name, default in DATA_OPTIONS.items()}
+        engine = {name: copy(given.get(name, defaults("made")[name])) for name in DATA_OPTIONS}
         return {
             **engine,
             "normalization": check_normalization(engine["normalization"]),
+            "prior": check_prior(engine["prior"]),
             "top_n": self.top_n,
             "score_threshold": self.score_threshold,
             "metadata_fields": self.metadata_fields,
@@ -148,13 +161,18 @@ class Adapter:
         query: str,
         texts: Sequence[str | None],
         *,
+        first_stage_scores: Sequence[float | None] | None = None,
         top_n: int | None = None,
         score_threshold: float | None = None,
         observer: Observer | None = None,
     ) -> Ranking:
         """``Reranker.rank`` with the adapter's options where the call gives none."""
         return self.reranker.rank(
-            query, texts, observer=observer, **self._call_options(top_n, score_threshold)
+            query,
+            texts,
+            first_stage_scores=_scores(first_stage_scores),
+            observer=observer,
+            **self._call_options(top_n, score_threshold),
         )
 
     async def arank(
@@ -162,13 +180,18 @@ class Adapter:
         query: str,
         texts: Sequence[str | None],
         *,
+        first_stage_scores: Sequence[float | None] | None = None,
         top_n: int | None = None,
         score_threshold: float | None = None,
         observer: Observer | None = None,
     ) -> Ranking:
         """``Reranker.arank`` with the adapter's options where the call gives none."""
         return await self.reranker.arank(
-            query, texts, observer=observer, **self._call_options(top_n, score_threshold)
+            query,
+            texts,
+            first_stage_scores=_scores(first_stage_scores),
+            observer=observer,
+            **self._call_options(top_n, score_threshold),
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -195,6 +218,8 @@ class Adapter:
     def _engine_options(self) -> dict[str, Any]:
         options = self.reranker.options
         scorer = options.pop("scorer", None)
+        # What is None here isn't what an adapter has by default.
+        options = {**dict.fromkeys(_OTHERS), **options}
         return options if scorer is None else {"model": scorer.source.model, **options}
 
     def _call_options(self, top_n: int | None, score_threshold: float | None) -> dict[str, Any]:
@@ -250,6 +275,11 @@ def _can_be_copied(value: object) -> bool:
     except Exception:
         return False
     return True
+
+
+def _scores(given: Sequence[float | None] | None) -> Sequence[float | None] | None:
+    """The scores of a retriever, or ``None`` where no document has one."""
+    return None if given is None or all(each is None for each in given) else given
 
 
 def refuse_scorer(given: Mapping[str, Any]) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self, get_type_hints
 from resift.adapter import DATA_OPTIONS, Adapter, refuse_scorer
 from resift.errors import InvalidRequestError
 from resift.keywords import DataOptions, RerankerOptions
-from resift.options import defaults
+from resift.options import adapter_defaults
 from resift.reranker import Reranker
 from resift.scoring.scorer import Scorer
 from resift.signatures import shows
@@ -19,7 +19,7 @@ __all__ = ["EngineOptions", "PydanticOptions", "shows_engine_options"]
 _OWN = ("top_n", "score_threshold", "metadata_fields")
 _ENGINE = RerankerOptions.__annotations__
 
-shows_engine_options = shows(RerankerOptions, defaults("made"))
+shows_engine_options = shows(RerankerOptions, adapter_defaults())
 """Makes ``inspect.signature`` show the engine's options, not ``**options``."""
 
 

@@ -27,6 +27,10 @@ class Option:
     """Only data is saved, and can be given on a command line."""
     flag: str = ""
     """The short flag on the command line, such as ``"-n"``."""
+    parse: Callable[[str], Any] | None = None
+    """Makes a value of the command line's text, where the type alone doesn't say how."""
+    adapters: Any = None
+    """The default in adapters, where it is another; ``None`` where it isn't."""
 
 
 def option(

@@ -9,6 +9,7 @@ import numpy as np
 from resift.call import Call
 from resift.errors import NonFiniteScoreError
 from resift.options import RankOptions
+from resift.prior import Prior, resolve_prior, warn_of_scores
 from resift.ranking import Counts, RankedDocument, Ranking, Timings
 from resift.request import Request
 from resift.scoring.scorer import Scored, Scorer
@@ -22,18 +23,20 @@ def rank_all(scorer: Scorer, requests: Sequence[Request], call: Call) -> list[Ra
     """
     if not any(request.texts for request in requests):
         nothing = Scored.nothing(0, scorer.source)
-        return [_ranking(each, nothing, (), call.watch.timings()) for each in requests]
+        return [_ranking(each, nothing, None, (), call.watch.timings()) for each in requests]
     answers = scorer.score(requests, call)
     with call.watch.phase("rank"):
+        priors = [resolve_prior(call.options.prior, each.source.place_weight) for each in answers]
         kept = [
-            _select(request, answer, call.options)
-            for request, answer in zip(requests, answers, strict=True)
+            _select(*each, call.options) for each in zip(requests, answers, priors, strict=True)
         ]
     timings = call.watch.timings()
-    return [_ranking(*each, timings) for each in zip(requests, answers, kept, strict=True)]
+    return [_ranking(*each, timings) for each in zip(requests, answers, priors, kept, strict=True)]
 
 
-def _select(request: Request, answer: Scored, options: RankOptions) -> tuple[RankedDocument, ...]:
+def _select(
+    request: Request, answer: Scored, prior: Prior | None, options: RankOptions
+) -> tuple[RankedDocument, ...]:
     slots = np.array(request.slots, dtype=np.intp)
     indices = np.flatnonzero(answer.scored[slots])
     logits = answer.logits[slots[indices]]
@@ -43,12 +46,20 @@ def _select(request: Request, answer: Scored, options: RankOptions) -> tuple[Ran
         raise NonFiniteScoreError(
             model=source.model, backend=source.backend, query=request.query, indices=wrong
         )
+    posteriors = logits.astype(np.float64)
+    if prior is not None:
+        warn_of_scores(prior, request.first_stage_scores)
+        posteriors += prior(request.places, request.first_stage_scores)[indices]
     truncated = answer.truncated_tokens[slots].tolist()
-    return select_documents(logits, indices.tolist(), truncated, options)
+    return select_documents(logits, posteriors, indices.tolist(), truncated, options)
 
 
 def _ranking(
-    request: Request, answer: Scored, results: tuple[RankedDocument, ...], timings: Timings
+    request: Request,
+    answer: Scored,
+    prior: Prior | None,
+    results: tuple[RankedDocument, ...],
+    timings: Timings,
 ) -> Ranking:
     slots = np.array(request.slots, dtype=np.intp)
     source = answer.source
@@ -61,6 +72,7 @@ def _ranking(
         precision=source.precision,
         status=source.status,
         query_truncated=answer.query_truncated,
+        prior=prior,
         timings=timings,
         counts=Counts(
             documents=len(slots),

@@ -11,6 +11,7 @@ from typing import TypedDict
 
 from resift.normalization import Normalization
 from resift.options import Prune, Token
+from resift.prior import PriorOption
 from resift.telemetry import Observer, TimingEvent
 from resift.text.windows import LongDocuments
 
@@ -52,6 +53,8 @@ class InitOptions(TypedDict, total=False):
     """Cut a document's tail, or score overlapping windows and take the largest logit."""
     prune: Prune | None
     """None or "off", or "auto" to spend the model only on documents that can still reach top_n."""
+    prior: PriorOption
+    """The order given as evidence: 0 for none, a weight, "auto" for the card's, or a Prior."""
 
 
 class SharedOptions(TypedDict, total=False):
@@ -87,6 +90,8 @@ class SharedOptions(TypedDict, total=False):
     """Cut a document's tail, or score overlapping windows and take the largest logit."""
     prune: Prune | None
     """None or "off", or "auto" to spend the model only on documents that can still reach top_n."""
+    prior: PriorOption
+    """The order given as evidence: 0 for none, a weight, "auto" for the card's, or a Prior."""
 
 
 class RerankerOptions(TypedDict, total=False):
@@ -126,6 +131,8 @@ class RerankerOptions(TypedDict, total=False):
     """Cut a document's tail, or score overlapping windows and take the largest logit."""
     prune: Prune | None
     """None or "off", or "auto" to spend the model only on documents that can still reach top_n."""
+    prior: PriorOption
+    """The order given as evidence: 0 for none, a weight, "auto" for the card's, or a Prior."""
 
 
 class ScoreOptions(TypedDict, total=False):
@@ -156,6 +163,8 @@ class CallOptions(TypedDict, total=False):
     """Cut a document's tail, or score overlapping windows and take the largest logit."""
     prune: Prune | None
     """None or "off", or "auto" to spend the model only on documents that can still reach top_n."""
+    prior: PriorOption | None
+    """The order given as evidence: 0 for none, a weight, "auto" for the card's, or a Prior."""
     observer: Observer | None
     """An observer of this call's phases and progress."""
 
@@ -193,3 +202,5 @@ class DataOptions:
     """Cut a document's tail, or score overlapping windows and take the largest logit."""
     prune: Prune | None
     """None or "off", or "auto" to spend the model only on documents that can still reach top_n."""
+    prior: PriorOption
+    """The order given as evidence: 0 for none, a weight, "auto" for the card's, or a Prior."""

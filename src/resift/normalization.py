@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from resift.errors import InvalidRequestError
+from resift.logistic import Floats, check_labels, fit_logistic, sigmoid
 
-Floats = NDArray[np.float64]
 NormalizationName = Literal["sigmoid", "none", "minmax", "softmax"]
 
 
@@ -55,35 +55,12 @@ class Calibration:
             raise InvalidRequestError(
                 f"expected one finite logit for each label, got {x.shape} and {y.shape}"
             )
-        positives, negatives = int((y == 1).sum()), int((y == 0).sum())
-        if not positives or not negatives or positives + negatives != len(y):
-            raise InvalidRequestError(
-                f"expected labels of 0 and 1, both present; got {positives} ones, "
-                f"{negatives} zeros among {len(y)}"
-            )
-        target = np.where(y == 1, (positives + 1) / (positives + 2), 1 / (negatives + 2))
-        # Standardised, the Hessian is well-conditioned whatever the scale of the logits.
-        centre, scale = x.mean(), x.std() or 1.0
-        features = np.stack([(x - centre) / scale, np.ones_like(x)], axis=1)
-        weights = np.zeros(2)
-        for _ in range(100):
-            p = sigmoid(features @ weights)
-            hessian = (features * (p * (1 - p))[:, None]).T @ features + 1e-9 * np.eye(2)
-            step = np.linalg.solve(hessian, features.T @ (p - target))
-            # Newton's step may overshoot where the sigmoid is flat.
-            weights -= step * min(1.0, 4.0 / (float(np.abs(step).max()) + 1e-12))
-            if np.abs(step).max() < 1e-10:
-                break
-        slope = float(weights[0] / scale)
-        return cls(slope=slope, intercept=float(weights[1] - weights[0] * centre / scale))
+        check_labels(y)
+        slopes, intercept = fit_logistic(x[:, None], y)
+        return cls(slope=float(slopes[0]), intercept=intercept)
 
 
 Normalization = NormalizationName | Calibration
-
-
-def sigmoid(logits: Floats) -> Floats:
-    """``1 / (1 + exp(-x))`` without overflow."""
-    return np.exp(-np.logaddexp(0.0, -logits))
 
 
 def minmax(logits: Floats) -> Floats:
@@ -130,8 +107,8 @@ def over_all_documents(normalization: Normalization) -> bool:
     return normalization in ("minmax", "softmax")
 
 
-def normalize(logits: NDArray[np.float32], normalization: Normalization) -> list[float]:
-    """The scores of one request's logits (``float32 [documents]``), in the same order."""
+def normalize(logits: NDArray[np.float32] | Floats, normalization: Normalization) -> list[float]:
+    """The scores of one request's logits (floats, ``[documents]``), in the same order."""
     if not len(logits):
         return []
     function = normalization if callable(normalization) else _FUNCTIONS[normalization]

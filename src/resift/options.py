@@ -17,6 +17,7 @@ from resift.checks import COMMIT, check_choice, check_positive_int
 from resift.declaring import Option, Place, check_each, declared_in, option
 from resift.errors import InvalidRequestError
 from resift.normalization import Calibration, Normalization, check_normalization, over_all_documents
+from resift.prior import Prior, PriorOption, check_prior, parse_prior
 from resift.telemetry import TimingEvent
 from resift.text.windows import LongDocuments
 
@@ -72,6 +73,16 @@ class RankOptions:
         'None or "off", or "auto" to spend the model only on documents that can still reach top_n',
         see="[Early exit](#early-exit)",
         at=("made", "rank"),
+    )
+
+    prior: PriorOption = option(
+        None,
+        lambda _, given: check_prior(given),
+        'the order given as evidence: 0 for none, a weight, "auto" for the card\'s, or a Prior',
+        see="[The order given](#the-order-given)",
+        at=("made", "rank"),
+        parse=parse_prior,
+        adapters="auto",
     )
 
     def __post_init__(self) -> None:
@@ -211,6 +222,12 @@ def defaults(place: Place) -> dict[str, Any]:
     }
 
 
+def adapter_defaults() -> dict[str, Any]:
+    """The defaults of the engine's options in adapters, by name."""
+    others = {name: each.adapters for name, each in declared().items() if each.adapters is not None}
+    return {**defaults("made"), **others}
+
+
 DEFAULT_MODEL: str = defaults("made")["model"]
 DEFAULT_BACKEND: str = defaults("made")["backend"]
 
@@ -239,6 +256,8 @@ def joined_options(load: LoadOptions, rank: RankOptions) -> dict[str, Any]:
     given["trust_remote_code"] = given["trust_remote_code"] or None
     if isinstance(given["normalization"], Calibration):
         given["normalization"] = asdict(given["normalization"])
+    if isinstance(given["prior"], Prior):
+        given["prior"] = given["prior"].to_dict()
     return {name: value for name, value in given.items() if value is not None}
 
 

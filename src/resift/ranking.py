@@ -6,6 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, overload
 
+from resift.prior import Prior
+
 Status = Literal["complete", "partial", "fallback"]
 
 
@@ -16,9 +18,12 @@ class RankedDocument:
     index: int
     """Position in the ``documents`` that were given, from 0."""
     score: float
-    """The logit after ``normalization``."""
+    """The posterior after ``normalization``."""
     logit: float
     """The model's raw relevance: float32, before any activation, unbounded."""
+    posterior: float
+    """The logit and the ``prior`` added up, by which documents are ordered; without one, the logit.
+    """
     truncated_tokens: int
     """Number of the document's tokens that the model didn't see; 0 when it saw all."""
 
@@ -71,6 +76,8 @@ class Ranking(Sequence[RankedDocument]):
     """``"complete"``, or ``"fallback"`` where the preferred weights or estimator failed."""
     query_truncated: bool
     """Whether the query was cut to fit ``max_length``."""
+    prior: Prior | None
+    """The prior that was added to the logits; ``None`` where it was off."""
     timings: Timings
     counts: Counts
 

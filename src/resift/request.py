@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import accumulate, compress
+from numbers import Real
 from typing import Any
 
 from resift.errors import InvalidRequestError
@@ -19,14 +20,23 @@ class Request:
     """The different texts, in order of first appearance."""
     slots: tuple[int, ...]
     """For each document, the position of its text in ``texts``."""
+    places: tuple[int, ...]
+    """For each document, its place in the order given, from 0."""
+    first_stage_scores: tuple[float, ...] | None = None
+    """For each document, the score that it came with, NaN where it had none."""
 
     @classmethod
-    def of(cls, query: str, documents: Iterable[str | None]) -> Request:
-        """Check a query and its documents.
+    def of(
+        cls,
+        query: str,
+        documents: Iterable[str | None],
+        first_stage_scores: Iterable[float | None] | None = None,
+    ) -> Request:
+        """Check a query, its documents, and the scores that they came with.
 
         A document that is ``None`` has the text ``""``. Raises ``InvalidRequestError`` for a query
-        that isn't a ``str`` or is blank, and for documents that aren't an iterable of ``str`` and
-        ``None``.
+        that isn't a ``str`` or is blank, for documents that aren't an iterable of ``str`` and
+        ``None``, and for scores that aren't one number or ``None`` for each document.
         """
         check_query(query)
         documents = read_once("documents", documents, "str")
@@ -35,16 +45,23 @@ class Request:
             slot_of.setdefault(_check_document(index, document), len(slot_of))
             for index, document in enumerate(documents)
         ]
-        return cls(encodable(query), tuple(map(encodable, slot_of)), tuple(slots))
+        scores = _check_scores(first_stage_scores, len(slots))
+        texts = tuple(map(encodable, slot_of))
+        return cls(encodable(query), texts, tuple(slots), tuple(range(len(slots))), scores)
 
     @classmethod
-    def of_all(cls, requests: Iterable[tuple[str, Iterable[str | None]]]) -> list[Request]:
+    def of_all(
+        cls,
+        requests: Iterable[tuple[str, Iterable[str | None]]],
+        first_stage_scores: Iterable[Iterable[float | None] | None] | None = None,
+    ) -> list[Request]:
         """Check several requests, each a pair of a query and its documents; see ``of``.
 
-        Raises ``InvalidRequestError``; where there are several requests, its message begins with
-        ``requests[index]``.
+        ``first_stage_scores`` has those of each request. Raises ``InvalidRequestError``; where
+        there are several requests, its message begins with ``requests[index]``.
         """
         given = read_once("requests", requests, "pairs of a query and its documents")
+        scores = _scores_by_request(first_stage_scores, len(given))
         checked = []
         for index, request in enumerate(given):
             if not (isinstance(request, (tuple, list)) and len(request) == 2):
@@ -53,7 +70,8 @@ class Request:
                     f"not {describe(request)}"
                 )
             try:
-                checked.append(cls.of(*request))
+                query, documents = request
+                checked.append(cls.of(query, documents, scores[index]))
             except InvalidRequestError as error:
                 if len(given) == 1:
                     raise
@@ -63,13 +81,20 @@ class Request:
     def only(self, kept: Sequence[bool]) -> Request:
         """The same query, with the texts that are ``kept`` (``bool [texts]``) and their documents.
 
-        The documents are renumbered.
+        The texts are renumbered; documents keep their places.
         """
         if all(kept):
             return self
         places = list(accumulate(kept, initial=0))
-        slots = tuple(places[slot] for slot in self.slots if kept[slot])
-        return Request(self.query, tuple(compress(self.texts, kept)), slots)
+        left = [kept[slot] for slot in self.slots]
+        scores = self.first_stage_scores
+        return replace(
+            self,
+            texts=tuple(compress(self.texts, kept)),
+            slots=tuple(places[slot] for slot in self.slots if kept[slot]),
+            places=tuple(compress(self.places, left)),
+            first_stage_scores=scores and tuple(compress(scores, left)),
+        )
 
 
 def read_once(name: str, given: object, of: str) -> list[Any]:
@@ -120,6 +145,35 @@ def _check_document(index: int, document: object) -> str:
             f"documents[{index}] must be a str or None, not {describe(document)}"
         )
     return document
+
+
+def _check_scores(given: object, documents: int) -> tuple[float, ...] | None:
+    if given is None:
+        return None
+    scores = read_once("first_stage_scores", given, "numbers and None")
+    if len(scores) != documents:
+        raise InvalidRequestError(
+            f"first_stage_scores must have one for each of the {documents} documents, or None for "
+            f"those without: got {len(scores)}"
+        )
+    for index, score in enumerate(scores):
+        if score is not None and (not isinstance(score, Real) or isinstance(score, bool)):
+            raise InvalidRequestError(
+                f"first_stage_scores[{index}] must be a number or None, not {describe(score)}"
+            )
+    return tuple(float("nan") if score is None else float(score) for score in scores)
+
+
+def _scores_by_request(given: object, requests: int) -> list[Any]:
+    if given is None:
+        return [None] * requests
+    scores = read_once("first_stage_scores", given, "a list of scores, or None, for each request")
+    if len(scores) != requests:
+        raise InvalidRequestError(
+            f"first_stage_scores must have one list, or None, for each of the {requests} requests: "
+            f"got {len(scores)}"
+        )
+    return scores
 
 
 def describe(given: object) -> str:

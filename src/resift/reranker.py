@@ -29,6 +29,7 @@ from resift.signatures import shows
 from resift.telemetry import TimingEvent
 
 Documents = Iterable[str | None]
+Scores = Iterable[float | None]
 
 
 class Reranker:
@@ -96,7 +97,14 @@ class Reranker:
             given["scorer"] = self._given_scorer
         return given
 
-    def rank(self, query: str, documents: Documents, **options: Unpack[CallOptions]) -> Ranking:
+    def rank(
+        self,
+        query: str,
+        documents: Documents,
+        *,
+        first_stage_scores: Scores | None = None,
+        **options: Unpack[CallOptions],
+    ) -> Ranking:
         """Order documents by relevance to a query, best first.
 
         ``top_n``: how many to keep, from 1; ``None`` keeps all. ``score_threshold``: keep scores
@@ -106,24 +114,33 @@ class Reranker:
         tokens of a query and a document together. ``long_documents``: ``"truncate"`` cuts a
         document's tail, ``"windows"`` scores overlapping parts and takes the largest logit.
         ``prune``: ``"auto"`` gives the whole model only to documents that can still reach
-        ``top_n``, by a faster model's estimates, where the model's card names one.
+        ``top_n``, by a faster model's estimates, where the model's card names one. ``prior``: what
+        the order that the documents are given in says of them, as log-odds added to the logits: 0
+        for nothing, a weight, ``"auto"`` for the weight on the model's card, or a ``Prior``, which
+        may also use ``first_stage_scores``: those that the documents came with, ``None`` for those
+        without.
         ``None`` means the value given at construction.
 
         A document that is ``None`` is scored as ``""``. Raises ``InvalidRequestError``,
         ``ModelError``, ``BackendUnavailableError`` or ``NonFiniteScoreError``.
         """
-        (ranking,) = self._run([(query, documents)], options)
+        (ranking,) = self._run([(query, documents)], options, [first_stage_scores])
         return ranking
 
     def rank_many(
-        self, requests: Iterable[tuple[str, Documents]], **options: Unpack[CallOptions]
+        self,
+        requests: Iterable[tuple[str, Documents]],
+        *,
+        first_stage_scores: Iterable[Scores | None] | None = None,
+        **options: Unpack[CallOptions],
     ) -> list[Ranking]:
         """Rank several queries, each with its documents, sharing batches; see ``rank``.
 
         This is faster than ``rank`` for each where queries have few documents. Returns one ranking
-        for each query, in the order given; they share their timings.
+        for each query, in the order given; they share their timings. ``first_stage_scores`` has a
+        list, or ``None``, for each query.
         """
-        return self._run(requests, options)
+        return self._run(requests, options, first_stage_scores)
 
     def score(
         self, query: str, documents: Documents, **options: Unpack[ScoreOptions]
@@ -139,17 +156,26 @@ class Reranker:
         return _in_input_order(self._run(requests, options, keep_all=True))
 
     async def arank(
-        self, query: str, documents: Documents, **options: Unpack[CallOptions]
+        self,
+        query: str,
+        documents: Documents,
+        *,
+        first_stage_scores: Scores | None = None,
+        **options: Unpack[CallOptions],
     ) -> Ranking:
         """``rank`` in a worker thread; when cancelled, it stops after the current batch."""
-        (ranking,) = await self._arun([(query, documents)], options)
+        (ranking,) = await self._arun([(query, documents)], options, [first_stage_scores])
         return ranking
 
     async def arank_many(
-        self, requests: Iterable[tuple[str, Documents]], **options: Unpack[CallOptions]
+        self,
+        requests: Iterable[tuple[str, Documents]],
+        *,
+        first_stage_scores: Iterable[Scores | None] | None = None,
+        **options: Unpack[CallOptions],
     ) -> list[Ranking]:
         """``rank_many`` in a worker thread; see ``arank``."""
-        return await self._arun(requests, options)
+        return await self._arun(requests, options, first_stage_scores)
 
     async def ascore(
         self, query: str, documents: Documents, **options: Unpack[ScoreOptions]
@@ -176,6 +202,7 @@ class Reranker:
         self,
         requests: Iterable[tuple[str, Documents]],
         call_options: CallOptions | ScoreOptions,
+        first_stage_scores: Iterable[Scores | None] | None = None,
         *,
         keep_all: bool = False,
         cancelled: threading.Event | None = None,
@@ -185,7 +212,7 @@ class Reranker:
         observer = given.pop("observer", None)
         options = self._rank_options.keep_all() if keep_all else self._rank_options
         options = options.override(**given)
-        checked = Request.of_all(requests)
+        checked = Request.of_all(requests, first_stage_scores)
         rankings = rank_all(self._scorer, checked, Call.of(options, observer, cancelled))
         if self._load_options.on_timing and rankings:
             self._load_options.on_timing(TimingEvent.of(*rankings))
@@ -195,13 +222,19 @@ class Reranker:
         self,
         requests: Iterable[tuple[str, Documents]],
         options: CallOptions | ScoreOptions,
+        first_stage_scores: Iterable[Scores | None] | None = None,
         *,
         keep_all: bool = False,
     ) -> list[Ranking]:
         cancelled = threading.Event()
         try:
             return await asyncio.to_thread(
-                self._run, requests, options, keep_all=keep_all, cancelled=cancelled
+                self._run,
+                requests,
+                options,
+                first_stage_scores,
+                keep_all=keep_all,
+                cancelled=cancelled,
             )
         finally:
             cancelled.set()

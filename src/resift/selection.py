@@ -15,25 +15,28 @@ from resift.ranking import RankedDocument
 
 def select_documents(
     logits: NDArray[np.float32],
+    posteriors: NDArray[np.float64],
     indices: Sequence[int],
     truncated_tokens: Sequence[int],
     options: RankOptions,
 ) -> tuple[RankedDocument, ...]:
     """The documents to return, best first.
 
-    ``logits`` (``float32 [scored]``, finite) belong to the documents at ``indices``, in ascending
-    order; ``truncated_tokens`` has a number for every document.
+    ``logits`` (``float32 [scored]``, finite) and ``posteriors`` (``float64 [scored]``) belong to
+    the documents at ``indices``, in ascending order; ``truncated_tokens`` has a number for every
+    document.
     """
-    scores = normalize(logits, options.normalization)
-    # By logit, because scores saturate; a stable sort keeps the input's order among equals.
+    scores = normalize(posteriors, options.normalization)
+    # By posterior, because scores saturate; a stable sort keeps the input's order among equals.
     ranked = (
         RankedDocument(
             index=indices[at],
             score=scores[at],
             logit=float(logits[at]),
+            posterior=float(posteriors[at]),
             truncated_tokens=truncated_tokens[indices[at]],
         )
-        for at in np.argsort(-logits, kind="stable").tolist()
+        for at in np.argsort(-posteriors, kind="stable").tolist()
         if options.score_threshold is None or scores[at] >= options.score_threshold
     )
     return tuple(islice(ranked, options.top_n))

@@ -6,16 +6,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from collection import Collection
+from resift.evaluation.intervals import paired_bootstrap
 from resift.evaluation.measures import Gains, in_order, ndcg, reciprocal_rank
 
-SEED = 0
-RESAMPLES = 10_000
-CONFIDENCE = 0.95
 GAINS: Gains = "linear"
 # The reciprocal rank is that of the first document of grade 1 or more.
 MEASURES = ("ndcg@10", "mrr@10")
-
-_AT_ONCE = 500
 
 
 def measure(
@@ -39,24 +35,11 @@ def measure(
 
 
 def interval(
-    values: NDArray[np.float64], against: NDArray[np.float64], *, seed: int = SEED
+    values: NDArray[np.float64], against: NDArray[np.float64], *, seed: int = 0
 ) -> tuple[float, float]:
-    """The paired bootstrap interval of the mean of `values - against` (float64 `[queries]` each).
-
-    Queries are drawn with replacement `RESAMPLES` times; the interval lies between the percentiles
-    that leave out half of `1 - CONFIDENCE` on either side.
-    """
-    difference = values - against
-    rng = np.random.default_rng(seed)
-    means = np.concatenate(
-        [
-            difference[rng.integers(len(difference), size=(_AT_ONCE, len(difference)))].mean(axis=1)
-            for _ in range(RESAMPLES // _AT_ONCE)
-        ]
-    )
-    tail = 100 * (1 - CONFIDENCE) / 2
-    low, high = np.percentile(means, [tail, 100 - tail])
-    return float(low), float(high)
+    """The bounds of `paired_bootstrap`."""
+    found = paired_bootstrap(values, against, seed=seed)
+    return found.low, found.high
 
 
 def z_sum(lists: Sequence[Sequence[float]]) -> NDArray[np.float64]:

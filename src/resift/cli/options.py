@@ -22,7 +22,8 @@ def add_option(parser: argparse._ActionsContainer, name: str, **settings: Any) -
     option, default = declared()[name], {**defaults("made"), **defaults("rank")}[name]
     flags = [*filter(None, [option.flag]), "--" + name.replace("_", "-")]
     text = option.meaning if default in (None, False) else f"{option.meaning} (default: {default})"
-    kind = {**_kind(_HINTS[name]), "help": text.replace("%", "%%"), **settings}
+    parsed = {"type": option.parse} if option.parse else _kind(_HINTS[name])
+    kind = {**parsed, "help": text.replace("%", "%%"), **settings}
     parser.add_argument(*flags, dest=name, default=None, **kind)
 
 

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 _EPILOG = f"""\
 Without --query or --query-file, the first argument is the query. Documents are arguments and the
 lines of files; with neither, the lines of standard input. With --jsonl each line is a JSON string,
-or an object whose "text" is the document. "-" as a file is standard input.
+or an object whose "text" is the document, and whose "score", if it has one, is the first stage's,
+for --prior. "-" as a file is standard input.
 
 exit status: {EXIT_OK} documents were ranked, {EXIT_NOTHING_KEPT} none was kept, {EXIT_USAGE} the
 call was wrong, {EXIT_FAILED} the model couldn't be used.
@@ -63,7 +64,7 @@ def add_parser(commands: _SubParsersAction[argparse.ArgumentParser]) -> None:
 
 
 def _rank(parsed: argparse.Namespace) -> int:
-    query, documents = read_request(parsed)
+    given = read_request(parsed)
     options = given_options(parsed)
     if parsed.bundle:
         options |= {"model": parsed.bundle, "offline": True}
@@ -71,9 +72,15 @@ def _rank(parsed: argparse.Namespace) -> int:
     called = {name: value for name, value in options.items() if name not in made}
     reranker = Reranker(**made)
     with closing(_Progress()) as progress:
-        ranking = reranker.rank(query, documents, **called, observer=progress)
+        ranking = reranker.rank(
+            given.query,
+            given.documents,
+            first_stage_scores=given.scores,
+            **called,
+            observer=progress,
+        )
     write = {"table": _write_table, "json": _write_json}[parsed.format]
-    write(sys.stdout, ranking, documents)
+    write(sys.stdout, ranking, given.documents)
     return EXIT_OK if ranking else EXIT_NOTHING_KEPT
 
 

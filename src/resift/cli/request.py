@@ -8,6 +8,7 @@ import json
 import os
 import re
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 from resift.errors import InvalidRequestError
@@ -24,7 +25,17 @@ def as_text(argument: str) -> str:
         raise argparse.ArgumentTypeError(f"expected UTF-8, not {argument!a}") from error
 
 
-def read_request(parsed: argparse.Namespace) -> tuple[str, list[str]]:
+@dataclass(frozen=True, slots=True)
+class Given:
+    """A query, its documents and their scores."""
+
+    query: str
+    documents: list[str]
+    scores: list[float | None] | None
+    """The first stage's, where any line of JSON has one."""
+
+
+def read_request(parsed: argparse.Namespace) -> Given:
     """Read the query and the documents of a command line.
 
     Raises ``InvalidRequestError`` for a missing query and for lines that aren't the JSON expected.
@@ -38,12 +49,16 @@ def read_request(parsed: argparse.Namespace) -> tuple[str, list[str]]:
         query = texts.pop(0)
     else:
         raise InvalidRequestError("no query: give one as the first argument, or with --query")
+    scores: list[float | None] = [None] * len(texts)
     files = parsed.file if parsed.file or texts else ["-"]
     for name in files:
         for number, line in enumerate(_read(name).split("\n"), start=1):
             if line.strip():
-                texts.append(_parse_json(line, f"{name}:{number}") if parsed.jsonl else line)
-    return query, texts
+                place = f"{name}:{number}"
+                text, score = _parse_json(line, place) if parsed.jsonl else (line, None)
+                texts.append(text)
+                scores.append(score)
+    return Given(query, texts, None if all(each is None for each in scores) else scores)
 
 
 def _read(name: str) -> str:
@@ -55,7 +70,7 @@ def _read(name: str) -> str:
     return sys.stdin.read()
 
 
-def _parse_json(line: str, place: str) -> str:
+def _parse_json(line: str, place: str) -> tuple[str, float | None]:
     try:
         content = json.loads(line)
     except ValueError as error:
@@ -65,4 +80,7 @@ def _parse_json(line: str, place: str) -> str:
         raise InvalidRequestError(
             f'{place} must be a JSON string or an object with a string "text": {line[:80]!r}'
         )
-    return text
+    score = content.get("score") if isinstance(content, dict) else None
+    if score is not None and (isinstance(score, bool) or not isinstance(score, (int, float))):
+        raise InvalidRequestError(f'{place} has a "score" that isn\'t a number: {score!r:.80}')
+    return text, score

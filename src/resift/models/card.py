@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -92,6 +93,8 @@ class Card:
     """Largest difference of a logit between machines and backends."""
     artifacts: tuple[Artifact, ...]
     estimator: Estimator | None
+    place_weight: float | None
+    """What ``prior="auto"`` means: log-odds for ``log(1 + place)``, in units of the logits."""
 
     @classmethod
     def parse(cls, content: Mapping[str, Any], path: Path) -> Card:
@@ -109,6 +112,7 @@ class Card:
                 tolerance=float(_field(content, "tolerance", (int, float))),
                 artifacts=tuple(map(_artifact, _field(content, "artifacts", list))),
                 estimator=_estimator(_optional(content, "estimator", dict)),
+                place_weight=_place_weight(_optional(content, "prior", dict)),
             )
         except KeyError as error:
             raise UnsupportedModelError(
@@ -154,6 +158,15 @@ def _estimator(content: Mapping[str, Any] | None) -> Estimator | None:
         data_sha256=_optional(content, "data_sha256", str),
         margin=float(_field(content, "margin", (int, float))),
     )
+
+
+def _place_weight(content: Mapping[str, Any] | None) -> float | None:
+    if content is None:
+        return None
+    weight = float(_field(content, "place_weight", (int, float)))
+    if not (math.isfinite(weight) and weight >= 0):
+        raise TypeError(f"'place_weight' must be a finite number of at least 0, not {weight!r}")
+    return weight
 
 
 def _field(content: Mapping[str, Any], name: str, kind: type | tuple[type, ...]) -> Any:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from resift.call import Call
+from resift.prior import Prior, resolve_prior
 from resift.request import Request
 from resift.scoring.scorer import Scored, Scorer, Source
 
@@ -20,7 +21,8 @@ class Cascade:
     """Scores with ``then`` the documents that can still reach ``top_n``, by estimates of ``first``.
 
     Where a call asks to prune, documents whose estimate is further than ``margin``, in logits of
-    ``first``, below the ``top_n``-th best are left out. All logits returned are those of ``then``.
+    ``first``, below the ``top_n``-th best are left out; a prior is added to both. All logits
+    returned are those of ``then``.
     """
 
     def __init__(self, first: Scorer, then: Scorer, margin: float) -> None:
@@ -47,8 +49,15 @@ class Cascade:
             replace(call, progress=lambda _, total: call.progress(0, total)),
         )
         estimates = dict(zip(chosen, estimated, strict=True))
+        prior = self._prior(call)
         kept = {
-            i: survivors(each.logits, requests[i].slots, call.options.top_n or 0, self._margin)
+            i: survivors(
+                each.logits,
+                requests[i].slots,
+                call.options.top_n or 0,
+                self._margin,
+                prior(requests[i].places, requests[i].first_stage_scores) if prior else None,
+            )
             for i, each in estimates.items()
         }
         left = [
@@ -67,6 +76,12 @@ class Cascade:
             for i, answer in enumerate(answers)
         ]
 
+    def _prior(self, call: Call) -> Prior | None:
+        if call.options.prior == "auto":
+            # Its card has the weight.
+            self._then.warm_up(call)
+        return resolve_prior(call.options.prior, self._then.source.place_weight)
+
 
 def may_prune(request: Request, call: Call) -> bool:
     """Whether a call asks to leave documents out, and has enough of them for it to pay.
@@ -80,20 +95,28 @@ def may_prune(request: Request, call: Call) -> bool:
 
 
 def survivors(
-    estimates: NDArray[np.float32], slots: Sequence[int], top_n: int, margin: float
+    estimates: NDArray[np.float32],
+    slots: Sequence[int],
+    top_n: int,
+    margin: float,
+    prior: NDArray[np.float64] | None = None,
 ) -> Kept:
-    """Whether each text's estimate is at most ``margin`` below the ``top_n``-th best document's.
+    """Whether each text has a document at most ``margin`` below the ``top_n``-th best document.
 
     ``estimates`` (``float32 [texts]``) may hold NaN and infinity: such a text is kept, and doesn't
-    count among the best. ``slots`` has the position of each document's text. Returns
-    ``bool [texts]``.
+    count among the best. ``slots`` has the position of each document's text, and ``prior``
+    (``float64 [documents]``) is added to its estimate. Returns ``bool [texts]``.
     """
-    finite = np.isfinite(estimates)
-    of_documents = estimates[[slot for slot in slots if finite[slot]]]
-    if len(of_documents) < top_n:
-        return np.ones(len(estimates), dtype=np.bool_)
-    least = np.float64(np.sort(of_documents)[-top_n]) - margin
-    kept: Kept = ~finite | (estimates >= least)
+    at = np.array(slots, dtype=np.intp)
+    posteriors = estimates[at].astype(np.float64)
+    if prior is not None:
+        posteriors += prior
+    finite = posteriors[np.isfinite(posteriors)]
+    kept: Kept = np.ones(len(estimates), dtype=np.bool_)
+    if len(finite) >= top_n:
+        least = np.sort(finite)[-top_n] - margin
+        kept[:] = ~np.isfinite(estimates)
+        kept[at[posteriors >= least]] = True
     return kept
 
 

@@ -38,7 +38,11 @@ class EarlyExit:
         self._options = options
         self._whole = LocalScorer(options)
         self._pruning: Once[Scorer] = Once(self._cascade)
-        self.source = self._whole.source
+
+    @property
+    def source(self) -> Source:
+        """The whole model's source."""
+        return self._whole.source
 
     def warm_up(self, call: Call) -> None:
         """Load the model, and the estimator where the call asks to prune."""

@@ -38,9 +38,26 @@ class LocalScorer:
 
     def __init__(self, options: LoadOptions, load: Callable[[], LoadedModel] | None = None) -> None:
         backend = installed_backends(options.backend, options.first_device)[0]
-        self.source = Source(model=shown(os.fspath(options.model)), backend=backend)
+        self._source = Source(model=shown(os.fspath(options.model)), backend=backend)
         self._max_batch_tokens = options.max_batch_tokens
         self._model = Once(load or (lambda: opening.load_model(options)))
+
+    @property
+    def source(self) -> Source:
+        """The origin of its logits; complete once the model is loaded."""
+        if not self._model.is_made:
+            return self._source
+        model = self._model.get()
+        card = model.files.card
+        return replace(
+            self._source,
+            backend=model.way.backend,
+            revision=model.files.revision,
+            device=model.backend.device,
+            precision=model.way.precision,
+            status="fallback" if model.fallback else "complete",
+            place_weight=card.place_weight if card else None,
+        )
 
     def warm_up(self, call: Call) -> None:
         """Load the model now, unless it is loaded."""
@@ -61,14 +78,7 @@ class LocalScorer:
     def score(self, requests: Sequence[Request], call: Call) -> list[Scored]:
         """Score every text. Raises ``InvalidRequestError`` for an impossible ``max_length``."""
         model = self.model(call)
-        source = replace(
-            self.source,
-            backend=model.way.backend,
-            revision=model.files.revision,
-            device=model.backend.device,
-            precision=model.way.precision,
-            status="fallback" if model.fallback else "complete",
-        )
+        source = self.source
         with call.watch.phase("tokenize"):
             tokenized = [_tokenize(model.reader, request, call) for request in requests]
         with call.watch.phase("infer"):

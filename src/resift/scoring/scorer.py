@@ -27,6 +27,9 @@ class Source:
     precision: str | None = None
     """The precision of the matrix products; ``None`` as for ``device``."""
     status: Status = "complete"
+    place_weight: float | None = None
+    """The ``place_weight`` of ``prior="auto"``; ``None`` where the model has none, or isn't loaded.
+    """
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

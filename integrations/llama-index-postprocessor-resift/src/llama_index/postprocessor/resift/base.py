@@ -50,6 +50,8 @@ class ResiftRerank(PydanticOptions, BaseNodePostprocessor):
     before it, one ``name: value`` line each. ``metadata_mode``: score LlamaIndex's own rendering of
     the node for that mode in place of the content alone; a ``MetadataMode`` or its value.
 
+    The nodes' order, and their scores where they have some, are the retriever's: see ``prior``.
+
     ``keep_retrieval_score``: put the retriever's score, or ``None``, into
     ``metadata["retrieval_score"]`` of the copy; it is left out of the text for embeddings and LLMs.
 
@@ -128,7 +130,10 @@ class ResiftRerank(PydanticOptions, BaseNodePostprocessor):
         nodes = read_documents(nodes, NodeWithScore, "llama_index.core.schema.NodeWithScore")
         with self._reported(nodes, query_bundle) as kept:
             ranking = self._adapter.rank(
-                _query_str(query_bundle), self._texts(nodes), observer=self._phase_spans()
+                _query_str(query_bundle),
+                self._texts(nodes),
+                first_stage_scores=[scored.score for scored in nodes],
+                observer=self._phase_spans(),
             )
             kept += self._select(nodes, ranking)
         return kept
@@ -141,7 +146,10 @@ class ResiftRerank(PydanticOptions, BaseNodePostprocessor):
         nodes = read_documents(nodes, NodeWithScore, "llama_index.core.schema.NodeWithScore")
         with self._reported(nodes, query_bundle) as kept:
             ranking = await self._adapter.arank(
-                _query_str(query_bundle), self._texts(nodes), observer=self._phase_spans()
+                _query_str(query_bundle),
+                self._texts(nodes),
+                first_stage_scores=[scored.score for scored in nodes],
+                observer=self._phase_spans(),
             )
             kept += self._select(nodes, ranking)
         return kept

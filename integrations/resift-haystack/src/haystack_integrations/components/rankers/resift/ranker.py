@@ -200,7 +200,8 @@ class ResiftRanker(EngineOptions):
         :param query:
             The query; not empty and not only white space.
         :param documents:
-            The documents to rank, in any iterable, which is read once; they are not changed.
+            The documents to rank, in any iterable, which is read once; they are not changed. Their
+            order, and their `score` where they have one, are the retriever's: see `prior`.
             Duplicates are kept, and content that is `None` is scored as the empty string.
         :param top_k:
             How many documents to return at most, from 1. `None` means the value given at
@@ -225,6 +226,7 @@ class ResiftRanker(EngineOptions):
         ranking = self._adapter.rank(
             query,
             self._texts(given),
+            first_stage_scores=[document.score for document in given],
             top_n=_check_top_k(top_k),
             score_threshold=score_threshold,
         )
@@ -248,6 +250,7 @@ class ResiftRanker(EngineOptions):
         ranking = await self._adapter.arank(
             query,
             self._texts(given),
+            first_stage_scores=[document.score for document in given],
             top_n=_check_top_k(top_k),
             score_threshold=score_threshold,
         )
