@@ -9,6 +9,14 @@ from resift import Ranking, Reranker
 from resift.testing import CallOptionsContract, Kept
 
 
+class _Scored(list[Any]):
+    """Texts with scores, which the engine takes apart."""
+
+    def __init__(self, texts: Sequence[Any], scores: Sequence[float | None]) -> None:
+        super().__init__(texts)
+        self.scores = scores
+
+
 class TestEngine(CallOptionsContract):
     import_name = "resift"
     default_top_n = None
@@ -23,6 +31,9 @@ class TestEngine(CallOptionsContract):
     ) -> list[Any]:
         return list(texts)
 
+    def to_scored(self, texts: Sequence[Any], scores: Sequence[float | None]) -> list[Any]:
+        return _Scored(texts, scores)
+
     def run(
         self,
         subject: tuple[Reranker, int | None],
@@ -31,7 +42,10 @@ class TestEngine(CallOptionsContract):
         **call_options: Any,
     ) -> Ranking:
         reranker, top_n = subject
-        return reranker.rank(query, documents, **{"top_n": top_n, **call_options})
+        scores = getattr(documents, "scores", None)
+        return reranker.rank(
+            query, documents, first_stage_scores=scores, **{"top_n": top_n, **call_options}
+        )
 
     async def arun(
         self,
@@ -41,7 +55,10 @@ class TestEngine(CallOptionsContract):
         **call_options: Any,
     ) -> Ranking:
         reranker, top_n = subject
-        return await reranker.arank(query, documents, **{"top_n": top_n, **call_options})
+        scores = getattr(documents, "scores", None)
+        return await reranker.arank(
+            query, documents, first_stage_scores=scores, **{"top_n": top_n, **call_options}
+        )
 
     def read(self, output: Ranking, documents: list[Any]) -> list[Kept]:
         return [Kept(result.index, result.score) for result in output]

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from copy import copy, deepcopy
 from typing import Any, TypeVar
 
-from resift.checks import check_positive_int
+from resift.checks import check_positive_int, check_text
 from resift.errors import InvalidRequestError
 from resift.keywords import RerankerOptions, SharedOptions
 from resift.normalization import check_normalization
@@ -34,6 +34,7 @@ __all__ = [
     "SharedOptions",
     "Token",
     "check_positive_int",
+    "check_text",
     "copy_documents",
     "describe",
     "read_documents",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from langchain_core.documents import Document
 from langchain_resift import ResiftReranker
@@ -26,6 +26,14 @@ class TestResiftReranker(PydanticAdapterContract):
             Document(text or "", id="same", metadata={**each, "position": position})
             for position, (text, each) in enumerate(zip(texts, metadata, strict=True))
         ]
+
+    scored_options: ClassVar[Mapping[str, Any]] = {"first_stage_score_field": "similarity"}
+
+    def to_scored(self, texts: Sequence[Any], scores: Sequence[float | None]) -> list[Document]:
+        # A retriever that has no score leaves it out.
+        return self.to_native(
+            texts, [{} if score is None else {"similarity": score} for score in scores]
+        )
 
     def run(
         self, subject: ResiftReranker, query: Any, documents: list[Any], **call_options: Any

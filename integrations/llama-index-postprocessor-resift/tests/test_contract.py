@@ -32,6 +32,14 @@ class TestResiftRerank(PydanticAdapterContract):
             for position, text in enumerate(texts)
         ]
 
+    def to_scored(
+        self, texts: Sequence[Any], scores: Sequence[float | None]
+    ) -> list[NodeWithScore]:
+        documents = self.to_native(texts)
+        for document, score in zip(documents, scores, strict=True):
+            document.score = score
+        return documents
+
     def run(self, subject: ResiftRerank, query: Any, documents: list[Any], **_: Any) -> Any:
         return subject.postprocess_nodes(documents, query_str=query)
 

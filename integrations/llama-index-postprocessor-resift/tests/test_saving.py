@@ -30,6 +30,7 @@ EVERYTHING: dict[str, Any] = {
     "normalization": Calibration(slope=2.0, intercept=-1.0),
     "long_documents": "windows",
     "prune": "auto",
+    "prior": 0.25,
     "offline": True,
 }
 

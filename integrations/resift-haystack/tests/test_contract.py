@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, ClassVar
 
 from haystack import Document
@@ -34,6 +35,12 @@ class TestResiftRanker(AdapterContract, CallOptionsContract):
         return [
             Document(id="same", content=text, meta={**meta, "position": position})
             for position, (text, meta) in enumerate(zip(texts, metadata, strict=True))
+        ]
+
+    def to_scored(self, texts: Sequence[Any], scores: Sequence[float | None]) -> list[Document]:
+        return [
+            replace(document, score=score)
+            for document, score in zip(self.to_native(texts), scores, strict=True)
         ]
 
     def run(

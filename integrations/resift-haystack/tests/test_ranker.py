@@ -17,7 +17,7 @@ from haystack.core.errors import DeserializationError, SerializationError
 from haystack.dataclasses import ByteStream, SparseEmbedding
 from haystack_integrations.components.rankers.resift import ResiftRanker
 
-from resift import Calibration, InvalidRequestError, Reranker, TimingEvent
+from resift import Calibration, InvalidRequestError, Prior, Reranker, TimingEvent
 from resift.loading import opening
 from resift.loading.model import LoadedModel
 from resift.testing import QUERY, TEXTS
@@ -202,6 +202,7 @@ def test_to_dict_of_the_defaults() -> None:
             "backend": "auto",
             "normalization": "sigmoid",
             "long_documents": "truncate",
+            "prior": "auto",
             "top_k": 5,
             "score_threshold": None,
             "metadata_fields": [],
@@ -221,6 +222,7 @@ def test_every_option_survives_a_round_trip(tmp_path: Path) -> None:
         "normalization": {"slope": 0.5, "intercept": -1.0},
         "long_documents": "windows",
         "prune": "auto",
+        "prior": {"place_weight": 0.5, "score_weight": 0.25, "score_centre": 1.0},
         "revision": "main",
         "cache_dir": str(tmp_path / "cache"),
         "offline": True,
@@ -240,6 +242,7 @@ def test_every_option_survives_a_round_trip(tmp_path: Path) -> None:
         normalization=Calibration(slope=0.5, intercept=-1.0),
         long_documents="windows",
         prune="auto",
+        prior=Prior(place_weight=0.5, score_weight=0.25, score_centre=1.0),
         revision="main",
         cache_dir=tmp_path / "cache",
         offline=True,

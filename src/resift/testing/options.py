@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 import pytest
 
 from resift import InvalidRequestError, Reranker, RerankerOptions, TimingEvent
-from resift.options import resolved
+from resift.options import adapter_defaults, resolved
 from resift.testing.subject import Subject
 from resift.testing.texts import QUERY, TEXTS
 
@@ -29,6 +29,7 @@ _FIXED: dict[str, Any] = {
     "normalization": "none",
     "long_documents": "windows",
     "prune": "off",
+    "prior": 0.5,
     "revision": "main",
     "cache_dir": "cache",
     "offline": True,
@@ -58,11 +59,11 @@ class OptionRows(Subject):
 
     def test_signatures_show_every_option(self) -> None:
         kind = type(self.build())
-        engine = inspect.signature(Reranker).parameters
+        engine = adapter_defaults()
         for signature in (inspect.signature(kind), inspect.signature(kind.__init__)):
             shown = signature.parameters
             for option in RerankerOptions.__annotations__:
-                assert shown[option].default == engine[option].default, option
+                assert shown[option].default == engine[option], option
                 assert shown[option].kind is inspect.Parameter.KEYWORD_ONLY
             assert shown[self.name("top_n")].default == 5
             assert {"score_threshold", "metadata_fields", "reranker"} <= set(shown)
@@ -84,15 +85,18 @@ class OptionRows(Subject):
 
     def test_defaults_can_be_read(self) -> None:
         subject = self.build()
-        for option, parameter in inspect.signature(Reranker).parameters.items():
+        for option, default in adapter_defaults().items():
             if option not in ("token", "on_timing"):
-                assert getattr(subject, option) == parameter.default, option
+                assert getattr(subject, option) == default, option
         assert getattr(subject, self.name("top_n")) == 5
         assert subject.metadata_fields == ()
 
     def test_a_ready_rerankers_options_can_be_read(self) -> None:
         subject = self.build(reranker=Reranker("resift-nano", threads=1, score_threshold=0.5))
         assert (subject.model, subject.threads, subject.score_threshold) == ("resift-nano", 1, 0.5)
+        # The reranker's own, and not what an adapter makes one with.
+        assert subject.prior is None
+        assert pickle.loads(pickle.dumps(subject)).prior is None
 
     def test_an_assigned_top_n_takes_effect(self) -> None:
         subject = self.build(top_n=3)
@@ -152,9 +156,7 @@ class OptionRows(Subject):
             setattr(subject, option, _FIXED.get(option, 1))
         assert TOKEN not in str(caught.value)
         if option not in ("token", "on_timing"):
-            assert (
-                getattr(subject, option) == inspect.signature(Reranker).parameters[option].default
-            )
+            assert getattr(subject, option) == adapter_defaults()[option]
 
     def test_a_reranker_may_be_assigned(self) -> None:
         events: list[TimingEvent] = []

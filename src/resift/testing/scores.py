@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import Any
 
@@ -10,7 +11,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from resift import Calibration, InvalidRequestError, NonFiniteScoreError, TimingEvent
+from resift import (
+    Calibration,
+    InvalidRequestError,
+    NonFiniteScoreError,
+    Prior,
+    TimingEvent,
+)
 from resift.testing.subject import Subject, shared
 from resift.testing.texts import QUERY, TEXTS, texts_strategy
 
@@ -67,6 +74,30 @@ class ScoreRows(Subject):
         assert len(kept) == 2
         assert events[0].pairs == len(texts) - events[0].pruned_documents
 
+    def test_a_prior_counts_places(self) -> None:
+        texts = [TEXTS[1], TEXTS[1], *TEXTS]
+        kept = self.rank(QUERY, texts, prior=0.3, top_n=None)
+        expected = shared.rank(QUERY, texts, prior=0.3)
+        assert [(r.index, r.score) for r in kept] == [(r.index, r.score) for r in expected]
+        off = self.rank(QUERY, texts, prior=0, top_n=None)
+        assert [r.index for r in off] == [r.index for r in shared.rank(QUERY, texts)]
+        with pytest.raises(InvalidRequestError, match="prior"):
+            self.rank(QUERY, texts, prior=-1)
+
+    def test_a_prior_counts_the_first_stages_scores(self) -> None:
+        prior = Prior(place_weight=0.1, score_weight=0.5, score_centre=2.0)
+        scores = [9.0, None, *range(len(TEXTS) - 2, 0, -1)]
+        documents = self.to_scored(TEXTS, scores)
+        subject = self.build(prior=prior, top_n=None, **self.scored_options)
+        expected = shared.rank(QUERY, TEXTS, prior=prior, first_stage_scores=scores)
+        assert any(each.posterior > each.logit for each in expected)
+        for output in (
+            self.run(subject, QUERY, documents),
+            asyncio.run(self.arun(subject, QUERY, documents)),
+        ):
+            kept = self.read(output, documents)
+            assert [(r.index, r.score) for r in kept] == [(r.index, r.score) for r in expected]
+
     def test_threshold_is_on_the_returned_scale_and_before_top_n(self) -> None:
         scores = sorted(shared.score(QUERY, TEXTS, normalization="minmax"), reverse=True)
         options: dict[str, Any] = {"normalization": "minmax", "score_threshold": scores[2]}
@@ -93,8 +124,8 @@ class ScoreRows(Subject):
             self.rank(QUERY, TEXTS[:2])
         assert caught.value.indices == (0, 1)
 
-    def test_order_of_documents_changes_nothing(self) -> None:
-        subject = self.build(top_n=None)
+    def test_order_of_documents_changes_nothing_without_a_prior(self) -> None:
+        subject = self.build(top_n=None, prior=0)
 
         @PROPERTY
         @given(texts=texts_strategy, data=st.data())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from resift import Reranker
 
@@ -40,6 +40,13 @@ class Subject:
         For a text of ``None``, make a document without text, or with ``""`` where the framework has
         no such documents.
         """
+        raise NotImplementedError
+
+    scored_options: ClassVar[Mapping[str, Any]] = {}
+    """The options that a subject needs to read the scores of ``to_scored``."""
+
+    def to_scored(self, texts: Sequence[Any], scores: Sequence[float | None]) -> list[Any]:
+        """Make the framework's documents with the scores that a retriever gave them."""
         raise NotImplementedError
 
     def run(self, subject: Any, query: Any, documents: Any, **call_options: Any) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import partial
 from typing import Any, NamedTuple, TypedDict, Unpack
 
 from langchain_core.callbacks import Callbacks
@@ -16,7 +17,13 @@ from pydantic import ConfigDict, PrivateAttr
 
 from langchain_resift.options import Options, plain, plain_token
 from resift import Ranking, Reranker
-from resift.adapter import DEFAULT_TOP_N, Adapter, copy_documents, read_documents
+from resift.adapter import (
+    DEFAULT_TOP_N,
+    Adapter,
+    check_text,
+    copy_documents,
+    read_documents,
+)
 from resift.attributes import PydanticOptions, shows_engine_options
 
 _SCORE_KEY = "relevance_score"
@@ -32,12 +39,15 @@ class ResiftReranker(PydanticOptions, BaseDocumentCompressor):
     ``top_n``: how many to keep, from 1; ``None`` keeps all. ``score_threshold``: keep scores of at
     least this, before ``top_n`` is applied; ``None`` keeps all. ``metadata_fields``: names of
     metadata to put before the text of each document that has them, one ``name: value`` line each.
+    ``first_stage_score_field``: the name of the metadata that has the retriever's score, a number,
+    for a fitted ``prior``; documents without it are taken to have no score.
     ``reranker``: a ready ``resift.Reranker``, which may be shared; otherwise ``options`` are its
     keywords, such as ``model=``, ``token=`` or ``on_timing=``. The model is loaded at the first
     call.
 
     All of them except ``reranker``, ``token`` and ``on_timing`` are fields. ``top_n``,
-    ``score_threshold``, ``metadata_fields`` and ``reranker`` may be assigned, and
+    ``score_threshold``, ``metadata_fields``, ``first_stage_score_field`` and ``reranker`` may be
+    assigned, and
     ``model_copy(update=…)`` takes any option; both check the values. ``model_dump()`` returns the
     keywords that recreate it.
 
@@ -55,9 +65,14 @@ class ResiftReranker(PydanticOptions, BaseDocumentCompressor):
     """The lowest score to keep; ``None`` for all."""
     metadata_fields: Sequence[str] = ()
     """Names of the metadata put before each text."""
+    first_stage_score_field: str | None = None
+    """Name of the metadata that has the retriever's score."""
 
     _adapter: Adapter = PrivateAttr()
-    _checks = {"token": plain_token}  # noqa: RUF012
+    _checks = {  # noqa: RUF012
+        "token": plain_token,
+        "first_stage_score_field": partial(check_text, "first_stage_score_field"),
+    }
 
     @shows_engine_options
     def __init__(
@@ -66,6 +81,7 @@ class ResiftReranker(PydanticOptions, BaseDocumentCompressor):
         top_n: int | None = DEFAULT_TOP_N,
         score_threshold: float | None = None,
         metadata_fields: Sequence[str] = (),
+        first_stage_score_field: str | None = None,
         reranker: Reranker | None = None,
         **options: Unpack[Options],
     ) -> None:
@@ -78,7 +94,8 @@ class ResiftReranker(PydanticOptions, BaseDocumentCompressor):
             metadata_fields=metadata_fields,
             options=plain(engine),
         )
-        super().__init__(**self._values(adapter), **added)
+        field = self._checks["first_stage_score_field"](first_stage_score_field)
+        super().__init__(**self._values(adapter), first_stage_score_field=field, **added)
         self._take(adapter)
 
     def compress_documents(
@@ -136,16 +153,24 @@ class ResiftReranker(PydanticOptions, BaseDocumentCompressor):
         def texts(request: _Request) -> list[str | None]:
             return [engine.text(each.page_content, each.metadata) for each in request["documents"]]
 
+        def scores(request: _Request) -> list[float | None] | None:
+            name = self.first_stage_score_field
+            return name and [each.metadata.get(name) for each in request["documents"]]
+
         def rank(request: _Request) -> Ranking:
-            return engine.rank(request["query"], texts(request))
+            return engine.rank(request["query"], texts(request), first_stage_scores=scores(request))
 
         async def arank(request: _Request) -> Ranking:
-            return await engine.arank(request["query"], texts(request))
+            return await engine.arank(
+                request["query"], texts(request), first_stage_scores=scores(request)
+            )
 
         return RunnableLambda(rank, arank, name="Reranker.rank")
 
     def __repr_args__(self) -> Iterable[tuple[str | None, Any]]:
         shown = {*self._names, *self._added_fields()}
+        if self.first_stage_score_field is None:
+            shown.remove("first_stage_score_field")
         yield from (item for item in super().__repr_args__() if item[0] in shown)
         yield "reranker", self.reranker
 
