@@ -228,6 +228,9 @@ class Job:
 
     def joins(self, other: Job) -> bool:
         """Whether passes of both may be one."""
+        if self is other or self._in_time or other._in_time:
+            # A joined pass takes longer than its parts, and a job's own passes were planned.
+            return False
         return self.forward == other.forward and self.budget == other.budget > 1
 
 
