@@ -158,7 +158,7 @@ class Work:
         """Tokenize texts, and queue their pairs."""
         first = len(self._pairs)
         start = time.perf_counter()
-        with self._call.watch.phase("tokenize"):
+        with self._call.watch.phase("tokenize"), self._model.reading:
             texts: defaultdict[int, list[str]] = defaultdict(list)
             for at, place in which:
                 texts[at].append(self._requests[at].texts[place])
