@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import islice
 from queue import SimpleQueue
 
 import numpy as np
@@ -14,6 +15,9 @@ from numpy.typing import NDArray
 
 from resift.errors import OverloadedError
 from resift.text.batch import Pair
+
+# Of the passes of another job, so many are looked at for one that can join.
+_LOOKED_AT = 16
 
 Forward = Callable[[Sequence[Pair], int], NDArray[np.float32]]
 """Takes pairs and their padded length; returns their logits, ``float32 [pairs]``."""
@@ -146,8 +150,9 @@ class FairQueue:
         self._waiting_tokens -= found.tokens
         return found
 
-    def _taken(self, job: Job) -> tuple[Job, Pass]:
-        found = self._left(job.passes.popleft())
+    def _taken(self, job: Job, at: int = 0) -> tuple[Job, Pass]:
+        found = self._left(job.passes[at])
+        del job.passes[at]
         self._served = job.served
         job.served += found.tokens
         job.started = True
@@ -160,16 +165,31 @@ class FairQueue:
         if self._running < self._workers:
             # A worker is free: two passes at a time are faster than one of both.
             return
-        pairs, length = len(first.pairs), first.length
-        for other in sorted(self._jobs, key=lambda each: each.served):
-            more = other.passes[0]
-            longest = max(length, more.length)
-            fits = (pairs + len(more.pairs)) * longest <= job.budget
-            if not (fits and other.joins(job) and (job.pads or more.length == length)):
+        room = _Room(len(first.pairs), first.length, job.budget)
+        for other in list(self._jobs):
+            if not other.joins(job):
                 continue
-            if other.may_start(more):
-                parts.append(self._taken(other))
-                pairs, length = pairs + len(more.pairs), longest
+            for at, more in enumerate(islice(other.passes, _LOOKED_AT)):
+                if (job.pads or more.length == first.length) and room.take(more):
+                    parts.append(self._taken(other, at))
+                    break
+
+
+@dataclass(slots=True)
+class _Room:
+    """The size of a pass that others may join."""
+
+    pairs: int
+    length: int
+    budget: int
+
+    def take(self, more: Pass) -> bool:
+        """Make it larger by a pass, if that fits."""
+        pairs, length = self.pairs + len(more.pairs), max(self.length, more.length)
+        if pairs * length > self.budget:
+            return False
+        self.pairs, self.length = pairs, length
+        return True
 
 
 class Job:
@@ -233,7 +253,7 @@ class Job:
 
     def joins(self, other: Job) -> bool:
         """Whether passes of both may be one."""
-        if self is other or self._in_time or other._in_time:
+        if self is other or self._in_time or other._in_time or self._cancelled():
             # A joined pass takes longer than its parts, and a job's own passes were planned.
             return False
         return self.forward == other.forward and self.budget == other.budget > 1
