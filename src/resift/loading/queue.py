@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 
 import numpy as np
 from numpy.typing import NDArray
@@ -111,10 +112,10 @@ class FairQueue:
                 self._running += 1
                 self._pool.submit(self._work)
 
-    def remove(self, job: Job) -> None:
-        """Forget what a job still has to run."""
+    def remove(self, job: Job) -> int:
+        """Forget what a job still has to run; returns how many passes that were."""
         with self._lock:
-            self._drop(job)
+            return self._drop(job)
 
     def _work(self) -> None:
         while True:
@@ -228,9 +229,17 @@ class Job:
         if passes:
             self._queue.add(self, passes)
 
-    def next(self) -> Done | None:
-        """Wait for one result; ``None`` where no more begin. Raises what ``forward`` raised."""
-        result = self.results.get()
+    def next(self, seconds: float = math.inf) -> Done | None:
+        """Wait for one result; ``None`` where no more begin. Raises what ``forward`` raised.
+
+        After so many ``seconds``, what hasn't begun won't, save the first pass.
+        """
+        patient = self.over or not math.isfinite(seconds)
+        try:
+            result = self.results.get(timeout=None if patient else max(0.0, seconds))
+        except Empty:
+            result = self._queue.remove(self) if self.started else 0
+            self.over = True
         if isinstance(result, Exception):
             raise result
         if isinstance(result, int):
