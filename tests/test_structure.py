@@ -121,6 +121,7 @@ BELOW: dict[str, set[str]] = {
     "errors": set(),
     "once": set(),
     "precision": set(),
+    "protocols": set(),
     "redaction": set(),
     "signatures": set(),
     "checks": {"errors"},
@@ -236,6 +237,21 @@ def test_pure_modules_import_the_standard_library_alone() -> None:
     assert {top(name) for name in imports(ENGINE / "text/batching.py")} <= set(
         sys.stdlib_module_names
     )
+
+
+def test_protocols_are_pure() -> None:
+    for path in (ENGINE / "protocols").glob("*.py"):
+        known = {
+            "__future__",
+            "abc",
+            "collections",
+            "dataclasses",
+            "json",
+            "re",
+            "resift",
+            "typing",
+        }
+        assert {top(name) for name in imports(path)} <= known, path
 
 
 @pytest.mark.parametrize("folder", INTEGRATIONS, ids=lambda folder: folder.name)
