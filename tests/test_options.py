@@ -18,13 +18,13 @@ TOOL = "tools/keywords.py"
 PAGE = (ROOT / "docs/extending.md").read_text(encoding="utf-8")
 
 # What a contributor writes: one declaration, before another. The first is the page's.
-DEADLINE = (
+MAX_WINDOWS = (
     "    prune: Prune | None = option(",
-    PAGE[PAGE.index("    deadline_ms: int") :].partition("\n\n")[0] + "\n",
+    PAGE[PAGE.index("    max_windows: int") :].partition("\n\n")[0] + "\n",
 )
-ON_ERROR = (
+ON_MISMATCH = (
     "    offline: bool | None = option(",
-    """    on_error: Literal["raise", "pass"] = option(
+    """    on_mismatch: Literal["raise", "pass"] = option(
         "raise",
         partial(check_choice, choices=("raise", "pass")),
         "what becomes of a failure",
@@ -119,8 +119,8 @@ def test_generated_keywords_equal_the_declarations() -> None:
 @pytest.mark.parametrize(
     ("declaration", "case", "classes"),
     [
-        (DEADLINE, ("deadline_ms", 50, 0, None, True), 6),
-        (ON_ERROR, ("on_error", "pass", "ignore", "raise", False), 4),
+        (MAX_WINDOWS, ("max_windows", 50, 0, None, True), 6),
+        (ON_MISMATCH, ("on_mismatch", "pass", "ignore", "raise", False), 4),
     ],
     ids=["of a call", "of loading"],
 )

@@ -52,7 +52,7 @@ def order(ranking: Ranking) -> list[int]:
     return [each.index for each in ranking]
 
 
-def facts(ranking: Ranking) -> list[tuple[int, float, float, int]]:
+def facts(ranking: Ranking) -> list[tuple[int, float | None, float | None, int]]:
     return [(each.index, each.score, each.logit, each.truncated_tokens) for each in ranking]
 
 
@@ -79,6 +79,8 @@ def test_documents_come_by_logit_and_prior_added_up(
     ranking = reranker.rank("a", texts, prior=prior, first_stage_scores=scores)
     posteriors = []
     for each in ranking:
+        assert each.logit is not None
+        assert each.posterior is not None
         evidence = score_weight * (scores[each.index] - 0.5) - weight * math.log1p(each.index)
         assert each.logit == pytest.approx(logits[each.index], abs=1e-6)
         assert each.posterior == pytest.approx(each.logit + evidence, abs=1e-9)
@@ -110,6 +112,7 @@ def test_the_others_do_not_count(reranker: Reranker) -> None:
             for each in reranker.rank("a", texts, prior=prior, first_stage_scores=scores)
             if each.index == 2
         ]
+        assert found.logit is not None
         assert found.posterior == pytest.approx(found.logit - 0.4 * math.log(3) + scores[2])
     whole = reranker.rank("a", texts, prior=prior)
     first = reranker.rank("a", texts[:3], prior=prior)
@@ -123,7 +126,9 @@ def test_equal_texts_differ_by_their_places(reranker: Reranker) -> None:
     assert order(ranking) == [1, 0, 2, 3] or order(ranking) == [0, 1, 2, 3]
     by_index = {each.index: each for each in ranking}
     assert by_index[0].logit == by_index[2].logit == by_index[3].logit
-    assert by_index[0].score > by_index[2].score > by_index[3].score
+    scores = [by_index[n].score or 0.0 for n in (0, 2, 3)]
+    assert scores == sorted(scores, reverse=True)
+    assert len(set(scores)) == 3
     assert ranking.counts.pairs == 2
 
 
@@ -158,7 +163,7 @@ def test_posteriors_are_normalised(
 def test_windows_and_priors_go_together(reranker: Reranker) -> None:
     texts = ["bad " * 40 + "good " * 9, "w9"]
     options: dict[str, Any] = {"max_length": 12, "long_documents": "windows"}
-    plain = {each.index: each.logit for each in reranker.rank("a", texts, **options)}
+    plain = {each.index: each.logit or 0.0 for each in reranker.rank("a", texts, **options)}
     for each in reranker.rank("a", texts, prior=0.7, **options):
         assert each.posterior == pytest.approx(plain[each.index] - 0.7 * math.log1p(each.index))
 
@@ -259,6 +264,7 @@ def test_odd_scores_are_said_and_harmless(
     assert says in " ".join(caplog.messages)
     assert sorted(order(ranking)) == [0, 1, 2, 3, 4]
     for each in ranking:
+        assert each.logit is not None
         score = None if scores is None else scores[each.index]
         part = 0.5 * (score - 1.0) if score is not None and math.isfinite(score) else 0.0
         expected = each.logit - 0.1 * math.log1p(each.index) + part
@@ -414,7 +420,8 @@ def test_a_fit_says_when_not_to_rerank() -> None:
 
 def test_a_fit_leaves_out_what_says_nothing() -> None:
     logits, places, labels, scores = simulated(200, place=-0.5)
-    for useless in (np.full(len(logits), 3.0), [None] * len(logits)):
+    nothing: Any = [None] * len(logits)
+    for useless in (nothing, [3.0] * len(logits)):
         prior = Prior.fit(logits, places, labels, useless)
         assert (prior.place_weight, prior.score_weight) == (0.0, 0.0)
         assert prior.report is not None
@@ -494,12 +501,13 @@ def test_a_command_line_takes_it(
     scored = [{"text": text, "score": 9 - n} for n, text in enumerate(TEXTS)]
     file = lines(tmp_path / "documents", scored)
     base = ["rank", "-m", str(reranker.options["model"]), "--backend", "onnx", "--format", "json"]
-    for text, value in (
+    cases: list[tuple[str, Any]] = [
         ("0.5", 0.5),
         ("auto", "auto"),
         ("0", 0),
         ('{"place_weight": 0.1, "score_weight": 0.7}', Prior(place_weight=0.1, score_weight=0.7)),
-    ):
+    ]
+    for text, value in cases:
         assert main([*base, "-q", "a", "-f", file, "--jsonl", "--prior", text]) == 0
         results = json.loads(capsys.readouterr().out)["results"]
         expected = reranker.rank("a", TEXTS, prior=value, first_stage_scores=[9, 8, 7, 6, 5])

@@ -115,7 +115,7 @@ def reranker(model: Path) -> Reranker:
     return Reranker(model, backend="onnx", normalization="none", max_batch_tokens=1)
 
 
-def facts(ranking: Ranking) -> list[tuple[int, float, float, int]]:
+def facts(ranking: Ranking) -> list[tuple[int, float | None, float | None, int]]:
     return [(r.index, r.score, r.logit, r.truncated_tokens) for r in ranking]
 
 

@@ -171,7 +171,9 @@ def test_windows_take_the_best_part(tiny: Path, forwarded: list[Batch]) -> None:
         np.mean([*[tiny_models.WEIGHTS[w] for w in document.split()[i : i + 8]], 0.0])
         for i in range(40)
     )
-    assert -2 * 8 / 9 < ranking[-1].logit <= best
+    lowest = ranking[-1].logit
+    assert lowest is not None
+    assert -2 * 8 / 9 < lowest <= best
     assert [result.truncated_tokens for result in ranking] == [0, 0]
     assert ranking.counts.pairs == sum(len(batch.input_ids) for batch in forwarded) > 5
 
@@ -309,7 +311,7 @@ def test_call_time_options_take_precedence(tiny: Path) -> None:
     assert len(reranker.rank("a", DOCUMENTS, score_threshold=0.0)) == 4
     top = reranker.rank("a", DOCUMENTS, normalization="minmax", score_threshold=0.5)
     assert top[0].score == 1.0
-    assert all(result.score >= 0.5 for result in top)
+    assert all(result.score is not None and result.score >= 0.5 for result in top)
     with pytest.raises(InvalidRequestError, match="normalization"):
         reranker.rank("a", DOCUMENTS, normalization="")  # type: ignore[arg-type]
 

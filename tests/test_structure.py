@@ -141,15 +141,16 @@ BELOW["ranking"] = {"prior", *BELOW["prior"]}
 BELOW["telemetry"] = {"ranking", *BELOW["ranking"]}
 BELOW["options"] = {"checks", "declaring", "telemetry", "text", *BELOW["telemetry"]}
 BELOW["keywords"] = {"options", *BELOW["options"]}
+BELOW["given"] = {"options", *BELOW["options"]}
 BELOW["call"] = {"options", *BELOW["options"]}
 BELOW["selection"] = {"options", *BELOW["options"]}
 BELOW["loading"] = {
-    "backends", "families", "machine", "models", "once", "options", "request",
+    "backends", "given", "families", "machine", "models", "once", "options", "request",
     *BELOW["models"], *BELOW["machine"], *BELOW["options"],
 }  # fmt: skip
 BELOW["scoring"] = {"call", "loading", *BELOW["loading"]}
 BELOW["flow"] = {"scoring", "selection", *BELOW["scoring"]}
-BELOW["reranker"] = {"flow", "keywords", "signatures", *BELOW["flow"]}
+BELOW["reranker"] = {"flow", "given", "keywords", "signatures", *BELOW["flow"]}
 BELOW["adapter"] = {"reranker", *BELOW["reranker"]}
 BELOW["attributes"] = {"adapter", *BELOW["adapter"]}
 

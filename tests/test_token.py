@@ -15,7 +15,7 @@ import pytest
 from hub_client import BEST, Client, order
 
 from resift import InvalidRequestError, Reranker
-from resift.options import resolved
+from resift.given import resolved
 
 TOKEN = "hf_abcdefghijklmnopqrstuvwxyz"
 

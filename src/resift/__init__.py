@@ -11,9 +11,10 @@ from resift.errors import (
     SelfTestError,
     UnsupportedModelError,
 )
+from resift.evaluation.prior_fit import PriorReport
 from resift.keywords import RerankerOptions
 from resift.normalization import Calibration
-from resift.prior import FittedPrior, Prior, PriorReport
+from resift.prior import FittedPrior, Prior
 from resift.ranking import Counts, RankedDocument, Ranking, Timings
 from resift.reranker import Reranker
 from resift.telemetry import Observer, Phase, TimingEvent

@@ -11,16 +11,10 @@ from typing import Any, TypeVar
 
 from resift.checks import check_positive_int, check_text
 from resift.errors import InvalidRequestError
+from resift.given import check_names
 from resift.keywords import RerankerOptions, SharedOptions
 from resift.normalization import check_normalization
-from resift.options import (
-    RankOptions,
-    Token,
-    adapter_defaults,
-    check_names,
-    declared,
-    defaults,
-)
+from resift.options import RankOptions, Token, adapter_defaults, declared, defaults
 from resift.prior import check_prior
 from resift.ranking import Ranking
 from resift.request import describe, read_once

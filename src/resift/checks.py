@@ -41,6 +41,18 @@ def check_positive_int(name: str, given: Any, otherwise: str) -> int | None:
     return int(given)
 
 
+def check_positive(name: str, given: Any, otherwise: str) -> float | None:
+    """Pass ``None`` and finite numbers above 0, as a ``float``."""
+    if given is None:
+        return None
+    number = isinstance(given, Real) and not isinstance(given, bool)
+    if not (number and math.isfinite(given) and given > 0):
+        raise InvalidRequestError(
+            f"{name} must be a finite number above 0, or {otherwise}: {given!r}"
+        )
+    return float(given)
+
+
 def check_score_threshold(name: str, given: Any) -> float | None:
     """Pass ``None`` and finite numbers, as a ``float``."""
     if given is None:

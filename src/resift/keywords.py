@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import TypedDict
 
 from resift.normalization import Normalization
-from resift.options import Prune, Token
+from resift.options import OnError, Prune, Token
 from resift.prior import PriorOption
 from resift.telemetry import Observer, TimingEvent
 from resift.text.windows import LongDocuments
@@ -55,6 +55,12 @@ class InitOptions(TypedDict, total=False):
     """None or "off", or "auto" to spend the model only on documents that can still reach top_n."""
     prior: PriorOption
     """The order given as evidence: 0 for none, a weight, "auto" for the card's, or a Prior."""
+    deadline_ms: float | None
+    """Milliseconds for a call, from its start; what isn't scored by then follows unscored."""
+    max_documents: int | None
+    """How many documents to score, the first of those given; the others follow unscored."""
+    on_error: OnError
+    """Raise an error of scoring, or return the order given, without scores."""
 
 
 class SharedOptions(TypedDict, total=False):
@@ -92,6 +98,12 @@ class SharedOptions(TypedDict, total=False):
     """None or "off", or "auto" to spend the model only on documents that can still reach top_n."""
     prior: PriorOption
     """The order given as evidence: 0 for none, a weight, "auto" for the card's, or a Prior."""
+    deadline_ms: float | None
+    """Milliseconds for a call, from its start; what isn't scored by then follows unscored."""
+    max_documents: int | None
+    """How many documents to score, the first of those given; the others follow unscored."""
+    on_error: OnError
+    """Raise an error of scoring, or return the order given, without scores."""
 
 
 class RerankerOptions(TypedDict, total=False):
@@ -133,6 +145,12 @@ class RerankerOptions(TypedDict, total=False):
     """None or "off", or "auto" to spend the model only on documents that can still reach top_n."""
     prior: PriorOption
     """The order given as evidence: 0 for none, a weight, "auto" for the card's, or a Prior."""
+    deadline_ms: float | None
+    """Milliseconds for a call, from its start; what isn't scored by then follows unscored."""
+    max_documents: int | None
+    """How many documents to score, the first of those given; the others follow unscored."""
+    on_error: OnError
+    """Raise an error of scoring, or return the order given, without scores."""
 
 
 class ScoreOptions(TypedDict, total=False):
@@ -165,6 +183,12 @@ class CallOptions(TypedDict, total=False):
     """None or "off", or "auto" to spend the model only on documents that can still reach top_n."""
     prior: PriorOption | None
     """The order given as evidence: 0 for none, a weight, "auto" for the card's, or a Prior."""
+    deadline_ms: float | None
+    """Milliseconds for a call, from its start; what isn't scored by then follows unscored."""
+    max_documents: int | None
+    """How many documents to score, the first of those given; the others follow unscored."""
+    on_error: OnError | None
+    """Raise an error of scoring, or return the order given, without scores."""
     observer: Observer | None
     """An observer of this call's phases and progress."""
 
@@ -204,3 +228,9 @@ class DataOptions:
     """None or "off", or "auto" to spend the model only on documents that can still reach top_n."""
     prior: PriorOption
     """The order given as evidence: 0 for none, a weight, "auto" for the card's, or a Prior."""
+    deadline_ms: float | None
+    """Milliseconds for a call, from its start; what isn't scored by then follows unscored."""
+    max_documents: int | None
+    """How many documents to score, the first of those given; the others follow unscored."""
+    on_error: OnError
+    """Raise an error of scoring, or return the order given, without scores."""

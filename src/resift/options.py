@@ -7,8 +7,8 @@ and, by ``tools/keywords.py``, what type checkers see and the table in ``docs/co
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields, replace
 from functools import partial
 from typing import Any, Literal, get_args
 
@@ -16,12 +16,13 @@ from resift import checks
 from resift.checks import COMMIT, check_choice, check_positive_int
 from resift.declaring import Option, Place, check_each, declared_in, option
 from resift.errors import InvalidRequestError
-from resift.normalization import Calibration, Normalization, check_normalization, over_all_documents
-from resift.prior import Prior, PriorOption, check_prior, parse_prior
+from resift.normalization import Normalization, check_normalization, over_all_documents
+from resift.prior import PriorOption, check_prior, parse_prior
 from resift.telemetry import TimingEvent
 from resift.text.windows import LongDocuments
 
 Prune = Literal["auto", "off"]
+OnError = Literal["raise", "first_stage"]
 
 Token = str | Callable[[], str | None] | None
 """A user's token for the hub, or a function that returns it, called when a model is looked up."""
@@ -83,6 +84,28 @@ class RankOptions:
         at=("made", "rank"),
         parse=parse_prior,
         adapters="auto",
+    )
+
+    deadline_ms: float | None = option(
+        None,
+        partial(checks.check_positive, otherwise="None for as long as it takes"),
+        "milliseconds for a call, from its start; what isn't scored by then follows unscored",
+        see="[In time](#in-time)",
+        at=("made", "rank"),
+    )
+    max_documents: int | None = option(
+        None,
+        partial(check_positive_int, otherwise="None for all"),
+        "how many documents to score, the first of those given; the others follow unscored",
+        see="[In time](#in-time)",
+        at=("made", "rank"),
+    )
+    on_error: OnError = option(
+        "raise",
+        partial(check_choice, choices=get_args(OnError)),
+        "raise an error of scoring, or return the order given, without scores",
+        see="[When scoring fails](#when-scoring-fails)",
+        at=("made", "rank"),
     )
 
     def __post_init__(self) -> None:
@@ -230,69 +253,3 @@ def adapter_defaults() -> dict[str, Any]:
 
 DEFAULT_MODEL: str = defaults("made")["model"]
 DEFAULT_BACKEND: str = defaults("made")["backend"]
-
-
-def split_options(given: Mapping[str, Any]) -> tuple[LoadOptions, RankOptions]:
-    """Split the keywords of ``Reranker`` into those fixed when it is made and those of a call."""
-    loads = declared_in(LoadOptions)
-    load = {name: value for name, value in given.items() if name in loads}
-    return LoadOptions(**load), RankOptions(**{k: v for k, v in given.items() if k not in loads})
-
-
-def joined_options(load: LoadOptions, rank: RankOptions) -> dict[str, Any]:
-    """Join options into the keywords of ``Reranker``, without secrets and those that are ``None``.
-
-    All are strings, numbers and dicts, except ``on_timing``.
-    """
-    given = {
-        name: getattr(options, name)
-        for options in (load, rank)
-        for name, each in declared_in(type(options)).items()
-        if each.kind != "secret"
-    }
-    for name in ("model", "cache_dir"):
-        given[name] = given[name] and os.fspath(given[name])
-    # Omitted when False, so that options saved before it existed still compare equal.
-    given["trust_remote_code"] = given["trust_remote_code"] or None
-    if isinstance(given["normalization"], Calibration):
-        given["normalization"] = asdict(given["normalization"])
-    if isinstance(given["prior"], Prior):
-        given["prior"] = given["prior"].to_dict()
-    return {name: value for name, value in given.items() if value is not None}
-
-
-def resolved(token: Token) -> str | None:
-    """The token to send, called now if it is a function; ``None`` where there is none.
-
-    Raises ``InvalidRequestError`` for a result that can't be sent, without showing it.
-    """
-    if not callable(token):
-        return token
-    given: str | None = checks.check_token("token", token())
-    return given
-
-
-def check_names(given: Mapping[str, Any], known: type) -> dict[str, Any]:
-    """Pass keywords as a dict. Raises ``TypeError`` for one that isn't in the ``TypedDict``."""
-    names = known.__annotations__
-    unknown = sorted(set(given) - set(names))
-    if unknown:
-        raise TypeError(f"no such option: {', '.join(unknown)}; expected some of {list(names)}")
-    return dict(given)
-
-
-def refuse_assignment(name: str, *, unknown: bool) -> None:
-    """Raise ``InvalidRequestError`` for assigning an option to a ``Reranker``, saying what to do.
-
-    With ``unknown``, for any other name too.
-    """
-    options = declared()
-    if name == "observer" or name in declared_in(RankOptions):
-        advice = f"others may share this Reranker; give it to rank(…, {name}=…)"
-    elif name in options:
-        advice = f"it is fixed; make a new one: Reranker(…, {name}=…)"
-    elif not unknown:
-        return
-    else:
-        advice = f"there is no such option; expected some of {sorted(options)}, and elsewhere"
-    raise InvalidRequestError(f"{name} can't be assigned to a Reranker: {advice}")

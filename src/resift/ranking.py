@@ -17,13 +17,12 @@ class RankedDocument:
 
     index: int
     """Position in the ``documents`` that were given, from 0."""
-    score: float
-    """The posterior after ``normalization``."""
-    logit: float
-    """The model's raw relevance: float32, before any activation, unbounded."""
-    posterior: float
-    """The logit and the ``prior`` added up, by which documents are ordered; without one, the logit.
-    """
+    score: float | None
+    """The posterior after ``normalization``; ``None`` where the document wasn't scored."""
+    logit: float | None
+    """The model's raw relevance: float32, before any activation, unbounded; ``None`` as above."""
+    posterior: float | None
+    """The logit and the ``prior`` added up, by which documents are ordered; ``None`` as above."""
     truncated_tokens: int
     """Number of the document's tokens that the model didn't see; 0 when it saw all."""
 
@@ -45,6 +44,10 @@ class Counts:
 
     documents: int = 0
     """Documents given, duplicates included."""
+    scored: int = 0
+    """Documents that have a score."""
+    cached: int = 0
+    """Different texts whose logit came from a cache. Not included in the counts of pairs."""
     pairs: int = 0
     """Pairs that the model scored: one for each different text, or for each window of it."""
     tokens: int = 0
@@ -55,6 +58,22 @@ class Counts:
     """Documents with ``truncated_tokens`` above 0."""
     pruned_documents: int = 0
     """Documents that ``prune`` left out. Not included in the counts of pairs and tokens."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Stage:
+    """The work of one model for one ranking. A ranking by several models has several."""
+
+    model: str
+    """The model's name."""
+    texts: int
+    """Different texts that it was given."""
+    pairs: int
+    """As in ``Counts``, and so are the next two."""
+    tokens: int
+    padded_tokens: int
+    seconds: float
+    """From its start to its answer. The rankings of one ``rank_many`` share it."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -73,13 +92,19 @@ class Ranking(Sequence[RankedDocument]):
     precision: str | None
     """The precision of the matrix products; ``None`` where the model wasn't loaded."""
     status: Status
-    """``"complete"``, or ``"fallback"`` where the preferred weights or estimator failed."""
+    """``"complete"``; ``"partial"`` where documents weren't scored, for lack of time or by
+    ``max_documents``; or ``"fallback"`` where something else stood in for what was asked for.
+    """
     query_truncated: bool
     """Whether the query was cut to fit ``max_length``."""
     prior: Prior | None
     """The prior that was added to the logits; ``None`` where it was off."""
+    error: str | None
+    """The error for which the first stage's order stands, with ``on_error="first_stage"``."""
     timings: Timings
     counts: Counts
+    stages: tuple[Stage, ...]
+    """The work of each model that took part, in the order of their answers."""
 
     @overload
     def __getitem__(self, index: int) -> RankedDocument: ...
@@ -96,5 +121,8 @@ class Ranking(Sequence[RankedDocument]):
 
     def to_dict(self) -> dict[str, Any]:
         """The ranking as plain dicts, lists, strings and numbers, ready for ``json.dumps``."""
-        # asdict alone leaves the results a tuple, which JSON reads back as a list.
-        return {**asdict(self), "results": [asdict(result) for result in self.results]}
+        # asdict alone leaves them tuples, which JSON reads back as a list.
+        rows = {
+            name: [asdict(each) for each in getattr(self, name)] for name in ("results", "stages")
+        }
+        return {**asdict(self), **rows}

@@ -78,6 +78,20 @@ class Request:
                 raise InvalidRequestError(f"requests[{index}]: {error}") from error
         return checked
 
+    def first(self, documents: int | None) -> Request:
+        """The same query, with its first documents; ``None`` for all of them."""
+        if documents is None or documents >= len(self.slots):
+            return self
+        slots = self.slots[:documents]
+        # Texts are in order of first appearance.
+        return replace(
+            self,
+            texts=self.texts[: max(slots) + 1],
+            slots=slots,
+            places=self.places[:documents],
+            first_stage_scores=self.first_stage_scores and self.first_stage_scores[:documents],
+        )
+
     def only(self, kept: Sequence[bool]) -> Request:
         """The same query, with the texts that are ``kept`` (``bool [texts]``) and their documents.
 

@@ -10,17 +10,12 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Unpack
 
 from resift.call import Call
+from resift.errors import InvalidRequestError
 from resift.flow import rank_all
+from resift.given import check_names, joined_options, refuse_assignment, split_options
 from resift.keywords import CallOptions, InitOptions, ScoreOptions
-from resift.options import (
-    DEFAULT_MODEL,
-    check_names,
-    defaults,
-    joined_options,
-    refuse_assignment,
-    split_options,
-)
-from resift.ranking import Ranking
+from resift.options import DEFAULT_MODEL, defaults
+from resift.ranking import RankedDocument, Ranking
 from resift.request import Request
 from resift.scoring.estimator import EarlyExit
 from resift.scoring.ready import check_scorer
@@ -268,6 +263,15 @@ class Reranker:
 
 def _in_input_order(rankings: list[Ranking]) -> list[list[float]]:
     return [
-        [result.score for result in sorted(ranking, key=lambda result: result.index)]
+        [_score(result) for result in sorted(ranking, key=lambda result: result.index)]
         for ranking in rankings
     ]
+
+
+def _score(result: RankedDocument) -> float:
+    if result.score is None:
+        raise InvalidRequestError(
+            f"documents[{result.index}] has no score, and score() needs one for each; use rank(), "
+            "which returns the others"
+        )
+    return result.score

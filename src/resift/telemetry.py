@@ -47,12 +47,15 @@ class TimingEvent:
     device: str | None
     precision: str | None
     status: Status
+    error: str | None
     load: float
     tokenize: float
     infer: float
     rank: float
     total: float
     documents: int
+    scored: int
+    cached: int
     pairs: int
     tokens: int
     padded_tokens: int
@@ -76,6 +79,7 @@ class TimingEvent:
             status=next(
                 (each.status for each in rankings if each.status != "complete"), "complete"
             ),
+            error=next((each.error for each in rankings if each.error), None),
             **asdict(first.timings),
             **counts,
         )

@@ -318,7 +318,7 @@ def reranker(reference: Reference) -> Reranker:
 
 def agree(results: Sequence[RankedDocument], expected: Logits) -> None:
     """The logits within the tolerance; the order, of all that are further apart than it."""
-    found = {result.index: result.logit for result in results}
+    found = {result.index: result.logit or 0.0 for result in results}
     assert sorted(found) == list(range(len(expected)))
     in_order = [found[index] for index in range(len(expected))]
     np.testing.assert_allclose(in_order, expected, rtol=0, atol=TOLERANCE)

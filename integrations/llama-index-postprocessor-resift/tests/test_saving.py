@@ -31,6 +31,9 @@ EVERYTHING: dict[str, Any] = {
     "long_documents": "windows",
     "prune": "auto",
     "prior": 0.25,
+    "deadline_ms": 250.0,
+    "max_documents": 40,
+    "on_error": "first_stage",
     "offline": True,
 }
 

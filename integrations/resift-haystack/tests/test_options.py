@@ -13,7 +13,7 @@ from haystack_integrations.components.rankers.resift import ResiftRanker
 from haystack_integrations.components.rankers.resift.options import device_name
 
 from resift import InvalidRequestError, Reranker
-from resift.options import resolved
+from resift.given import resolved
 from resift.testing import QUERY, TEXTS
 
 

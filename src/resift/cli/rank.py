@@ -97,10 +97,12 @@ def _write_table(out: IO[str], ranking: Ranking, documents: Sequence[str]) -> No
         # Documents are untrusted text, which must not send control characters to the terminal.
         text = "".join(c if c.isprintable() else " " for c in documents[result.index])
         text = shorten(text, 80, placeholder=" …")
-        out.write(f"{place:>4}  {result.score:.4f}  {result.index:>5}  {text}\n")
+        score = "     -" if result.score is None else f"{result.score:.4f}"
+        out.write(f"{place:>4}  {score}  {result.index:>5}  {text}\n")
     t, c = ranking.timings, ranking.counts
     out.write(
-        f"{len(ranking)} of {c.documents} documents, {c.truncated_documents} truncated; "
+        f"{len(ranking)} of {c.documents} documents, {c.truncated_documents} truncated, "
+        f"{ranking.status}; "
         f"{ranking.model} on {ranking.backend}; {t.total * 1000:.0f} ms "
         f"(load {t.load * 1000:.0f}, tokenize {t.tokenize * 1000:.0f}, "
         f"infer {t.infer * 1000:.0f}, rank {t.rank * 1000:.0f})\n"

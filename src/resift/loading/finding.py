@@ -11,11 +11,12 @@ from resift.backends.choice import having_code
 from resift.backends.table import backend_entry
 from resift.errors import BackendUnavailableError, UnsupportedModelError
 from resift.families.table import find_family
+from resift.given import resolved
 from resift.loading.plan import Wish
 from resift.models.catalogue import Listing
 from resift.models.find import find_source
 from resift.models.folder import ModelFiles
-from resift.options import LoadOptions, resolved
+from resift.options import LoadOptions
 
 
 def find_files(options: LoadOptions, backends: Sequence[str]) -> ModelFiles:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from resift.call import Call
-from resift.ranking import Status
+from resift.ranking import Stage, Status
 from resift.request import Request
 
 
@@ -45,7 +45,7 @@ class Scored:
     NaN where a text wasn't scored, or where the model returned NaN.
     """
     scored: NDArray[np.bool_]
-    """``[texts]``; ``False`` where the text was left out."""
+    """``[texts]``; ``False`` where the text was left out, or is ``late``."""
     pairs: NDArray[np.int64]
     """``[texts]``; number of pairs scored: one for each window, 0 where the text was left out."""
     truncated_tokens: NDArray[np.int64]
@@ -58,16 +58,25 @@ class Scored:
     """``tokens`` plus padding."""
     repairs: int = 0
     """Places of an order by a language model that were repaired."""
+    late: NDArray[np.bool_] | None = None
+    """``[texts]``; where the text wasn't scored for lack of time. Its documents follow those that
+    were scored, in the order given. ``None`` where there is no such text.
+    """
+    cached: int = 0
+    """Number of texts whose logit came from a cache."""
+    stages: tuple[Stage, ...] = ()
+    """The work of each model, for ``Ranking.stages``."""
 
     @classmethod
-    def nothing(cls, texts: int, source: Source) -> Scored:
-        """The answer to a request whose ``texts`` different texts were all left out."""
+    def nothing(cls, texts: int, source: Source, *, late: bool = False) -> Scored:
+        """The answer to a request whose ``texts`` texts were all left out, or are all ``late``."""
         return cls(
             logits=np.full(texts, np.nan, dtype=np.float32),
             scored=np.zeros(texts, dtype=np.bool_),
             pairs=np.zeros(texts, dtype=np.int64),
             truncated_tokens=np.zeros(texts, dtype=np.int64),
             source=source,
+            late=np.ones(texts, dtype=np.bool_) if late else None,
         )
 
 

@@ -11,7 +11,8 @@ from typing import Any, ClassVar
 import pytest
 
 from resift import InvalidRequestError, Reranker, RerankerOptions, TimingEvent
-from resift.options import adapter_defaults, resolved
+from resift.given import resolved
+from resift.options import adapter_defaults
 from resift.testing.subject import Subject
 from resift.testing.texts import QUERY, TEXTS
 
@@ -128,6 +129,8 @@ class OptionRows(Subject):
         self.assign(subject, "metadata_fields", ["title"])
         assert subject.metadata_fields == ("title",)
         (after,) = self.read(self.run(subject, QUERY, documents), documents)
+        assert after.score is not None
+        assert before.score is not None
         assert after.score > before.score
 
     @pytest.mark.parametrize(

@@ -14,10 +14,10 @@ shared = Reranker()
 
 @dataclass(frozen=True)
 class Kept:
-    """One result: its position among the documents given, from 0, and its score."""
+    """One result: its position among the documents given, from 0, and its score, if it has one."""
 
     index: int
-    score: float
+    score: float | None
 
 
 class Subject:

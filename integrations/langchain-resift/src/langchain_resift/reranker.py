@@ -95,7 +95,8 @@ class ResiftReranker(PydanticOptions, BaseDocumentCompressor):
             options=plain(engine),
         )
         field = self._checks["first_stage_score_field"](first_stage_score_field)
-        super().__init__(**self._values(adapter), first_stage_score_field=field, **added)
+        fields = {**self._values(adapter), "first_stage_score_field": field}
+        super().__init__(**fields, **added)
         self._take(adapter)
 
     def compress_documents(
@@ -155,7 +156,9 @@ class ResiftReranker(PydanticOptions, BaseDocumentCompressor):
 
         def scores(request: _Request) -> list[float | None] | None:
             name = self.first_stage_score_field
-            return name and [each.metadata.get(name) for each in request["documents"]]
+            if name is None:
+                return None
+            return [each.metadata.get(name) for each in request["documents"]]
 
         def rank(request: _Request) -> Ranking:
             return engine.rank(request["query"], texts(request), first_stage_scores=scores(request))

@@ -20,12 +20,15 @@ class RerankTimingEvent(BaseEvent):
     device: str | None
     precision: str | None
     status: str
+    error: str | None
     load: float
     tokenize: float
     infer: float
     rank: float
     total: float
     documents: int
+    scored: int
+    cached: int
     pairs: int
     tokens: int
     padded_tokens: int
