@@ -48,6 +48,9 @@ ALLOWED = {
     "backends/torch/packing.py": {"torch", "transformers"},
     "models/sources/hub.py": {"huggingface_hub"},
     "cli/rank.py": {"tqdm"},
+    "scoring/remote/scorer.py": {"httpx"},
+    "scoring/remote/server.py": {"httpx", "tenacity"},
+    "scoring/remote/settings.py": {"httpx"},
     **{
         f"testing/{name}.py": {"pytest", "hypothesis"}
         for name in (
@@ -143,12 +146,13 @@ BELOW["options"] = {"checks", "declaring", "telemetry", "text", *BELOW["telemetr
 BELOW["keywords"] = {"options", *BELOW["options"]}
 BELOW["given"] = {"options", *BELOW["options"]}
 BELOW["call"] = {"options", *BELOW["options"]}
-BELOW["selection"] = {"options", *BELOW["options"]}
+BELOW["scales"] = {"options", *BELOW["options"]}
+BELOW["selection"] = {"scales", *BELOW["scales"]}
 BELOW["loading"] = {
     "backends", "given", "families", "machine", "models", "once", "options", "request",
     *BELOW["models"], *BELOW["machine"], *BELOW["options"],
 }  # fmt: skip
-BELOW["scoring"] = {"call", "loading", *BELOW["loading"]}
+BELOW["scoring"] = {"call", "loading", "protocols", "scales", *BELOW["loading"]}
 BELOW["flow"] = {"scoring", "selection", *BELOW["scoring"]}
 BELOW["reranker"] = {"flow", "given", "keywords", "signatures", *BELOW["flow"]}
 BELOW["adapter"] = {"reranker", *BELOW["reranker"]}

@@ -109,4 +109,16 @@ def responses(draw: st.DrawFn, shape: Shape, request: WireRequest) -> WireRespon
     return WireResponse(results=tuple(results))
 
 
+@st.composite
+def spoilt(draw: st.DrawFn, whole: Any) -> Any:
+    """The body with anything in the place of one of its values."""
+    if isinstance(whole, dict) and whole and draw(st.booleans()):
+        key = draw(st.sampled_from(sorted(whole)))
+        return {**whole, key: draw(spoilt(whole[key]))}
+    if isinstance(whole, list) and whole and draw(st.booleans()):
+        place = draw(st.integers(0, len(whole) - 1))
+        return [*whole[:place], draw(spoilt(whole[place])), *whole[place + 1 :]]
+    return draw(JSON)
+
+
 SHAPES = list(PROTOCOLS.values())

@@ -1,4 +1,4 @@
-"""What real clients send and real servers answer, byte for byte, as each shape reads it.
+"""Real clients' requests and real servers' answers, byte for byte, as each shape reads them.
 
 Requests of cohere 7.3.1, voyageai 0.5.0 and infinity-client 0.0.78 were recorded; the others are as
 the sources of their clients and servers have them.

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from protocols.strategies import JSON, SHAPES, TEXTS, budget, requests, responses
+from protocols.strategies import JSON, SHAPES, TEXTS, budget, requests, responses, spoilt
 
 from resift import Calibration, Reranker
 from resift.protocols import (
@@ -110,21 +110,9 @@ def test_a_spoilt_body_is_read_or_refused(shape: Shape, data: st.DataObject) -> 
         (shape.decode_request, body),
         (lambda each: shape.decode_response(each, request), said),
     ):
-        spoilt = data.draw(_spoilt(whole))
+        wrong = data.draw(spoilt(whole))
         with suppress(WireError):
-            decode(spoilt)
-
-
-@st.composite
-def _spoilt(draw: st.DrawFn, whole: Any) -> Any:
-    """The body with anything in the place of one of its values."""
-    if isinstance(whole, dict) and whole and draw(st.booleans()):
-        key = draw(st.sampled_from(sorted(whole)))
-        return {**whole, key: draw(_spoilt(whole[key]))}
-    if isinstance(whole, list) and whole and draw(st.booleans()):
-        place = draw(st.integers(0, len(whole) - 1))
-        return [*whole[:place], draw(_spoilt(whole[place])), *whole[place + 1 :]]
-    return draw(JSON)
+            decode(wrong)
 
 
 @budget

@@ -54,7 +54,7 @@ class Fields:
         return self._left.pop(key, None)
 
     def required(self, key: str, read: Callable[[str], T | None]) -> T:
-        """What ``read`` (a method of this object) gives for a key that has to be there."""
+        """Return what ``read``, a method of this object, gives for a key that has to be there."""
         value = read(key)
         if value is None:
             raise WireError(f"{self._path(key)} is missing")

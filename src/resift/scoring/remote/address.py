@@ -14,7 +14,7 @@ _VERSION = re.compile(r"/v[0-9]+")
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where a server is."""
+    """The place of a server."""
 
     url: str
     """The route that ranks, in full."""

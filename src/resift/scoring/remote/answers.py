@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 from numpy.typing import NDArray
 
 from resift.protocols import WireError, WireResult, WireScore
+
+_LARGEST = float(np.finfo(np.float32).max)
 
 Values = NDArray[np.float64]
 
@@ -35,8 +35,8 @@ def in_place(result: WireResult, count: int, *, all_of_them: bool = True) -> dic
 
 
 def finite(value: float | None, index: int) -> float:
-    """Pass a finite number. Raises ``WireError`` naming the index."""
-    if value is None or not math.isfinite(value):
+    """Pass a number that float32 has. Raises ``WireError`` naming the index."""
+    if value is None or not abs(value) <= _LARGEST:
         raise WireError(f"the score of index {index} isn't a finite number")
     return value
 

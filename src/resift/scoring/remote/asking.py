@@ -34,7 +34,7 @@ class StoppedError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """How long the requests of a call may take, and whether they are still wanted."""
+    """The time that the requests of a call may take, and whether they are still wanted."""
 
     remaining: Callable[[], float | None]
     """Seconds that are left for the call; ``None`` is no bound."""

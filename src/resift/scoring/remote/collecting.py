@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 
 from resift.protocols import WireResult
 from resift.protocols.reading import Fields
-from resift.ranking import Status
 from resift.request import Request
+from resift.scales import LOGIT, ORDER
 from resift.scoring.remote.answers import Values, finite, in_place, scores_of
 from resift.scoring.remote.listwise import Order
 from resift.scoring.remote.splitting import Part
@@ -24,7 +23,9 @@ class Piece:
 
     part: Part
     values: Values
-    """``[texts of the part]``; NaN where a text was left out."""
+    """``[texts of the part]``; NaN where a text was left out, or wasn't scored in time."""
+    late: frozenset[int] = frozenset()
+    """Places in the part of texts that the server didn't score in time."""
     pairs: list[int]
     truncated_tokens: list[int]
     source: Source
@@ -48,28 +49,29 @@ def piece(part: Part, result: WireResult, source: Source) -> Piece:
     )
 
 
-def ranked_piece(part: Part, result: WireResult, source: Source) -> Piece:
+def ranked_piece(part: Part, result: WireResult, source: Source, *, pruned: bool) -> Piece:
     """Read an answer of a resift server, which says more. Raises ``WireError``.
 
-    Documents that it pruned, or didn't come to in time, are left out.
+    Only with ``pruned`` may it leave documents out.
     """
     said = Fields(dict(result.extra), "the ranking")
-    scale = said.text("scale") or "logit"
-    found = in_place(result, len(part), all_of_them=False)
+    scale, counts = said.text("scale") or LOGIT, said.object("counts")
+    found = in_place(result, len(part), all_of_them=not pruned)
+    scored = counts.natural("scored")
     values = np.full(len(part), np.nan)
-    truncated = [0] * len(part)
-    for index, each in found.items():
-        value = each.logit if scale == "logit" else each.score
-        if value is not None or each.score is not None:
+    truncated, late = [0] * len(part), set()
+    for rank, (index, each) in enumerate(found.items()):
+        value = {LOGIT: each.logit, ORDER: -float(rank)}.get(scale, each.score)
+        # The documents without a score come last.
+        if rank >= (len(found) if scored is None else scored):
+            late.add(index)
+        else:
             values[index] = finite(value, index)
         truncated[index] = Fields(dict(each.extra)).natural("truncated_tokens") or 0
-    if scale == "order":
-        for rank, each in enumerate(result.scores):
-            values[each.index] = -float(rank)
-    counts = said.object("counts")
     return Piece(
         part=part,
         values=values,
+        late=frozenset(late),
         pairs=[int(not np.isnan(value)) for value in values],
         truncated_tokens=truncated,
         source=replace(
@@ -78,12 +80,13 @@ def ranked_piece(part: Part, result: WireResult, source: Source) -> Piece:
             revision=said.text("revision"),
             device=said.text("device") or source.device,
             precision=said.text("precision"),
-            status=_status(said.text("status")),
+            status="fallback" if said.text("status") == "fallback" else "complete",
             scale=scale,
         ),
         tokens=counts.natural("tokens") or 0,
         padded_tokens=counts.natural("padded_tokens") or 0,
         query_truncated=bool(said.flag("query_truncated")),
+        repairs=counts.natural("repairs") or 0,
     )
 
 
@@ -104,47 +107,42 @@ def ordered_piece(part: Part, order: Order, cut: Sequence[int], source: Source) 
 
 
 def collect(
-    requests: Sequence[Request], pieces: Iterable[Piece], source: Source, missing: set[int]
+    requests: Sequence[Request], pieces: Iterable[Piece], source: Source, late: Iterable[Part]
 ) -> list[Scored]:
-    """One answer for each request; those in ``missing`` have parts that weren't done in time."""
-    by_request: dict[int, list[Piece]] = {}
+    """One answer for each request; the parts in ``late`` weren't answered in time."""
+    answers: list[list[Piece]] = [[] for _ in requests]
     for each in pieces:
-        by_request.setdefault(each.part.request, []).append(each)
-    answers = []
-    for place, request in enumerate(requests):
-        found = by_request.get(place, [])
-        whole = _joined(request, found, source)
-        if place in missing:
-            whole = replace(whole, source=replace(whole.source, status="partial"))
-        answers.append(whole)
-    return answers
+        answers[each.part.request].append(each)
+    missing: list[list[Part]] = [[] for _ in requests]
+    for part in late:
+        missing[part.request].append(part)
+    joined = zip(requests, answers, missing, strict=True)
+    return [_joined(len(request.texts), found, source, gone) for request, found, gone in joined]
 
 
-def _joined(request: Request, pieces: Sequence[Piece], source: Source) -> Scored:
-    count = len(request.texts)
+def _joined(count: int, pieces: Sequence[Piece], source: Source, missing: Iterable[Part]) -> Scored:
     values = np.full(count, np.nan)
     pairs, truncated = np.zeros(count, dtype=np.int64), np.zeros(count, dtype=np.int64)
+    late = np.zeros(count, dtype=np.bool_)
+    for part in missing:
+        late[part.start : part.stop] = True
     for each in pieces:
         place = slice(each.part.start, each.part.stop)
         values[place], pairs[place] = each.values, each.pairs
         truncated[place] = each.truncated_tokens
+        late[[each.part.start + at for at in each.late]] = True
     source = pieces[0].source if pieces else source
-    worst = [each.source.status for each in pieces if each.source.status != "complete"]
+    fallback = any(each.source.status == "fallback" for each in pieces)
     return Scored(
-        # A server's own scores keep all their digits, as near 1 few are left to tell them apart.
-        logits=values.astype(np.float32) if source.scale == "logit" else values,
+        # A server's own scores keep all their digits: near 1, few are left to tell them apart.
+        logits=values.astype(np.float32) if source.scale == LOGIT else values,
         scored=~np.isnan(values),
         pairs=pairs,
         truncated_tokens=truncated,
-        source=replace(source, status=worst[0]) if worst else source,
+        source=replace(source, status="fallback") if fallback else source,
         query_truncated=any(each.query_truncated for each in pieces),
         tokens=sum(each.tokens for each in pieces),
         padded_tokens=sum(each.padded_tokens for each in pieces),
+        late=late if late.any() else None,
         repairs=sum(each.repairs for each in pieces),
     )
-
-
-def _status(said: str | None) -> Status:
-    known: Mapping[str, Any] = {"partial": "partial", "fallback": "fallback"}
-    status: Status = known.get(said or "", "complete")
-    return status

@@ -19,6 +19,7 @@ from resift.protocols import (
     WireResult,
 )
 from resift.request import Request
+from resift.scales import LOGIT
 from resift.scoring.remote.asking import Job, Patience
 from resift.scoring.remote.collecting import Piece, ordered_piece, piece, ranked_piece
 from resift.scoring.remote.listwise import pairs_in, slide
@@ -63,7 +64,7 @@ class Exchange:
         return pack(parts, self.limits, together=shape.packs)
 
     def pairs(self, part: Part) -> int:
-        """How many pairs of a query and a document a part takes."""
+        """The number of pairs of a query and a document that a part takes."""
         if self.settings.gives_an_order:
             return pairs_in(len(part), self.settings.window, self.settings.step)
         return len(part)
@@ -80,7 +81,7 @@ class Exchange:
         settings, options = self.settings, self.options
         speaks = settings.shape.speaks
         prunes = options.prune == "auto" and "prune" in speaks
-        logits = self.source.scale == "logit" and "normalization" in speaks
+        logits = self.source.scale == LOGIT and "normalization" in speaks
         asked = WireRequest(
             queries=queries,
             model=settings.model if "model" in speaks else None,
@@ -110,7 +111,9 @@ class Exchange:
             for part in parts
         )
         response = self._ask(queries, patience)
-        read = ranked_piece if self.settings.shape.tells_all else piece
+        pruned = self.options.prune == "auto" and self.options.top_n is not None
+        ranked = partial(ranked_piece, pruned=pruned)
+        read = ranked if self.settings.shape.tells_all else piece
         pairs = zip(parts, response.results, strict=True)
         try:
             pieces = [read(part, result, self.source) for part, result in pairs]

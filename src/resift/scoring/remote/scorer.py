@@ -110,9 +110,9 @@ class Remote:
     def score(self, requests: Sequence[Request], call: Call) -> list[Scored]:
         """Have the server score every text, in as many requests as that takes.
 
-        What isn't answered in time is left out, with the status ``"partial"``. Raises
-        ``RemoteError``; ``InvalidRequestError`` for an option that the protocol has no words for,
-        and for more documents than a listwise model takes at once.
+        What isn't answered in time is ``late``. Raises ``RemoteError``, and
+        ``InvalidRequestError`` for an option that the protocol has no words for, and for more
+        documents than a listwise model takes at once.
         """
         remaining = _remaining(call)
         with call.watch.phase("infer"):
@@ -130,9 +130,9 @@ class Remote:
                 clock=self._settings.clock,
             )
         answered = zip(plan, done, strict=True)
-        missing = {part.request for parts, found in answered if found is None for part in parts}
+        late = [part for parts, found in answered if found is None for part in parts]
         pieces = [each for found in done for each in found or ()]
-        return collect(requests, pieces, exchange.source, missing)
+        return collect(requests, pieces, exchange.source, late)
 
     def _exchange(self, facts: About | None, requests: Sequence[Request], call: Call) -> Exchange:
         source, limits = self._source, self._settings.shape.limits
@@ -154,7 +154,7 @@ class Remote:
         )
 
     def _facts(self, remaining: Remaining) -> About | None:
-        """What the server tells about itself; ``None`` where it doesn't, or not now."""
+        """The facts that the server tells about itself; ``None`` where it doesn't, or not now."""
         if self._settings.shape.about_path is None:
             return None
         if remaining() is not None and not self._about.is_made:

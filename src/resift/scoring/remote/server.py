@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+import os
+import weakref
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from importlib.util import find_spec
@@ -50,8 +52,9 @@ _ADVICE = {
 @dataclass(frozen=True, slots=True)
 class _Answer:
     status: int
-    headers: Mapping[str, str]
-    body: bytes
+    # A server may repeat the key, and tracebacks may come with their variables.
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes = field(repr=False)
 
 
 class Server:
@@ -69,8 +72,14 @@ class Server:
                 "pip install 'resift[remote]'"
             )
         self._address, self._secret, self._settings = address, secret, settings
-        self._client = Once(settings.client or _client)
+        self._client = Once(self._connect)
         self._breaker = Once(lambda: Breaker(_FAILURES, _PAUSE, settings.clock.now))
+
+    def _connect(self) -> httpx.Client:
+        client = (self._settings.client or _client)()
+        # Nobody closes a scorer.
+        weakref.finalize(self, _close, client, os.getpid())
+        return client
 
     def connect(self) -> None:
         """Make this process's client. No connection is opened yet."""
@@ -182,38 +191,35 @@ class Server:
         raise RemoteUnavailableError(f"{self._address.server} {why}", server=self._address.server)
 
     def _read(self, answer: _Answer, texts: Sequence[str]) -> Any:
-        status = answer.status
-        if status == 200:
-            problem = None
-            try:
-                return loads(answer.body)
-            except WireError as error:
-                problem = str(error)
-            raise self.error(
-                f"gave an answer that can't be read: {problem}; check url= and protocol=",
-                status=status,
-            )
+        if answer.status != 200:
+            raise self._refusal(answer, texts)
+        try:
+            return loads(answer.body)
+        except WireError as error:
+            why = f"gave an answer that can't be read: {error}; check url= and protocol="
+        raise self.error(why, status=200)
+
+    def _refusal(self, answer: _Answer, texts: Sequence[str]) -> RemoteError:
+        status, server, shape = answer.status, self._address.server, self._settings.shape
         if 300 <= status < 400:
-            raise self.error(
+            return self.error(
                 f"redirects (status {status}), which isn't followed, as the key would go along: "
                 "give the address that it redirects to as url=",
                 status=status,
             )
-        failure = self._settings.shape.decode_failure(status, answer.body)
+        failure = shape.decode_failure(status, answer.body)
         said = f"{failure.kind}: {failure.message}" if failure.kind else failure.message
         said = " ".join(said.split())[:300]
         if self._hides(said, texts):
             said = "its message isn't shown, as it repeats the request"
         why = f"answered with status {status}{': ' if said else ''}{said}"
-        if status in self._settings.shape.retried:
-            raise RemoteUnavailableError(
-                f"{self._address.server} {why}",
-                server=self._address.server,
-                status=status,
-                retry_after=_seconds(answer.headers.get("retry-after")),
+        if status in shape.retried:
+            after = _seconds(answer.headers.get("retry-after"))
+            return RemoteUnavailableError(
+                f"{server} {why}", server=server, status=status, retry_after=after
             )
         advice = _ADVICE.get(status, "asking again won't help")
-        raise self.error(f"{why}; {advice}", status=status)
+        return self.error(f"{why}; {advice}", status=status)
 
     def _hides(self, said: str, texts: Sequence[str]) -> bool:
         """Whether a message has the key, or as much as 12 characters of a text, or all of it."""
@@ -227,6 +233,12 @@ class Server:
         )
 
 
+def _close(client: httpx.Client, pid: int) -> None:
+    # In a child of fork, a thread that isn't there may hold its locks.
+    if os.getpid() == pid:
+        client.close()
+
+
 def _client() -> httpx.Client:
     import httpx
 
@@ -235,7 +247,7 @@ def _client() -> httpx.Client:
 
 
 def _wait(jitter: Callable[[Any], float]) -> Callable[[tenacity.RetryCallState], float]:
-    """What the server advises, and a random time beyond it."""
+    """The seconds that the server advises, and a random time beyond them."""
 
     def wait(state: tenacity.RetryCallState) -> float:
         error = state.outcome and state.outcome.exception()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from resift import checks
 from resift.errors import InvalidRequestError
 from resift.protocols import PROTOCOLS, Limits, Shape
+from resift.scales import ORDER
 from resift.scoring.remote.asking import Clock
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ class Settings:
     @property
     def gives_an_order(self) -> bool:
         """Whether the server gives an order of the documents, and no scores."""
-        return self.shape.scale == "order"
+        return self.shape.scale == ORDER
 
     def given(self) -> dict[str, Any]:
         """The keywords that differ from their defaults."""
