@@ -9,6 +9,7 @@
     │       └── SelfTestError                it doesn't give the logits that its author measured
     ├── BackendUnavailableError              the backend, device or precision is unavailable
     ├── NonFiniteScoreError                  the model gave NaN or infinity, in float32 too
+    ├── OverloadedError                      too much is waiting to be scored
     └── RemoteError                          a server refused, or its answer can't be relied on
         └── RemoteUnavailableError           it can't be reached or is overloaded: try again later
 
@@ -28,6 +29,7 @@ __all__ = [
     "ModelNotFoundError",
     "NonFiniteScoreError",
     "OfflineError",
+    "OverloadedError",
     "RemoteError",
     "RemoteUnavailableError",
     "ResiftError",
@@ -66,6 +68,10 @@ class SelfTestError(UnsupportedModelError):
 
 class BackendUnavailableError(ResiftError):
     """The backend isn't installed, or the device or precision is unavailable."""
+
+
+class OverloadedError(ResiftError):
+    """Too much is waiting to be scored: nothing was scored of this call."""
 
 
 class NonFiniteScoreError(ResiftError):

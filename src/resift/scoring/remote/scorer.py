@@ -194,6 +194,5 @@ class Remote:
         return f"Remote({', '.join(words)})"
 
 
-def _remaining(call: Call) -> Remaining:  # noqa: ARG001
-    """Seconds left for a call, which has no deadline yet."""
-    return lambda: None
+def _remaining(call: Call) -> Remaining:
+    return lambda: None if call.deadline is None else call.remaining
