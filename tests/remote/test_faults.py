@@ -21,7 +21,6 @@ from remote.test_remote import order, remote
 from resift import InvalidRequestError, RemoteError, RemoteUnavailableError, Reranker, ResiftError
 from resift.protocols import Limits
 from resift.scoring import Remote
-from resift.scoring.remote import scorer as remote_scorer
 
 KEY = "sk-1234567890abcdef"
 QUERY = "what does the treasurer earn"
@@ -285,35 +284,59 @@ def test_an_overloaded_server_is_not_broken(tei: Loopback) -> None:
     assert order(reranker.rank(QUERY, TEXTS)) == [0, 2, 1]
 
 
-def test_what_is_not_there_in_time_is_left_out(
-    tei: Loopback, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_is_not_there_in_time_follows_without_a_score(tei: Loopback) -> None:
     def hold(reply: Reply) -> Reply:
         if tei.bodies[-1]["texts"] == ["2"]:
             tei.ended.wait(5)
         return reply
 
     tei.always = hold
-    started = time.monotonic()
-    monkeypatch.setattr(
-        remote_scorer, "_remaining", lambda call: lambda: started + 0.3 - time.monotonic()
-    )
     scorer = remote(tei, limits=Limits(documents=1), concurrency=1)
-    ranking = Reranker(scorer=scorer).rank(QUERY, TEXTS)
-    assert time.monotonic() - started < 1.0
+    reranker = Reranker(scorer=scorer)
+    reranker.warm_up()
+    started = time.monotonic()
+    ranking = reranker.rank(QUERY, TEXTS, deadline_ms=300)
+    assert time.monotonic() - started < 2.0
     assert ranking.status == "partial"
-    assert [each.index for each in ranking if each.score is not None] == [0, 1]
+    assert [(each.index, each.logit) for each in ranking] == [(0, 3.0), (1, 1.0), (2, None)]
+    assert (ranking.counts.scored, ranking.counts.pairs) == (2, 2)
 
 
-def test_a_wait_beyond_the_deadline_is_not_begun(
-    tei: Loopback, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(remote_scorer, "_remaining", lambda call: lambda: 1.0)
+def test_a_resift_server_is_told_the_deadline() -> None:
+    with serve("resift") as server:
+
+        def late(said: Any) -> Any:
+            (ranking,) = said["rankings"]
+            ranking["status"] = "partial"
+            ranking["counts"]["scored"] = 2
+            ranking["results"][-1].update(score=None, logit=None, posterior=None)
+            return said
+
+        server.faults = [changed(late)]
+        ranking = Reranker(scorer=remote(server)).rank(QUERY, TEXTS, deadline_ms=5_000)
+        assert 4_000 < server.bodies[0]["deadline_ms"] <= 5_000
+        assert [(each.index, each.logit) for each in ranking] == [(0, 3.0), (2, 2.0), (1, None)]
+        assert ranking.status == "partial"
+
+
+def test_a_wait_beyond_the_deadline_is_not_begun(tei: Loopback) -> None:
     tei.always = failing("tei", 503, Retry_After="5")
     clock = TestClock()
+    reranker = Reranker(scorer=remote(tei, clock=clock))
     with pytest.raises(RemoteUnavailableError, match="503"):
-        ranked(tei, clock=clock)
+        reranker.rank(QUERY, TEXTS, deadline_ms=3_000)
     assert clock.slept == []
+
+
+def test_the_first_stages_order_stands_where_that_is_asked_for(tei: Loopback) -> None:
+    tei.always = failing("tei", 400, f"bad {KEY}")
+    reranker = Reranker(scorer=remote(tei, key=KEY), on_error="first_stage")
+    ranking = reranker.rank(QUERY, TEXTS)
+    assert [(each.index, each.score) for each in ranking] == [(0, None), (1, None), (2, None)]
+    assert ranking.status == "fallback"
+    assert ranking.error is not None
+    assert "RemoteError" in ranking.error
+    assert KEY not in ranking.error
 
 
 SHOWING: dict[str, Fault] = {

@@ -93,7 +93,7 @@ class Exchange:
             # A server that prunes has to know for how many. Otherwise all scores are wanted.
             prune="auto" if prunes else None,
             top_n=options.top_n if prunes else None,
-            deadline_ms=left * 1000 if left and "deadline_ms" in speaks else None,
+            deadline_ms=_share(left) if "deadline_ms" in speaks else None,
             extra=settings.extra,
         )
         try:
@@ -157,3 +157,8 @@ def _cut(text: str, words: int | None) -> tuple[str, int]:
     if words is None or len(found) <= words:
         return text, 0
     return " ".join(found[:words]), len(found) - words
+
+
+def _share(left: float | None) -> float | None:
+    """The milliseconds that a server may take of ``left`` seconds: its answer has to arrive."""
+    return None if left is None else max(900 * left - 10, 1.0)

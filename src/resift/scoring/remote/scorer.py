@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -115,6 +116,7 @@ class Remote:
         documents than a listwise model takes at once.
         """
         remaining = _remaining(call)
+        start = time.perf_counter()
         with call.watch.phase("infer"):
             facts = self._facts(remaining)
             exchange = self._exchange(facts, requests, call)
@@ -132,7 +134,8 @@ class Remote:
         answered = zip(plan, done, strict=True)
         late = [part for parts, found in answered if found is None for part in parts]
         pieces = [each for found in done for each in found or ()]
-        return collect(requests, pieces, exchange.source, late)
+        seconds = time.perf_counter() - start
+        return collect(requests, pieces, exchange.source, late, seconds)
 
     def _exchange(self, facts: About | None, requests: Sequence[Request], call: Call) -> Exchange:
         source, limits = self._source, self._settings.shape.limits
