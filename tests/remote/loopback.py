@@ -9,7 +9,7 @@ import json
 import math
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -41,6 +41,10 @@ class Reply:
     headers: dict[str, str] = field(default_factory=dict)
     sent: int | None = None
     """How many bytes of the body are sent before the connection is closed; ``None`` for all."""
+    asked: Any = None
+    """The JSON that it answers."""
+    drip: float = 0.0
+    """Seconds before each byte of the body."""
 
 
 Fault = Callable[[Reply], Reply]
@@ -61,6 +65,8 @@ class Loopback:
     """For the next requests, one each."""
     always: Fault | None = None
     about: dict[str, Any] | None = None
+    silent: bool = False
+    """Whether it never answers what it is asked about itself."""
     connections: int = 0
     ended: threading.Event = field(default_factory=threading.Event)
 
@@ -148,6 +154,8 @@ def serve(shape: str) -> Iterator[Loopback]:
 
         def do_GET(self) -> None:
             loopback.paths.append(self.path)
+            if loopback.silent:
+                loopback.ended.wait(5)
             status = 404 if loopback.about is None else 200
             self._send(Reply(dumps(loopback.about or {"error": "no such route"}), status))
 
@@ -159,7 +167,7 @@ def serve(shape: str) -> Iterator[Loopback]:
             loopback.headers.append({k.lower(): v for k, v in self.headers.items()})
             fault = loopback.faults.pop(0) if loopback.faults else loopback.always
             request = PROTOCOLS[shape].decode_request(body)
-            reply = Reply(dumps(loopback.answer(request)))
+            reply = Reply(dumps(loopback.answer(request)), asked=body)
             self._send(fault(reply) if fault else reply)
 
         def _send(self, reply: Reply) -> None:
@@ -168,9 +176,20 @@ def serve(shape: str) -> Iterator[Loopback]:
             for name, value in {**headers, **reply.headers}.items():
                 self.send_header(name, value)
             self.end_headers()
-            self.wfile.write(reply.body[: reply.sent])
+            if reply.drip:
+                self._drip(reply)
+            else:
+                self.wfile.write(reply.body[: reply.sent])
             if reply.sent is not None:
                 self.close_connection = True
+
+        def _drip(self, reply: Reply) -> None:
+            with suppress(OSError):
+                for byte in reply.body:
+                    self.wfile.write(bytes([byte]))
+                    self.wfile.flush()
+                    if loopback.ended.wait(reply.drip):
+                        break
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 import logging
@@ -19,8 +20,12 @@ from remote.loopback import Fault, Loopback, Reply, TestClock, changed, failing,
 from remote.test_remote import order, remote
 
 from resift import InvalidRequestError, RemoteError, RemoteUnavailableError, Reranker, ResiftError
+from resift.options import RankOptions
 from resift.protocols import Limits
-from resift.scoring import Remote
+from resift.request import Request
+from resift.scoring import Call, Remote
+from resift.scoring.remote.breaker import Breaker
+from resift.scoring.remote.secret import Secret
 
 KEY = "sk-1234567890abcdef"
 QUERY = "what does the treasurer earn"
@@ -242,9 +247,25 @@ def test_a_silent_server_times_out(server: Loopback) -> None:
 
 
 def test_a_server_that_drips_times_out(tei: Loopback) -> None:
+    tei.always = lambda reply: Reply(reply.body * 20, drip=0.02)
+    with pytest.raises(RemoteUnavailableError, match=r"within 0\.1 s"):
+        ranked(tei, timeout=0.1, attempts=1)
+
+
+def test_a_body_that_never_comes_times_out(tei: Loopback) -> None:
     tei.always = lambda reply: Reply(reply.body, headers={"Content-Length": "9999"})
     with pytest.raises(RemoteUnavailableError, match="within"):
         ranked(tei, timeout=0.05, attempts=1)
+
+
+def test_what_a_server_says_about_itself_is_not_waited_for(
+    tei: Loopback, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    monkeypatch.setattr("resift.scoring.remote.server._ABOUT", 0.05)
+    tei.silent = True
+    assert ranked(tei) == [0, 2, 1]
+    assert "nothing about itself within 0.05 s" in caplog.text
 
 
 def test_nobody_there() -> None:
@@ -286,7 +307,7 @@ def test_an_overloaded_server_is_not_broken(tei: Loopback) -> None:
 
 def test_what_is_not_there_in_time_follows_without_a_score(tei: Loopback) -> None:
     def hold(reply: Reply) -> Reply:
-        if tei.bodies[-1]["texts"] == ["2"]:
+        if reply.asked["texts"] == ["2"]:
             tei.ended.wait(5)
         return reply
 
@@ -300,6 +321,50 @@ def test_what_is_not_there_in_time_follows_without_a_score(tei: Loopback) -> Non
     assert ranking.status == "partial"
     assert [(each.index, each.logit) for each in ranking] == [(0, 3.0), (1, 1.0), (2, None)]
     assert (ranking.counts.scored, ranking.counts.pairs) == (2, 2)
+
+
+def test_nothing_more_is_sent_after_the_deadline() -> None:
+    with serve("openai-listwise") as server:
+
+        def hold(reply: Reply) -> Reply:
+            time.sleep(0.3)
+            return reply
+
+        server.always = hold
+        reranker = Reranker(scorer=remote(server, window=2, step=1))
+        ranking = reranker.rank(QUERY, TEXTS, deadline_ms=100)
+        assert [(each.index, each.score) for each in ranking] == [(0, None), (1, None), (2, None)]
+        assert (ranking.status, ranking.counts.scored) == ("partial", 0)
+        _join_threads()
+        assert len(server.bodies) == 1
+
+
+def test_a_call_that_is_cancelled_while_it_waits_sends_nothing_more(tei: Loopback) -> None:
+    cancelled = threading.Event()
+
+    class Cancelling(TestClock):
+        def sleep(self, seconds: float, woken: threading.Event) -> None:
+            cancelled.set()
+            super().sleep(seconds, woken)
+
+    tei.always = failing("tei", 503)
+    scorer = remote(tei, clock=Cancelling())
+    with pytest.raises(asyncio.CancelledError):
+        scorer.score([Request.of(QUERY, TEXTS)], Call.of(RankOptions(), cancelled=cancelled))
+    _join_threads()
+    assert len(tei.bodies) == 1
+
+
+def test_one_request_at_a_time_tries_a_server_that_failed() -> None:
+    clock = TestClock()
+    breaker = Breaker(2, 30.0, clock.now)
+    assert [breaker.failed(), breaker.wait(), breaker.failed()] == [False, 0.0, True]
+    assert breaker.wait() > 29
+    clock.ahead += 31
+    assert breaker.wait() == 0.0
+    assert breaker.wait() > 29
+    breaker.succeeded()
+    assert breaker.wait() == 0.0
 
 
 def test_a_resift_server_is_told_the_deadline() -> None:
@@ -389,6 +454,7 @@ def test_nothing_that_is_kept_has_the_key(tei: Loopback) -> None:
         assert KEY not in each
     assert KEY.encode() not in pickle.dumps(scorer)
     assert KEY.encode() not in pickle.dumps(reranker)
+    assert pickle.loads(pickle.dumps(Secret(KEY))).header() == {}
 
 
 def test_a_key_may_be_a_function(tei: Loopback) -> None:
@@ -411,6 +477,25 @@ def test_one_error_stops_the_other_requests(tei: Loopback) -> None:
     assert len(tei.bodies) < 5
 
 
+def test_an_error_stops_other_queries_too() -> None:
+    with serve("openai-listwise") as server:
+        refuse = failing("openai-listwise", 400)
+
+        def one_of_two(reply: Reply) -> Reply:
+            if "unwanted" in str(reply.asked):
+                return refuse(reply)
+            time.sleep(0.1)
+            return reply
+
+        server.always = one_of_two
+        reranker = Reranker(scorer=remote(server, window=2, step=1))
+        texts = [str(number) for number in range(30)]
+        with pytest.raises(RemoteError):
+            reranker.rank_many([(QUERY, texts), ("unwanted", TEXTS)])
+        _join_threads()
+        assert len(server.bodies) <= 4
+
+
 def test_json_that_is_too_large_is_refused(tei: Loopback, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("resift.scoring.remote.server._LARGEST", 1000)
     tei.always = lambda _: Reply(json.dumps(["x" * 2000]).encode())
@@ -420,7 +505,11 @@ def test_json_that_is_too_large_is_refused(tei: Loopback, monkeypatch: pytest.Mo
 
 def test_threads_end_with_their_call(tei: Loopback) -> None:
     ranked(tei, limits=Limits(documents=1))
-    deadline = time.monotonic() + 5
-    while any("resift-remote" in each.name for each in threading.enumerate()):
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    _join_threads()
+
+
+def _join_threads() -> None:
+    for each in threading.enumerate():
+        if "resift-remote" in each.name:
+            each.join(5)
+            assert not each.is_alive()

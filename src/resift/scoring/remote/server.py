@@ -222,14 +222,18 @@ class Server:
         return self.error(f"{why}; {advice}", status=status)
 
     def _hides(self, said: str, texts: Sequence[str]) -> bool:
-        """Whether a message has the key, or as much as 12 characters of a text, or all of it."""
+        """Whether a message has a part of the key or of a text.
+
+        Of a text, 12 characters are a part, or the whole of a shorter one, from 4 characters on:
+        fewer are in any message.
+        """
         if self._secret.is_in(said):
             return True
         windows = {said[i : i + 12] for i in range(len(said) - 11)}
         return any(
-            (text.strip() in said) if len(text) < 12 else any(part in text for part in windows)
-            for text in texts
-            if text.strip()
+            text in said if len(text) < 12 else any(part in text for part in windows)
+            for text in map(str.strip, texts)
+            if len(text) >= 4
         )
 
 
