@@ -32,9 +32,9 @@ class InitOptions(TypedDict, total=False):
     threads: int | None
     """Forward passes at a time, each on one CPU thread; None is the CPUs the process may use."""
     max_queue_pairs: int | None
-    """Pairs that may wait for a pass, of all callers; a call beyond that is refused at once."""
+    """Pairs that may wait, of all callers, before calls are refused; None is 100,000."""
     max_queue_tokens: int | None
-    """Padded tokens that may wait for a pass; a call beyond that is refused at once."""
+    """Padded tokens that may wait before calls are refused; None is 20,000,000."""
     revision: str | None
     """A commit, tag or branch of a model from the hub."""
     cache_dir: str | os.PathLike[str] | None
@@ -83,9 +83,9 @@ class SharedOptions(TypedDict, total=False):
     threads: int | None
     """Forward passes at a time, each on one CPU thread; None is the CPUs the process may use."""
     max_queue_pairs: int | None
-    """Pairs that may wait for a pass, of all callers; a call beyond that is refused at once."""
+    """Pairs that may wait, of all callers, before calls are refused; None is 100,000."""
     max_queue_tokens: int | None
-    """Padded tokens that may wait for a pass; a call beyond that is refused at once."""
+    """Padded tokens that may wait before calls are refused; None is 20,000,000."""
     revision: str | None
     """A commit, tag or branch of a model from the hub."""
     cache_dir: str | os.PathLike[str] | None
@@ -132,9 +132,9 @@ class RerankerOptions(TypedDict, total=False):
     threads: int | None
     """Forward passes at a time, each on one CPU thread; None is the CPUs the process may use."""
     max_queue_pairs: int | None
-    """Pairs that may wait for a pass, of all callers; a call beyond that is refused at once."""
+    """Pairs that may wait, of all callers, before calls are refused; None is 100,000."""
     max_queue_tokens: int | None
-    """Padded tokens that may wait for a pass; a call beyond that is refused at once."""
+    """Padded tokens that may wait before calls are refused; None is 20,000,000."""
     revision: str | None
     """A commit, tag or branch of a model from the hub."""
     cache_dir: str | os.PathLike[str] | None
@@ -223,9 +223,9 @@ class DataOptions:
     threads: int | None
     """Forward passes at a time, each on one CPU thread; None is the CPUs the process may use."""
     max_queue_pairs: int | None
-    """Pairs that may wait for a pass, of all callers; a call beyond that is refused at once."""
+    """Pairs that may wait, of all callers, before calls are refused; None is 100,000."""
     max_queue_tokens: int | None
-    """Padded tokens that may wait for a pass; a call beyond that is refused at once."""
+    """Padded tokens that may wait before calls are refused; None is 20,000,000."""
     revision: str | None
     """A commit, tag or branch of a model from the hub."""
     cache_dir: str | None

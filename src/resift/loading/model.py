@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from threading import BoundedSemaphore
 from typing import Any
 
 import numpy as np
@@ -42,6 +43,8 @@ class LoadedModel:
     """Runs as many forward passes at a time as the backend has workers, for all calls."""
     costs: Costs
     """Seconds that forward passes and the reading of texts take."""
+    reading: BoundedSemaphore
+    """Held while texts are tokenized: more threads at it than there are CPUs only hinder them."""
     one_by_one: bool
     """Whether each pair needs its own forward pass, as others would change its logit."""
     fallback: bool = False

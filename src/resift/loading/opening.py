@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
+from threading import BoundedSemaphore
 
 from resift import machine
 from resift.backends.choice import backend_class, first_able, with_code
@@ -110,9 +111,10 @@ class Opener:
             queue=FairQueue(
                 ThreadPoolExecutor(backend.workers, thread_name_prefix="resift"),
                 backend.workers,
-                Limits(self.options.max_queue_pairs, self.options.max_queue_tokens),
+                Limits.of(self.options.max_queue_pairs, self.options.max_queue_tokens),
             ),
             costs=Costs(),
+            reading=BoundedSemaphore(machine.available_threads()),
             one_by_one=self.files.mixes_rows(way.artifact),
         )
 

@@ -45,13 +45,18 @@ class Done:
 class Limits:
     """The most that may wait; a job that finds nothing waiting is always let in."""
 
-    pairs: int | None = None
-    tokens: int | None = None
+    pairs: int
+    tokens: int
+
+    @classmethod
+    def of(cls, pairs: int | None, tokens: int | None) -> Limits:
+        """The limits given; ``None`` is more than a machine scores in a minute."""
+        return cls(pairs or 100_000, tokens or 20_000_000)
 
     def check(self, name: str, waiting: int, more: int) -> None:
         """Pass what fits. Raises ``OverloadedError``, which says how much waits."""
         limit = getattr(self, name)
-        if limit is not None and waiting and waiting + more > limit:
+        if waiting and waiting + more > limit:
             raise OverloadedError(
                 f"{waiting} {name} are waiting to be scored, and {more} more are beyond "
                 f"max_queue_{name}={limit}. Nothing was scored: try again later, send less, or "
@@ -228,6 +233,9 @@ class Job:
 
     def joins(self, other: Job) -> bool:
         """Whether passes of both may be one."""
+        if self is other or self._in_time or other._in_time:
+            # A joined pass takes longer than its parts, and a job's own passes were planned.
+            return False
         return self.forward == other.forward and self.budget == other.budget > 1
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
@@ -26,11 +27,13 @@ Ints = NDArray[np.int64]
 # With a deadline, so many texts are read at a time: a few milliseconds' worth.
 _TEXTS_AT_ONCE = 16
 _CHARACTERS_AT_ONCE = 8_000
+# The largest part of the time left that one pass may take, so that little is lost at the end.
+_PART = 0.1
 # Seconds from the end of the last pass to the caller.
 _FINISH = 0.001
 
-Slice = Mapping[int, Sequence[int]]
-"""Positions of requests, and of texts in each."""
+Slice = Sequence[tuple[int, int]]
+"""Texts: the position of their request, and theirs in it."""
 
 
 class Work:
@@ -69,7 +72,7 @@ class Work:
         job.pairs = self._pairs
         with closing(job):
             slices = self._slices()
-            self._read(next(slices, {}), job)
+            self._read(next(slices, []), job)
             for each in slices:
                 if job.outstanding > 2 * model.backend.workers:
                     self._wait(job, left=2 * model.backend.workers)
@@ -131,21 +134,23 @@ class Work:
     def _slices(self) -> Iterator[Slice]:
         """Texts in the order in which they are read: with a deadline, in the order given."""
         if self._call.deadline is None:
-            yield {at: range(len(request.texts)) for at, request in enumerate(self._requests)}
+            numbered = enumerate(self._requests)
+            yield [(at, place) for at, each in numbered for place in range(len(each.texts))]
             return
-        found: dict[int, list[int]] = {}
-        texts = characters = 0
+        found: list[tuple[int, int]] = []
+        characters = 0
         # Of several requests, each one's first comes before any second.
         for place in range(max((len(request.texts) for request in self._requests), default=0)):
             for at, request in enumerate(self._requests):
                 if place >= len(request.texts):
                     continue
                 size = len(request.texts[place])
-                if texts == _TEXTS_AT_ONCE or (texts and characters + size > _CHARACTERS_AT_ONCE):
+                full = len(found) == _TEXTS_AT_ONCE or characters + size > _CHARACTERS_AT_ONCE
+                if found and full:
                     yield found
-                    found, texts, characters = {}, 0, 0
-                found.setdefault(at, []).append(place)
-                texts, characters = texts + 1, characters + size
+                    found, characters = [], 0
+                found.append((at, place))
+                characters += size
         if found:
             yield found
 
@@ -153,40 +158,52 @@ class Work:
         """Tokenize texts, and queue their pairs."""
         first = len(self._pairs)
         start = time.perf_counter()
-        with self._call.watch.phase("tokenize"):
-            for at, places in which.items():
-                tokens = self._tokenize(self._requests[at], places)
+        with self._call.watch.phase("tokenize"), self._model.reading:
+            texts: defaultdict[int, list[str]] = defaultdict(list)
+            for at, place in which:
+                texts[at].append(self._requests[at].texts[place])
+            read = {at: self._tokenize(self._requests[at], own) for at, own in texts.items()}
+            for at, place in which:
+                tokens, by_text = read[at]
+                text = by_text[self._requests[at].texts[place]]
                 self._query_truncated[at] = tokens.query_truncated
-                for place, text in zip(places, tokens.texts, strict=True):
-                    owner = self._firsts[at] + place
-                    self._truncated[owner] = text.truncated_tokens
-                    self._owners += [owner] * len(text.windows)
-                    self._pairs += [Pair(tokens.query, window) for window in text.windows]
+                owner = self._firsts[at] + place
+                self._truncated[owner] = text.truncated_tokens
+                self._owners += [owner] * len(text.windows)
+                self._pairs += [Pair(tokens.query, window) for window in text.windows]
         self._model.costs.learn_reading(self._characters(which), time.perf_counter() - start)
         new = self._pairs[first:]
         self._logits += [np.nan] * len(new)
         self._padded += [0] * len(new)
         length, padded = self._model.reader.tokenizer.length, self._model.padded_length
+        lengths = [padded(length(pair)) for pair in new]
         in_order = self._call.deadline is not None
-        passes = self._model.passes(
-            [padded(length(pair)) for pair in new], self._budget, in_order=in_order
-        )
+        budget = self._small_budget(max(lengths, default=1)) if in_order else self._budget
+        passes = self._model.passes(lengths, budget, in_order=in_order)
         job.add([Pass([first + at for at in each.pairs], each.length) for each in passes])
 
-    def _tokenize(self, request: Request, places: Sequence[int]) -> TokenizedRequest:
+    def _small_budget(self, length: int) -> int:
+        """Tokens of a pass that takes a small part of the time that is left."""
+        seconds = self._model.costs.of_pass(1, length) / length
+        if not seconds:
+            return self._budget
+        return max(1, min(self._budget, int(_PART * self._call.remaining / seconds)))
+
+    def _tokenize(
+        self, request: Request, texts: Sequence[str]
+    ) -> tuple[TokenizedRequest, Mapping[str, TokenizedText]]:
+        """The request with some texts, and the tokens of all of its texts that were read."""
         reader, memo = self._model.reader, self._call.memo
-        texts = [request.texts[place] for place in places]
         # In a cascade, the second scorer gets some of the texts again, and may share the tokenizer.
         key = (reader.tokenizer, request.query)
         known: dict[str, TokenizedText]
         tokens, known = memo.get(key, (None, {}))
-        new = tuple(dict.fromkeys(text for text in texts if text not in known))
+        new = tuple(text for text in texts if text not in known)
         if tokens is None or new:
             tokens = reader.tokenize(replace(request, texts=new), self._call.options)
             known.update(zip(new, tokens.texts, strict=True))
             memo[key] = tokens, known
-        found: TokenizedRequest = replace(tokens, texts=tuple(known[text] for text in texts))
-        return found
+        return tokens, known
 
     def _wait(self, job: Job, left: int) -> None:
         """Take results until so few passes are ``left``."""
@@ -213,6 +230,4 @@ class Work:
         return self._call.remaining >= seconds + _FINISH
 
     def _characters(self, which: Slice) -> int:
-        return sum(
-            len(self._requests[at].texts[place]) for at, places in which.items() for place in places
-        )
+        return sum(len(self._requests[at].texts[place]) for at, place in which)
