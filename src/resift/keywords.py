@@ -50,7 +50,7 @@ class InitOptions(TypedDict, total=False):
     score_threshold: float | None
     """The lowest score to keep, on the scale of normalization, before top_n is applied."""
     normalization: Normalization
-    """How logits become scores."""
+    """How logits become scores; "auto" is "sigmoid", and "none" where there are no logits."""
     max_length: int | None
     """Tokens of a query and a document together; None is the model's default."""
     long_documents: LongDocuments
@@ -97,7 +97,7 @@ class SharedOptions(TypedDict, total=False):
     on_timing: Callable[[TimingEvent], None] | None
     """A function that gets one TimingEvent after each call that succeeds."""
     normalization: Normalization
-    """How logits become scores."""
+    """How logits become scores; "auto" is "sigmoid", and "none" where there are no logits."""
     max_length: int | None
     """Tokens of a query and a document together; None is the model's default."""
     long_documents: LongDocuments
@@ -148,7 +148,7 @@ class RerankerOptions(TypedDict, total=False):
     token: Token
     """Your token for the hub, or a function that returns it; None is HF_TOKEN or the login."""
     normalization: Normalization
-    """How logits become scores."""
+    """How logits become scores; "auto" is "sigmoid", and "none" where there are no logits."""
     max_length: int | None
     """Tokens of a query and a document together; None is the model's default."""
     long_documents: LongDocuments
@@ -169,7 +169,7 @@ class ScoreOptions(TypedDict, total=False):
     """The keywords of ``Reranker.score``."""
 
     normalization: Normalization | None
-    """How logits become scores."""
+    """How logits become scores; "auto" is "sigmoid", and "none" where there are no logits."""
     max_length: int | None
     """Tokens of a query and a document together; None is the model's default."""
     long_documents: LongDocuments | None
@@ -186,7 +186,7 @@ class CallOptions(TypedDict, total=False):
     score_threshold: float | None
     """The lowest score to keep, on the scale of normalization, before top_n is applied."""
     normalization: Normalization | None
-    """How logits become scores."""
+    """How logits become scores; "auto" is "sigmoid", and "none" where there are no logits."""
     max_length: int | None
     """Tokens of a query and a document together; None is the model's default."""
     long_documents: LongDocuments | None
@@ -235,7 +235,7 @@ class DataOptions:
     trust_remote_code: bool
     """Trust the code of the commit that revision names, in full."""
     normalization: Normalization
-    """How logits become scores."""
+    """How logits become scores; "auto" is "sigmoid", and "none" where there are no logits."""
     max_length: int | None
     """Tokens of a query and a document together; None is the model's default."""
     long_documents: LongDocuments

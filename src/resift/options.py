@@ -48,9 +48,9 @@ class RankOptions:
         flag="-t",
     )
     normalization: Normalization = option(
-        "sigmoid",
+        "auto",
         lambda _, given: check_normalization(given),
-        "how logits become scores",
+        'how logits become scores; "auto" is "sigmoid", and "none" where there are no logits',
         see="[Scores](#scores)",
         at=("made", "rank", "score"),
     )
