@@ -147,7 +147,7 @@ BELOW["loading"] = {
     "backends", "given", "families", "machine", "models", "once", "options", "request",
     *BELOW["models"], *BELOW["machine"], *BELOW["options"],
 }  # fmt: skip
-BELOW["scoring"] = {"call", "loading", *BELOW["loading"]}
+BELOW["scoring"] = {"call", "keywords", "loading", "signatures", *BELOW["loading"]}
 BELOW["flow"] = {"scoring", "selection", *BELOW["scoring"]}
 BELOW["reranker"] = {"flow", "given", "keywords", "signatures", *BELOW["flow"]}
 BELOW["adapter"] = {"reranker", *BELOW["reranker"]}
@@ -184,9 +184,10 @@ def test_imports_have_no_cycles() -> None:
 
 
 # Wrappers around scorers know nothing of models, so that any two fit together.
-@pytest.mark.parametrize("name", ["cascade", "scorer"])
+@pytest.mark.parametrize("name", ["asking", "cascade", "cuts", "scorer"])
 def test_wrappers_import_scorers_alone(name: str) -> None:
-    allowed = {"call", "errors", "prior", "ranking", "request", "scoring.scorer"}
+    parts = {f"scoring.{each}" for each in ("asking", "cuts", "ready", "scorer")}
+    allowed = {"call", "checks", "errors", "once", "prior", "ranking", "request", *parts}
     found = {each.removeprefix("resift.") for each in IMPORTS[f"resift.scoring.{name}"]}
     assert found <= allowed
 

@@ -262,6 +262,13 @@ class Reranker:
 
 
 def _in_input_order(rankings: list[Ranking]) -> list[list[float]]:
+    for ranking in rankings:
+        left_out = ranking.counts.pruned_documents
+        if left_out:
+            raise InvalidRequestError(
+                f"the scorer left out {left_out} of {ranking.counts.documents} documents, and "
+                "score() needs a score for each; use rank(), or a scorer that scores them all"
+            )
     return [
         [_score(result) for result in sorted(ranking, key=lambda result: result.index)]
         for ranking in rankings

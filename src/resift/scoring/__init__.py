@@ -3,15 +3,20 @@
 from resift.call import Call
 from resift.options import LoadOptions
 from resift.request import Request
+from resift.scoring.by_name import Local
 from resift.scoring.cascade import Cascade
+from resift.scoring.cuts import Margin
 from resift.scoring.local import LocalScorer
-from resift.scoring.scorer import Scored, Scorer, Source
+from resift.scoring.scorer import Compound, Scored, Scorer, Source
 
 __all__ = [
     "Call",
     "Cascade",
+    "Compound",
     "LoadOptions",
+    "Local",
     "LocalScorer",
+    "Margin",
     "Request",
     "Scored",
     "Scorer",

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import replace
 from itertools import accumulate, pairwise
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +21,7 @@ from resift.once import Once
 from resift.options import LoadOptions
 from resift.redaction import shown
 from resift.request import Request
-from resift.scoring.scorer import Scored, Source
+from resift.scoring.scorer import Scored, Source, Uncopied
 from resift.text.batch import Pair
 from resift.text.batching import plan_batches
 from resift.text.tokenizer import TokenizedRequest
@@ -29,7 +30,7 @@ from resift.text.windows import TokenizedText
 Ints = NDArray[np.int64]
 
 
-class LocalScorer:
+class LocalScorer(Uncopied):
     """The model that ``options`` name, loaded when it is first needed, once in each process.
 
     ``load`` opens it; the default is ``opening.load_model``. Raises ``InvalidRequestError`` for an
@@ -40,6 +41,7 @@ class LocalScorer:
         backend = installed_backends(options.backend, options.first_device)[0]
         self._source = Source(model=shown(os.fspath(options.model)), backend=backend)
         self._max_batch_tokens = options.max_batch_tokens
+        self._given = options, load
         self._model = Once(load or (lambda: opening.load_model(options)))
 
     @property
@@ -95,6 +97,12 @@ class LocalScorer:
             _answer(tokens, logits[start:stop], lengths[start:stop], padded[start:stop], source)
             for tokens, (start, stop) in zip(tokenized, bounds, strict=True)
         ]
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return LocalScorer, self._given
+
+    def __repr__(self) -> str:
+        return f"LocalScorer({self._given[0]!r})"
 
 
 def _tokenize(reader: Reader, request: Request, call: Call) -> TokenizedRequest:
