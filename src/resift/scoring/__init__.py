@@ -6,13 +6,16 @@ from resift.request import Request
 from resift.scoring.by_name import Local
 from resift.scoring.cascade import Cascade
 from resift.scoring.cuts import Margin
+from resift.scoring.fallback import Fallback
 from resift.scoring.local import LocalScorer
-from resift.scoring.scorer import Compound, Scored, Scorer, Source
+from resift.scoring.scorer import Compound, Identified, Scored, Scorer, Source
 
 __all__ = [
     "Call",
     "Cascade",
     "Compound",
+    "Fallback",
+    "Identified",
     "LoadOptions",
     "Local",
     "LocalScorer",
