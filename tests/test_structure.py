@@ -59,6 +59,7 @@ ALLOWED = {
             "options",
             "parts",
             "pydantic_adapters",
+            "scorers",
             "scores",
             "texts",
         )
@@ -184,9 +185,11 @@ def test_imports_have_no_cycles() -> None:
 
 
 # Wrappers around scorers know nothing of models, so that any two fit together.
-@pytest.mark.parametrize("name", ["asking", "cascade", "cuts", "scorer"])
+@pytest.mark.parametrize(
+    "name", ["asking", "cached", "cascade", "cuts", "disk", "fallback", "scorer", "stores"]
+)
 def test_wrappers_import_scorers_alone(name: str) -> None:
-    parts = {f"scoring.{each}" for each in ("asking", "cuts", "ready", "scorer")}
+    parts = {f"scoring.{each}" for each in ("asking", "cuts", "disk", "ready", "scorer", "stores")}
     allowed = {"call", "checks", "errors", "once", "prior", "ranking", "request", *parts}
     found = {each.removeprefix("resift.") for each in IMPORTS[f"resift.scoring.{name}"]}
     assert found <= allowed

@@ -4,6 +4,7 @@ from resift.call import Call
 from resift.options import LoadOptions
 from resift.request import Request
 from resift.scoring.by_name import Local
+from resift.scoring.cached import Cached
 from resift.scoring.cascade import Cascade
 from resift.scoring.cuts import Margin
 from resift.scoring.fallback import Fallback
@@ -11,6 +12,7 @@ from resift.scoring.local import LocalScorer
 from resift.scoring.scorer import Compound, Identified, Scored, Scorer, Source
 
 __all__ = [
+    "Cached",
     "Call",
     "Cascade",
     "Compound",

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from resift.backends.choice import installed_backends
 from resift.call import Call
 from resift.loading import opening
+from resift.loading.identity import digest_of
 from resift.loading.model import LoadedModel
 from resift.loading.reader import Reader
 from resift.once import Once
@@ -43,6 +44,7 @@ class LocalScorer(Uncopied):
         self._max_batch_tokens = options.max_batch_tokens
         self._given = options, load
         self._model = Once(load or (lambda: opening.load_model(options)))
+        self._digest = Once(lambda: digest_of(self._model.get()))
 
     @property
     def source(self) -> Source:
@@ -76,6 +78,11 @@ class LocalScorer(Uncopied):
     def loaded(self) -> LoadedModel:
         """The model, loaded now unless it is loaded, outside of any call."""
         return self._model.get()
+
+    def digest(self, call: Call) -> str | None:
+        """A digest of the model, loaded now unless it is loaded; see ``Identified``."""
+        self.model(call)
+        return self._digest.get()
 
     def score(self, requests: Sequence[Request], call: Call) -> list[Scored]:
         """Score every text. Raises ``InvalidRequestError`` for an impossible ``max_length``."""
