@@ -13,7 +13,7 @@ import pytest
 from numbers_scorer import Numbers
 
 from resift import InvalidRequestError, ModelNotFoundError, NonFiniteScoreError, Reranker
-from resift.scoring import Fallback, Local
+from resift.scoring import Cascade, Fallback, Local
 
 
 def down() -> Exception:
@@ -117,6 +117,14 @@ def test_a_logit_that_is_not_finite_is_a_failure(
     with pytest.raises(NonFiniteScoreError, match="first") as raised:
         Reranker(scorer=Fallback(Broken("first"), Broken("second"))).rank("q", ["2"])
     assert "second" in raised.value.__notes__[0]
+
+
+def test_an_error_in_a_cascade_names_the_documents_as_they_were_given() -> None:
+    first, best = Numbers("first"), Numbers("best", scale=float("nan"))
+    cascade = Cascade([first, Fallback(best, best)], keep=[1])
+    with pytest.raises(NonFiniteScoreError) as raised:
+        Reranker(scorer=cascade).rank("q", ["1", "2", "3", "9"])
+    assert raised.value.indices == (3,)
 
 
 def test_what_was_left_out_or_late_is_no_failure() -> None:

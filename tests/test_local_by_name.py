@@ -78,6 +78,11 @@ def test_a_token_is_neither_shown_nor_pickled(make: Any) -> None:
     assert "owner/name" in repr(pickle.loads(pickle.dumps(scorer)))
 
 
+def test_an_option_that_is_none_is_pickled_as_such() -> None:
+    again = pickle.loads(pickle.dumps(Local(max_queue_pairs=None)))
+    assert repr(again) == "Local('resift-small', max_queue_pairs=None)"
+
+
 def test_a_copy_is_itself() -> None:
     scorer = Local(token="hf_secret")
     assert copy.copy(scorer) is copy.deepcopy(scorer) is scorer

@@ -25,6 +25,9 @@ from hypothesis import strategies as st
 from numbers_scorer import Numbers
 
 from resift import InvalidRequestError, NonFiniteScoreError, Observer, Ranking, Reranker
+from resift.loading import identity, opening
+from resift.loading.model import LoadedModel
+from resift.options import LoadOptions
 from resift.scoring import Cached, Cascade, Fallback, Local, Margin
 from resift.scoring.disk import Disk
 from resift.scoring.stores import Entry, Memory, Store
@@ -252,6 +255,44 @@ def test_a_model_whose_files_are_gone_is_asked_for_every_text(
     (tmp_path / "model/tokenizer.json").unlink()
     assert Reranker(scorer=Cached(local)).rank("a", TEXTS).results == expected.results
     assert "tokenizer.json" in caplog.text
+
+
+def test_what_is_not_loaded_in_time_is_late(
+    tiny: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    load, loading = opening.load_model, threading.Event()
+
+    def slow(options: LoadOptions) -> LoadedModel:
+        loading.wait(30)
+        return load(options)
+
+    monkeypatch.setattr(opening, "load_model", slow)
+    reranker = Reranker(scorer=Cached(Local(tiny, backend="onnx")))
+    ranking = reranker.rank("a", TEXTS, deadline_ms=30)
+    assert ([each.score for each in ranking], ranking.status) == ([None] * len(TEXTS), "partial")
+    assert "digest" not in caplog.text
+    loading.set()
+    reranker.warm_up()
+    assert reranker.rank("a", TEXTS, deadline_ms=30_000).counts.scored == len(TEXTS)
+    ranking = reranker.rank("a", TEXTS, deadline_ms=30)
+    assert (ranking.counts.cached, ranking.status) == (len(TEXTS), "complete")
+
+
+def test_warming_up_tells_the_model_from_others(
+    tiny: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[LoadedModel] = []
+
+    def counted(model: LoadedModel) -> str | None:
+        made.append(model)
+        return identity.digest_of(model)
+
+    monkeypatch.setattr("resift.scoring.local.digest_of", counted)
+    reranker = Reranker(scorer=Cached(Local(tiny, backend="onnx")))
+    reranker.warm_up()
+    assert len(made) == 1
+    reranker.rank("a", TEXTS)
+    assert len(made) == 1
 
 
 def test_estimates_and_logits_are_not_mixed(tiny: Path) -> None:

@@ -124,6 +124,7 @@ BELOW: dict[str, set[str]] = {
     "precision": set(),
     "redaction": set(),
     "signatures": set(),
+    "threads": {"once"},
     "checks": {"errors"},
     "logistic": {"errors"},
     "normalization": {"errors", "logistic"},
@@ -150,7 +151,7 @@ BELOW["loading"] = {
 }  # fmt: skip
 BELOW["scoring"] = {"call", "keywords", "loading", "signatures", *BELOW["loading"]}
 BELOW["flow"] = {"scoring", "selection", *BELOW["scoring"]}
-BELOW["reranker"] = {"flow", "given", "keywords", "signatures", *BELOW["flow"]}
+BELOW["reranker"] = {"flow", "given", "keywords", "signatures", "threads", *BELOW["flow"]}
 BELOW["adapter"] = {"reranker", *BELOW["reranker"]}
 BELOW["attributes"] = {"adapter", *BELOW["adapter"]}
 

@@ -22,31 +22,26 @@ def split_options(given: Mapping[str, Any]) -> tuple[LoadOptions, RankOptions]:
     return LoadOptions(**load), RankOptions(**{k: v for k, v in given.items() if k not in loads})
 
 
-def joined_options(*options: LoadOptions | RankOptions) -> dict[str, Any]:
+def joined_options(load: LoadOptions, rank: RankOptions) -> dict[str, Any]:
     """Join options into the keywords of ``Reranker``, without secrets and those that are ``None``.
 
     All are strings, numbers and dicts, except ``on_timing``.
     """
     given = {
-        name: getattr(each, name)
-        for each in options
-        for name, declaration in declared_in(type(each)).items()
-        if declaration.kind != "secret"
+        name: getattr(options, name)
+        for options in (load, rank)
+        for name, each in declared_in(type(options)).items()
+        if each.kind != "secret"
     }
-    return {name: _saved(value) for name, value in given.items() if _is_said(name, value)}
-
-
-def _is_said(name: str, value: object) -> bool:
+    for name in ("model", "cache_dir"):
+        given[name] = given[name] and os.fspath(given[name])
     # Omitted when False, so that options saved before it existed still compare equal.
-    return bool(value) if name == "trust_remote_code" else value is not None
-
-
-def _saved(value: Any) -> Any:
-    if isinstance(value, os.PathLike):
-        return os.fspath(value)
-    if isinstance(value, Calibration):
-        return asdict(value)
-    return value.to_dict() if isinstance(value, Prior) else value
+    given["trust_remote_code"] = given["trust_remote_code"] or None
+    if isinstance(given["normalization"], Calibration):
+        given["normalization"] = asdict(given["normalization"])
+    if isinstance(given["prior"], Prior):
+        given["prior"] = given["prior"].to_dict()
+    return {name: value for name, value in given.items() if value is not None}
 
 
 def resolved(token: Token) -> str | None:

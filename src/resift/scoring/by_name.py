@@ -6,7 +6,8 @@ import os
 from functools import partial
 from typing import Any, Unpack
 
-from resift.given import check_names, joined_options
+from resift.declaring import declared_in
+from resift.given import check_names
 from resift.keywords import LocalOptions
 from resift.options import DEFAULT_MODEL, LoadOptions, defaults
 from resift.scoring.estimator import EarlyExit
@@ -31,13 +32,22 @@ class Local(EarlyExit):
         super().__init__(LoadOptions(model=model, **check_names(options, LocalOptions)))
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return partial(Local, **joined_options(self._options)), ()
+        return partial(Local, **_data(self._options)), ()
 
     def __repr__(self) -> str:
-        usual = joined_options(LoadOptions())
-        model, *rest = [
-            repr(value) if name == "model" else f"{name}={value!r}"
-            for name, value in joined_options(self._options).items()
-            if name == "model" or value != usual.get(name)
-        ]
-        return f"Local({', '.join([model, *rest])})"
+        usual = _data(LoadOptions())
+        given = _data(self._options)
+        model = given.pop("model")
+        others = (f", {name}={each!r}" for name, each in given.items() if each != usual[name])
+        return f"Local({model!r}{''.join(others)})"
+
+
+def _data(options: LoadOptions) -> dict[str, Any]:
+    """The options that can be saved, by name; paths as text."""
+    found = {
+        name: getattr(options, name)
+        for name, each in declared_in(LoadOptions).items()
+        if each.kind == "data"
+    }
+    paths = {name: os.fspath(each) for name, each in found.items() if isinstance(each, os.PathLike)}
+    return {**found, **paths}

@@ -64,7 +64,7 @@ class Cached(Uncopied):
         return self._given.source
 
     def warm_up(self, call: Call) -> None:
-        """Load what the scorer behind it loads."""
+        """Load what the scorer behind it loads, and what tells its logits from another's."""
         self._scorer.warm_up(call)
 
     def score(self, requests: Sequence[Request], call: Call) -> list[Scored]:
@@ -96,12 +96,18 @@ class _CachedModel:
 
     def warm_up(self, call: Call) -> None:
         self._model.warm_up(call)
+        if isinstance(self._model, Identified):
+            # It may read files, which no call should wait for.
+            self._model.digest(call)
 
     def score(self, requests: Sequence[Request], call: Call) -> list[Scored]:
         digest = self._model.digest(call) if isinstance(self._model, Identified) else None
         if digest is None:
-            self._warn()
-            return ask(self._model, requests, call)
+            answers = ask(self._model, requests, call)
+            # Where nothing was scored, it may only be that the model isn't loaded in time.
+            if any(answer.scored.any() for answer in answers):
+                self._warn()
+            return answers
         keys = [_keys(digest, request, call) for request in requests]
         found = self._store.get({key for each in keys for key in each})
         missing = [

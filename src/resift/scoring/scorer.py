@@ -112,7 +112,7 @@ class Identified(Scorer, Protocol):
     def digest(self, call: Call) -> str | None:
         """A digest of all that its logits depend on but query, text, and options of the call.
 
-        ``None`` where that isn't known. It may load the model.
+        ``None`` where that isn't known, or not at the call's deadline. It may load the model.
         """
 
 
