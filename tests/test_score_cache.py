@@ -7,6 +7,7 @@ import multiprocessing
 import os
 import random
 import shutil
+import signal
 import sqlite3
 import threading
 import time
@@ -496,6 +497,8 @@ def test_a_fork_goes_on(place: Callable[[Path], dict[str, Any]], tmp_path: Path)
             pid = os.fork()
             if pid == 0:
                 status = 1
+                # A lock that was taken over would be waited for, for ever.
+                signal.alarm(60)
                 try:
                     texts = [str(n) for n in range(100)]
                     both = [reranker.rank("q", texts) for _ in range(2)]
