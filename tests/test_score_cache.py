@@ -14,7 +14,9 @@ import time
 import tracemalloc
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -24,8 +26,17 @@ import tiny_models
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numbers_scorer import Numbers
+from processors import PROCESSORS
 
-from resift import InvalidRequestError, NonFiniteScoreError, Observer, Ranking, Reranker
+from resift import (
+    InvalidRequestError,
+    NonFiniteScoreError,
+    Observer,
+    Ranking,
+    Reranker,
+    machine,
+)
+from resift.families.sequence_classification import SequenceClassification
 from resift.loading import identity, opening
 from resift.loading.model import LoadedModel
 from resift.options import LoadOptions
@@ -196,6 +207,38 @@ def test_weights_beside_the_graph_are_in_the_key(tmp_path: Path) -> None:
     ranking = again.rank("a", TEXTS)
     assert ranking.counts.cached == 0
     assert facts(ranking) == facts(Reranker(model, backend="onnx").rank("a", TEXTS))
+
+
+class Other(SequenceClassification):
+    """Another way to read a model's outputs."""
+
+
+def test_whatever_moves_a_logit_moves_the_digest(
+    tiny: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = opening.load_model(LoadOptions(model=tiny, backend="onnx"))
+    way, reader = model.way, model.reader
+    elsewhere: Any = SimpleNamespace(device="cuda:0")
+    others = [
+        replace(model, way=way._replace(precision="bf16")),
+        replace(model, way=way._replace(backend="openvino")),
+        replace(model, backend=elsewhere),
+        replace(model, reader=replace(reader, max_length=16)),
+        replace(model, reader=replace(reader, window=16)),
+        replace(model, reader=replace(reader, family=Other())),
+    ]
+    first = identity.digest_of(model)
+    found = [first, *map(identity.digest_of, others)]
+    monkeypatch.setattr("onnxruntime.__version__", "0.0.1")
+    found.append(identity.digest_of(model))
+    monkeypatch.setattr("resift.__version__", "0.0.1")
+    found.append(identity.digest_of(model))
+    monkeypatch.setattr(machine, "processor", lambda: PROCESSORS["unknown"])
+    found.append(identity.digest_of(model))
+    assert None not in found
+    assert len(set(found)) == len(found)
+    monkeypatch.undo()
+    assert identity.digest_of(model) == first
 
 
 def test_precisions_and_backends_share_no_entry(tmp_path: Path) -> None:
