@@ -120,7 +120,7 @@ def test_generated_keywords_equal_the_declarations() -> None:
     ("declaration", "case", "classes"),
     [
         (MAX_WINDOWS, ("max_windows", 50, 0, None, True), 6),
-        (ON_MISMATCH, ("on_mismatch", "pass", "ignore", "raise", False), 4),
+        (ON_MISMATCH, ("on_mismatch", "pass", "ignore", "raise", False), 5),
     ],
     ids=["of a call", "of loading"],
 )

@@ -26,7 +26,7 @@ from resift import (
     UnsupportedModelError,
 )
 from resift.cli.main import main
-from resift.scoring.cascade import survivors
+from resift.scoring.cuts import survivors
 
 # Their logits differ little: see tiny_models.
 TEXTS = ["w1", "w3", "w2", "w3", "w9"]

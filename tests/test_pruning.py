@@ -35,7 +35,7 @@ from resift.loading.model import LoadedModel
 from resift.models.sources import disk
 from resift.models.store.upkeep import bundle
 from resift.options import LoadOptions
-from resift.scoring.cascade import survivors
+from resift.scoring.cuts import survivors
 from resift.text.batch import Batch
 from resift.text.tokenizer import PairTokenizer
 

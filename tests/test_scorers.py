@@ -1,4 +1,4 @@
-"""Scorers: a ready one in place of a model, two in a cascade, and what is made only once."""
+"""Scorers: a ready one in place of a model, and what is made only once."""
 
 from __future__ import annotations
 
@@ -6,60 +6,27 @@ import json
 import pickle
 import threading
 import time
-from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
+from numbers_scorer import Numbers
 
 from resift import (
     InvalidRequestError,
     NonFiniteScoreError,
-    Observer,
     Ranking,
     Reranker,
     TimingEvent,
 )
 from resift.adapter import Adapter
 from resift.attributes import EngineOptions
-from resift.call import Call
 from resift.once import Once
 from resift.options import LoadOptions
-from resift.request import Request
-from resift.scoring.cascade import Cascade
 from resift.scoring.local import LocalScorer
-from resift.scoring.scorer import Scored, Source
 
 TEXTS = ["9", "1", "5", "nan", "7", "3", "2"]
-
-
-class Numbers:
-    """Gives each text the number that it is, and leaves out those in ``missing``."""
-
-    def __init__(self, name: str = "numbers", scale: float = 1.0, missing: str = "") -> None:
-        self.source = Source(model=name, backend="fake")
-        self._scale, self._missing = scale, missing
-        self.asked: list[tuple[str, ...]] = []
-        self.warm = 0
-
-    def warm_up(self, call: Call) -> None:
-        self.warm += 1
-
-    def score(self, requests: Sequence[Request], call: Call) -> list[Scored]:
-        with call.watch.phase("infer"):
-            call.step(0, sum(len(request.texts) for request in requests))
-            return [self._score(request) for request in requests]
-
-    def _score(self, request: Request) -> Scored:
-        self.asked.append(request.texts)
-        nothing = Scored.nothing(len(request.texts), replace(self.source, device="abacus"))
-        scored = np.array([text not in self._missing.split() for text in request.texts], bool)
-        numbers = np.array([float(text) * self._scale for text in request.texts], np.float32)
-        logits = np.where(scored, numbers, np.float32(np.nan))
-        return replace(nothing, logits=logits, scored=scored, pairs=scored.astype(np.int64))
 
 
 def order(ranking: Ranking) -> list[int]:
@@ -131,25 +98,6 @@ def test_a_local_model_is_a_scorer(tiny: Path) -> None:
     expected = Reranker(tiny, backend="onnx").rank("a", documents)
     scorer = LocalScorer(LoadOptions(model=tiny, backend="onnx"))
     assert Reranker(scorer=scorer).rank("a", documents).results == expected.results
-
-
-def test_a_cascade_takes_any_two_scorers() -> None:
-    seen: list[tuple[int, int]] = []
-
-    class Watcher(Observer):
-        def progress(self, done: int, total: int) -> None:
-            seen.append((done, total))
-
-    first, then = Numbers("first", missing="4"), Numbers("then", scale=-1.0)
-    reranker = Reranker(scorer=Cascade(first, then, 2.0), normalization="none", prune="auto")
-    texts = ["9", "1", "8", "4", "7", "3", "2", "9"]
-    ranking = reranker.rank("q", texts, top_n=2, observer=Watcher())
-    # The second best is 9 too: 9, 8 and 7 are within 2 of it, and 4 has no estimate.
-    assert then.asked == [("9", "8", "4", "7")]
-    assert [(each.index, each.logit) for each in ranking] == [(3, -4.0), (4, -7.0)]
-    assert (ranking.model, ranking.counts.pruned_documents) == ("then", 3)
-    assert seen == [(0, 7), (3, 7)]
-    assert order(reranker.rank("q", texts, top_n=2, prune="off")) == [1, 6]
 
 
 def test_a_value_is_made_once() -> None:

@@ -62,6 +62,7 @@ ALLOWED = {
             "options",
             "parts",
             "pydantic_adapters",
+            "scorers",
             "scores",
             "texts",
         )
@@ -153,7 +154,9 @@ BELOW["loading"] = {
     "backends", "given", "families", "machine", "models", "once", "options", "request",
     *BELOW["models"], *BELOW["machine"], *BELOW["options"],
 }  # fmt: skip
-BELOW["scoring"] = {"call", "loading", "protocols", "scales", *BELOW["loading"]}
+BELOW["scoring"] = {
+    "call", "keywords", "loading", "protocols", "scales", "signatures", *BELOW["loading"],
+}  # fmt: skip
 BELOW["flow"] = {"scoring", "selection", *BELOW["scoring"]}
 BELOW["reranker"] = {"flow", "given", "keywords", "signatures", "threads", *BELOW["flow"]}
 BELOW["adapter"] = {"reranker", *BELOW["reranker"]}
@@ -190,9 +193,12 @@ def test_imports_have_no_cycles() -> None:
 
 
 # Wrappers around scorers know nothing of models, so that any two fit together.
-@pytest.mark.parametrize("name", ["cascade", "scorer"])
+@pytest.mark.parametrize(
+    "name", ["asking", "cached", "cascade", "cuts", "disk", "fallback", "scorer", "stores"]
+)
 def test_wrappers_import_scorers_alone(name: str) -> None:
-    allowed = {"call", "errors", "prior", "ranking", "request", "scoring.scorer"}
+    parts = {f"scoring.{each}" for each in ("asking", "cuts", "disk", "ready", "scorer", "stores")}
+    allowed = {"call", "checks", "errors", "once", "prior", "ranking", "request", *parts}
     found = {each.removeprefix("resift.") for each in IMPORTS[f"resift.scoring.{name}"]}
     assert found <= allowed
 

@@ -56,9 +56,13 @@ def keywords() -> str:
     made = list(lines("made"))
     engine = [each for each in made if each[0] not in _ADAPTERS_OWN]
     shared = [each for each in engine if each[0] not in ("device", "token")]
+    loading = {each.name for each in fields(LoadOptions)} - {"model", "on_timing"}
     data = {each.name for each, declared in declarations() if declared.kind == "data"}
     classes = [
         typed_dict("InitOptions", "of ``Reranker``, except its first", made[1:]),
+        typed_dict(
+            "LocalOptions", "of ``Local``, except its first", [x for x in made if x[0] in loading]
+        ),
         typed_dict("SharedOptions", "of ``Reranker`` that are the same in every framework", shared),
         typed_dict("RerankerOptions", "of ``Reranker`` that an adapter passes on", engine),
         typed_dict("ScoreOptions", "of ``Reranker.score``", [*lines("score"), _OBSERVER]),

@@ -9,12 +9,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from resift.call import Call
-from resift.errors import InvalidRequestError, NonFiniteScoreError
+from resift.errors import InvalidRequestError
 from resift.options import RankOptions
 from resift.prior import Prior, resolve_prior, warn_of_scores
 from resift.ranking import Counts, RankedDocument, Ranking, Timings
 from resift.request import Request
 from resift.scales import on_scale
+from resift.scoring.asking import ask, non_finite
 from resift.scoring.scorer import Scored, Scorer
 from resift.selection import select_documents
 
@@ -50,7 +51,7 @@ def _answers(scorer: Scorer, requests: Sequence[Request], call: Call) -> list[_A
     # Now, so that nothing is done in vain.
     on_scale(call.options, scorer.source.scale, scorer.source.model)
     asked = [each.first(call.options.max_documents) for each in requests]
-    scored = scorer.score(asked, call)
+    scored = ask(scorer, asked, call)
     with call.watch.phase("rank"):
         return [
             _selected(first, answer, len(request.slots), call.options)
@@ -106,18 +107,15 @@ class _Answer:
 
 def _selected(asked: Request, scored: Scored, documents: int, options: RankOptions) -> _Answer:
     """Select from the first documents, which a scorer was asked about, and append the others."""
+    error = non_finite(asked, scored)
+    if error is not None:
+        raise error
     slots = np.array(asked.slots, dtype=np.intp)
     indices = np.flatnonzero(scored.scored[slots])
     logits = scored.logits[slots[indices]]
-    wrong = indices[~np.isfinite(logits)].tolist()
-    source = scored.source
-    options = on_scale(options, source.scale, source.model)
-    if wrong:
-        raise NonFiniteScoreError(
-            model=source.model, backend=source.backend, query=asked.query, indices=wrong
-        )
+    options = on_scale(options, scored.source.scale, scored.source.model)
     posteriors = logits.astype(np.float64)
-    prior = resolve_prior(options.prior, source.place_weight)
+    prior = resolve_prior(options.prior, scored.source.place_weight)
     if prior is not None:
         warn_of_scores(prior, asked.first_stage_scores)
         posteriors += prior(asked.places, asked.first_stage_scores)[indices]
@@ -125,7 +123,13 @@ def _selected(asked: Request, scored: Scored, documents: int, options: RankOptio
     unscored = [*late, *range(len(slots), documents)]
     truncated = scored.truncated_tokens[slots]
     results = select_documents(
-        logits, posteriors, indices.tolist(), unscored, truncated.tolist(), options, source.scale
+        logits,
+        posteriors,
+        indices.tolist(),
+        unscored,
+        truncated.tolist(),
+        options,
+        scored.source.scale,
     )
     return _Answer(
         scored=scored,

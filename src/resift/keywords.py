@@ -67,6 +67,37 @@ class InitOptions(TypedDict, total=False):
     """Raise an error of scoring, or return the order given, without scores."""
 
 
+class LocalOptions(TypedDict, total=False):
+    """The keywords of ``Local``, except its first."""
+
+    backend: str
+    """The backend; "auto" takes the first that is installed and passes the self-test."""
+    device: str | None
+    """The device that runs the model; None is the backend's default."""
+    devices: Sequence[str] | None
+    """Several devices in place of device, each with a process of its own."""
+    precision: str | None
+    """The precision of the products; None is the model's first that this processor runs."""
+    max_batch_tokens: int | None
+    """Padded tokens of one forward pass, which bounds memory; None is the backend's fastest."""
+    threads: int | None
+    """Forward passes at a time, each on one CPU thread; None is the CPUs the process may use."""
+    max_queue_pairs: int | None
+    """Pairs that may wait, of all callers, before calls are refused; None is 100,000."""
+    max_queue_tokens: int | None
+    """Padded tokens that may wait before calls are refused; None is 20,000,000."""
+    revision: str | None
+    """A commit, tag or branch of a model from the hub."""
+    cache_dir: str | os.PathLike[str] | None
+    """The folder of downloaded models; None reads the environment."""
+    offline: bool | None
+    """Open no connection; None reads the environment, and False may open some."""
+    trust_remote_code: bool
+    """Trust the code of the commit that revision names, in full."""
+    token: Token
+    """Your token for the hub, or a function that returns it; None is HF_TOKEN or the login."""
+
+
 class SharedOptions(TypedDict, total=False):
     """The keywords of ``Reranker`` that are the same in every framework."""
 

@@ -242,6 +242,11 @@ class LoadOptions:
                 f"40 hexadecimal digits as revision, not {self.revision!r}"
             )
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        kinds = declared_in(LoadOptions)
+        kept = {n: getattr(self, n) for n, each in kinds.items() if each.kind != "secret"}
+        return partial(LoadOptions, **kept), ()
+
 
 def declared() -> dict[str, Option]:
     """The declarations of all options, by name."""

@@ -10,11 +10,12 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Unpack
 
 from resift.call import Call
+from resift.declaring import declared_in
 from resift.errors import InvalidRequestError
 from resift.flow import rank_all
 from resift.given import check_names, joined_options, refuse_assignment, split_options
 from resift.keywords import CallOptions, InitOptions, ScoreOptions
-from resift.options import DEFAULT_MODEL, defaults
+from resift.options import DEFAULT_MODEL, LoadOptions, defaults
 from resift.ranking import RankedDocument, Ranking
 from resift.request import Request
 from resift.scoring.estimator import EarlyExit
@@ -89,7 +90,8 @@ class Reranker:
         """
         given = joined_options(self._load_options, self._rank_options)
         if self._given_scorer is not None:
-            del given["model"], given["backend"]
+            loading = declared_in(LoadOptions).keys() - {"on_timing"}
+            given = {name: each for name, each in given.items() if name not in loading}
             given["scorer"] = self._given_scorer
         return given
 
@@ -265,6 +267,13 @@ class Reranker:
 
 
 def _in_input_order(rankings: list[Ranking]) -> list[list[float]]:
+    for ranking in rankings:
+        left_out = ranking.counts.pruned_documents
+        if left_out:
+            raise InvalidRequestError(
+                f"the scorer left out {left_out} of {ranking.counts.documents} documents, and "
+                "score() needs a score for each; use rank(), or a scorer that scores them all"
+            )
     return [
         [_score(result) for result in sorted(ranking, key=lambda result: result.index)]
         for ranking in rankings

@@ -23,7 +23,7 @@ from resift import (
     Reranker,
 )
 from resift.protocols import PROTOCOLS, Limits
-from resift.scoring import Cascade, Remote
+from resift.scoring import Cascade, Margin, Remote
 
 TEXTS = ["1", "9", "5", "7", "3", "-2", "8"]
 LOGITS = ["resift", "tei", "vllm", "vllm-score", "infinity"]
@@ -298,7 +298,7 @@ def test_a_cancelled_call_sends_nothing_more(tei: Loopback) -> None:
 def test_a_cascade_may_end_far_away(tei: Loopback) -> None:
     from remote.loopback import Numbers
 
-    reranker = Reranker(scorer=Cascade(Numbers(), remote(tei), margin=1.0))
+    reranker = Reranker(scorer=Cascade([Numbers(), remote(tei)], keep=[Margin(1.0)]))
     ranking = reranker.rank("q", TEXTS, top_n=2, prune="auto")
     assert order(ranking) == [1, 6]
     assert len(tei.bodies[0]["texts"]) == 3

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import early
-from resift.scoring.cascade import survivors
+from resift.scoring.cuts import survivors
 
 rng = np.random.default_rng(0)
 LOGITS = rng.normal(size=(40, 50)) * 2

@@ -3,16 +3,26 @@
 from resift.call import Call
 from resift.options import LoadOptions
 from resift.request import Request
+from resift.scoring.by_name import Local
+from resift.scoring.cached import Cached
 from resift.scoring.cascade import Cascade
+from resift.scoring.cuts import Margin
+from resift.scoring.fallback import Fallback
 from resift.scoring.local import LocalScorer
 from resift.scoring.remote.scorer import Remote
-from resift.scoring.scorer import Scored, Scorer, Source
+from resift.scoring.scorer import Compound, Identified, Scored, Scorer, Source
 
 __all__ = [
+    "Cached",
     "Call",
     "Cascade",
+    "Compound",
+    "Fallback",
+    "Identified",
     "LoadOptions",
+    "Local",
     "LocalScorer",
+    "Margin",
     "Remote",
     "Request",
     "Scored",

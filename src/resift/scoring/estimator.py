@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Any
+
+import numpy as np
 
 from resift.call import Call
 from resift.errors import (
@@ -21,14 +24,15 @@ from resift.models.store.manifest import sha256
 from resift.once import Once
 from resift.options import LoadOptions
 from resift.request import Request
-from resift.scoring.cascade import Cascade, may_prune
+from resift.scoring.cascade import Cascade
+from resift.scoring.cuts import Margin, may_prune
 from resift.scoring.local import LocalScorer
-from resift.scoring.scorer import Scored, Scorer, Source
+from resift.scoring.scorer import Scored, Scorer, Source, Uncopied
 
 _logger = logging.getLogger(__name__)
 
 
-class EarlyExit:
+class EarlyExit(Uncopied):
     """The model that ``options`` name; where a call asks to prune, its card's estimator goes first.
 
     Without a reliable estimator, nothing is pruned.
@@ -36,29 +40,42 @@ class EarlyExit:
 
     def __init__(self, options: LoadOptions) -> None:
         self._options = options
-        self._whole = LocalScorer(options)
-        self._pruning: Once[Scorer] = Once(self._cascade)
+        self._model = LocalScorer(options)
+        self._estimator: Once[tuple[Scorer, Margin] | None] = Once(self._open_estimator)
+        self._arrange(lambda model: model)
 
     @property
     def source(self) -> Source:
         """The whole model's source."""
-        return self._whole.source
+        return self._model.source
 
     def warm_up(self, call: Call) -> None:
         """Load the model, and the estimator where the call asks to prune."""
-        self.model(call)
-        if call.options.prune == "auto":
-            self._load_estimator(call)
+        scorer = self._load_estimator(call) if call.options.prune == "auto" else self._whole
+        scorer.warm_up(call)
 
     def model(self, call: Call) -> LoadedModel:
         """The whole model, loaded now if it isn't."""
-        return self._whole.model(call)
+        return self._model.model(call)
 
     def score(self, requests: Sequence[Request], call: Call) -> list[Scored]:
         """Answer each request as ``Cascade`` where one may be pruned, else as ``LocalScorer``."""
         if not any(may_prune(request, call) for request in requests):
             return self._whole.score(requests, call)
         return self._load_estimator(call).score(requests, call)
+
+    def rebuilt(self, wrap: Callable[[Scorer], Scorer]) -> EarlyExit:
+        """The same models, with ``wrap`` around each."""
+        other = object.__new__(type(self))
+        vars(other).update(vars(self))
+        other._arrange(wrap)
+        return other
+
+    def _arrange(self, wrap: Callable[[Scorer], Scorer]) -> None:
+        """Make the scorers of the models, which are loaded once however they are wrapped."""
+        self._wrap = wrap
+        self._whole = wrap(self._model)
+        self._pruning: Once[Scorer] = Once(self._cascade)
 
     def _load_estimator(self, call: Call) -> Scorer:
         self.model(call)
@@ -68,21 +85,35 @@ class EarlyExit:
             return self._pruning.get()
 
     def _cascade(self) -> Scorer:
-        model = self._whole.loaded
+        found = self._estimator.get()
+        if found is None:
+            return self._whole
+        estimator, margin = found
+        return Cascade([self._wrap(estimator), self._whole], keep=[margin])
+
+    def _open_estimator(self) -> tuple[Scorer, Margin] | None:
+        """The estimator and its margin; ``None`` where the card names none."""
+        model = self._model.loaded
         wanted = model.files.card and model.files.card.estimator
         if not wanted:
-            return self._whole
+            return None
         options = replace(self._options, model=wanted.model)
         try:
             found = _open(model, wanted, options)
         except (ModelError, BackendUnavailableError) as error:
             _logger.warning("%s. No document is pruned", error)
-            return Cascade(_NoEstimates(self.source), self._whole, 0.0)
-        return Cascade(LocalScorer(options, load=lambda: found), self._whole, wanted.margin)
+            return _NoEstimates(self.source), Margin(0.0)
+        return LocalScorer(options, load=lambda: found), Margin(wanted.margin)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return EarlyExit, (self._options,)
+
+    def __repr__(self) -> str:
+        return f"EarlyExit({self._options!r})"
 
 
 class _NoEstimates:
-    """Stands in for an unreliable estimator: without estimates, nothing is pruned."""
+    """Stands in for an unreliable estimator: NaN is no reason to prune."""
 
     def __init__(self, source: Source) -> None:
         self.source = replace(source, status="fallback")
@@ -91,7 +122,8 @@ class _NoEstimates:
         """Do nothing: there is nothing to load."""
 
     def score(self, requests: Sequence[Request], call: Call) -> list[Scored]:  # noqa: ARG002
-        return [Scored.nothing(len(request.texts), self.source) for request in requests]
+        nothing = [Scored.nothing(len(request.texts), self.source) for request in requests]
+        return [replace(each, scored=np.ones_like(each.scored)) for each in nothing]
 
 
 def _open(model: LoadedModel, wanted: Estimator, options: LoadOptions) -> LoadedModel:

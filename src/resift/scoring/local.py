@@ -8,22 +8,24 @@ import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
+from typing import Any
 
 from resift.backends.choice import installed_backends
 from resift.call import Call
 from resift.loading import opening
+from resift.loading.identity import digest_of
 from resift.loading.model import LoadedModel
 from resift.once import Once
 from resift.options import LoadOptions
 from resift.redaction import shown
 from resift.request import Request
-from resift.scoring.scorer import Scored, Source
+from resift.scoring.scorer import Scored, Source, Uncopied
 from resift.scoring.work import Work
 
 _logger = logging.getLogger(__name__)
 
 
-class LocalScorer:
+class LocalScorer(Uncopied):
     """The model that ``options`` name, loaded when it is first needed, once in each process.
 
     ``load`` opens it; the default is ``opening.load_model``. Raises ``InvalidRequestError`` for an
@@ -34,7 +36,9 @@ class LocalScorer:
         backend = installed_backends(options.backend, options.first_device)[0]
         self._source = Source(model=shown(os.fspath(options.model)), backend=backend)
         self._max_batch_tokens = options.max_batch_tokens
+        self._given = options, load
         self._model = Once(load or (lambda: opening.load_model(options)))
+        self._digest = Once(lambda: digest_of(self._model.get()))
 
     @property
     def source(self) -> Source:
@@ -68,6 +72,10 @@ class LocalScorer:
     def loaded(self) -> LoadedModel:
         """The model, loaded now unless it is loaded, outside of any call."""
         return self._model.get()
+
+    def digest(self, call: Call) -> str | None:
+        """A digest of the model, loaded now unless it is loaded; see ``Identified``."""
+        return None if self._in_time(call) is None else self._digest.get()
 
     def score(self, requests: Sequence[Request], call: Call) -> list[Scored]:
         """Score every text, or those that there is time for.
@@ -107,3 +115,9 @@ class LocalScorer:
         # Raised where the result is waited for; later calls try again.
         except BaseException as error:
             loaded.set_exception(error)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return LocalScorer, self._given
+
+    def __repr__(self) -> str:
+        return f"LocalScorer({self._given[0]!r})"

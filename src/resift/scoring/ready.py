@@ -12,12 +12,19 @@ def check_scorer(scorer: object, options: LoadOptions) -> None:
     Raises ``InvalidRequestError`` for an object without a scorer's methods, and for ``options``
     other than the defaults, except ``on_timing``.
     """
-    if not all(callable(getattr(scorer, name, None)) for name in ("score", "warm_up")):
-        raise InvalidRequestError(
-            f"scorer must have the methods of resift.scoring.scorer.Scorer, not {scorer!r}"
-        )
+    check_is_scorer("scorer", scorer)
     if options != LoadOptions(on_timing=options.on_timing):
         raise InvalidRequestError(
             "give either a ready scorer= or model= and the options of loading one, not both: got a "
             f"scorer and {options!r}"
+        )
+
+
+def check_is_scorer(name: str, given: object) -> None:
+    """Pass an object with a scorer's methods. Raises ``InvalidRequestError`` for any other."""
+    methods = (getattr(given, each, None) for each in ("score", "warm_up"))
+    # A class has them too, but it isn't a scorer.
+    if isinstance(given, type) or not all(map(callable, methods)):
+        raise InvalidRequestError(
+            f"{name} must have the methods of resift.scoring.Scorer, not {given!r}"
         )

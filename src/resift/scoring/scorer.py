@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol, Self, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -65,7 +65,9 @@ class Scored:
     cached: int = 0
     """Number of texts whose logit came from a cache."""
     stages: tuple[Stage, ...] = ()
-    """The work of each model, for ``Ranking.stages``."""
+    """The work of each model, for ``Ranking.stages``. A scorer that is one model may leave it
+    empty: whoever asks it notes the work.
+    """
 
     @classmethod
     def nothing(cls, texts: int, source: Source, *, late: bool = False) -> Scored:
@@ -99,3 +101,37 @@ class Scorer(Protocol):
 
     def warm_up(self, call: Call) -> None:
         """Load what a call with these options needs, unless it is loaded."""
+
+
+class Uncopied:
+    """A scorer that nobody changes, so that a copy is the instance itself, with all it loaded."""
+
+    def __copy__(self) -> Self:
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        return self
+
+
+@runtime_checkable
+class Identified(Scorer, Protocol):
+    """A scorer whose logits may be kept, as they depend on what it is and on what it is asked."""
+
+    def digest(self, call: Call) -> str | None:
+        """A digest of all that its logits depend on but query, text, and options of the call.
+
+        ``None`` where that isn't known, or not at the call's deadline. It may load the model.
+        """
+
+
+@runtime_checkable
+class Compound(Scorer, Protocol):
+    """A scorer around scorers."""
+
+    def rebuilt(self, wrap: Callable[[Scorer], Scorer]) -> Scorer:
+        """The same scorer, with ``wrap`` around each model in it; both share what is loaded."""
+
+
+def rebuilt(scorer: Scorer, wrap: Callable[[Scorer], Scorer]) -> Scorer:
+    """``wrap`` around a scorer or, where it is made of others, around each model in it."""
+    return scorer.rebuilt(wrap) if isinstance(scorer, Compound) else wrap(scorer)

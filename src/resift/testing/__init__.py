@@ -3,7 +3,8 @@
 Subclass ``RankingContract`` in a test module, override the methods that build the subject under
 test and read its results, and pytest runs every row of the contract. ``LateInteractionContract``
 does the same for a model, and ``BackendContract`` and ``FamilyContract`` for parts of other
-packages, each named by attributes. All need ``pytest`` and ``hypothesis``.
+packages, each named by attributes; ``ScorerContract`` is for scorers. All need ``pytest`` and
+``hypothesis``.
 """
 
 from resift.testing.adapters import AdapterContract
@@ -11,6 +12,7 @@ from resift.testing.contract import CallOptionsContract, RankingContract
 from resift.testing.late_interaction import LateInteractionContract
 from resift.testing.parts import BackendContract, FamilyContract
 from resift.testing.pydantic_adapters import PydanticAdapterContract
+from resift.testing.scorers import ScorerContract
 from resift.testing.subject import Kept
 from resift.testing.texts import HOSTILE_TEXTS, QUERY, TEXTS, texts_strategy
 
@@ -26,5 +28,6 @@ __all__ = [
     "LateInteractionContract",
     "PydanticAdapterContract",
     "RankingContract",
+    "ScorerContract",
     "texts_strategy",
 ]

@@ -1,0 +1,312 @@
+"""Cascades: who goes on from one scorer to the next, and what is said of it."""
+
+from __future__ import annotations
+
+import math
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numbers_scorer import Numbers
+
+from resift import InvalidRequestError, Observer, Prior, Ranking, Reranker
+from resift.scoring import Cascade, Local, Margin, Scorer
+
+TEXTS = ["9", "1", "5", "4", "7", "3", "2"]
+
+
+def order(ranking: Ranking) -> list[int]:
+    return [each.index for each in ranking]
+
+
+def rank(scorer: Scorer, texts: list[str], **options: Any) -> Ranking:
+    return Reranker(scorer=scorer, normalization="none").rank("q", texts, **options)
+
+
+def test_the_first_cuts_and_the_last_orders() -> None:
+    small, large = Numbers("small"), Numbers("large", scale=-1.0)
+    ranking = rank(Cascade([small, large], keep=[3]), TEXTS)
+    assert small.asked == [tuple(TEXTS)]
+    assert large.asked == [("9", "5", "7")]
+    assert [(each.index, each.logit) for each in ranking] == [(2, -5.0), (4, -7.0), (0, -9.0)]
+    assert (ranking.model, ranking.counts.pruned_documents) == ("large", 4)
+    assert (ranking.counts.scored, ranking.counts.documents) == (3, 7)
+
+
+def test_any_number_of_scorers_cut() -> None:
+    scorers = [Numbers("first"), Numbers("second", scale=-1.0), Numbers("third")]
+    ranking = rank(Cascade(scorers, keep=[5, 2]), TEXTS)
+    assert [each.asked for each in scorers] == [
+        [tuple(TEXTS)],
+        [("9", "5", "4", "7", "3")],
+        [("4", "3")],
+    ]
+    assert order(ranking) == [3, 5]
+
+
+def test_a_cascade_may_be_one_of_the_scorers() -> None:
+    flat = Cascade([Numbers(), Numbers(scale=-1.0), Numbers()], keep=[5, 2])
+    nested = Cascade([Cascade([Numbers(), Numbers(scale=-1.0)], keep=[5]), Numbers()], keep=[2])
+    assert rank(nested, TEXTS).results == rank(flat, TEXTS).results
+
+
+def test_few_documents_are_not_estimated() -> None:
+    small, large = Numbers("small"), Numbers("large")
+    assert len(rank(Cascade([small, large], keep=[7]), TEXTS)) == 7
+    assert small.asked == []
+
+
+numbers = st.integers(-5, 5).map(str)
+
+
+@given(
+    texts=st.lists(numbers, min_size=1, max_size=14),
+    keep=st.lists(st.integers(1, 16), min_size=1, max_size=3),
+    prior=st.sampled_from([None, 0.7]),
+)
+def test_the_best_documents_by_posterior_go_on(
+    texts: list[str], keep: list[int], prior: float | None
+) -> None:
+    weight = prior or 0.0
+    left = set(range(len(texts)))
+    for documents in keep:
+        best = sorted(left, key=lambda i: (-(float(texts[i]) - weight * math.log1p(i)), i))
+        # Equal texts are scored once: none of them is cut where one is kept.
+        kept = {texts[i] for i in best[:documents]}
+        left = {i for i in left if texts[i] in kept}
+    cascade = Cascade([Numbers() for _ in range(len(keep) + 1)], keep=keep)
+    ranking = rank(cascade, texts, prior=prior)
+    assert set(order(ranking)) == left
+    assert ranking.counts.pruned_documents == len(texts) - len(left)
+    assert ranking.counts.pairs == len({texts[i] for i in left})
+
+
+def test_documents_are_counted_and_not_texts() -> None:
+    large = Numbers("large")
+    rank(Cascade([Numbers(), large], keep=[2]), ["9", "9", "8", "7"])
+    assert large.asked == [("9",)]
+
+
+def test_among_equals_the_order_given_decides() -> None:
+    large = Numbers("large")
+    rank(Cascade([Numbers(scale=0.0), large], keep=[2]), ["3", "1", "2"])
+    assert large.asked == [("3", "1")]
+
+
+def test_a_prior_of_scores_decides_who_goes_on() -> None:
+    large = Numbers("large")
+    prior = Prior(place_weight=0.0, score_weight=20.0)
+    reranker = Reranker(scorer=Cascade([Numbers(), large], keep=[1]), prior=prior)
+    reranker.rank("q", ["9", "8", "1"], first_stage_scores=[0.2, 0.1, 0.9])
+    assert large.asked == [("1",)]
+
+
+@pytest.mark.parametrize("unknown", ["nan", "inf", "-inf"])
+def test_without_an_estimate_a_document_goes_on(unknown: str) -> None:
+    class Blind(Numbers):
+        def _score(self, request: Any, call: Any) -> Any:
+            answer = super()._score(request, call)
+            answer.logits[np.array(request.texts) == "1"] = float(unknown)
+            return answer
+
+    large = Numbers("large")
+    rank(Cascade([Blind(), large], keep=[2]), TEXTS)
+    # It isn't one of the two.
+    assert large.asked == [("9", "1", "7")]
+
+
+def test_what_a_scorer_leaves_out_stays_out() -> None:
+    large = Numbers("large")
+    ranking = rank(Cascade([Numbers(missing="9"), large], keep=[2]), TEXTS)
+    assert large.asked == [("5", "7")]
+    assert ranking.counts.pruned_documents == 5
+
+
+def test_late_documents_stay_late() -> None:
+    cascade = Cascade([Numbers(late="9 3"), Numbers("large", late="5")], keep=[3])
+    ranking = rank(cascade, TEXTS)
+    # 7, 5 and 4 go on; 5 is late there.
+    assert [(each.index, each.logit) for each in ranking] == [
+        (4, 7.0), (3, 4.0), (0, None), (2, None), (5, None),
+    ]  # fmt: skip
+    assert (ranking.status, ranking.counts.pruned_documents) == ("partial", 2)
+    assert ranking.counts.scored == 2
+
+
+def test_nothing_in_time_leaves_the_last_unasked() -> None:
+    large = Numbers("large")
+    ranking = rank(Cascade([Numbers(late="1 2 3"), large], keep=[1]), ["1", "2", "3"])
+    assert large.asked == []
+    assert (order(ranking), ranking.status) == ([0, 1, 2], "partial")
+
+
+def test_each_stage_is_reported() -> None:
+    cascade = Cascade([Numbers("small"), Numbers("large")], keep=[2])
+    ranking = rank(cascade, TEXTS)
+    shown = [
+        (each.model, each.texts, each.pairs, each.tokens, each.padded_tokens)
+        for each in ranking.stages
+    ]
+    assert shown == [("small", 7, 7, 21, 28), ("large", 2, 2, 6, 8)]
+    counts = ranking.counts
+    # The estimates aren't among them.
+    assert (counts.pairs, counts.tokens, counts.padded_tokens) == (2, 6, 8)
+    assert sum(each.seconds for each in ranking.stages) <= ranking.timings.total
+
+
+def test_seconds_leave_loading_out(tiny: Path) -> None:
+    class Slow(Numbers):
+        def _score(self, request: Any, call: Any) -> Any:
+            with call.watch.phase("load"):
+                threading_event.wait(0.2)
+            return super()._score(request, call)
+
+    import threading
+
+    threading_event = threading.Event()
+    ranking = rank(Slow(), ["1", "2"])
+    assert ranking.timings.load >= 0.2
+    assert ranking.stages[0].seconds < 0.1
+
+
+def test_requests_are_cut_each_by_itself() -> None:
+    large = Numbers("large")
+    reranker = Reranker(scorer=Cascade([Numbers("small"), large], keep=[2]))
+    rankings = reranker.rank_many([("q", TEXTS), ("q", ["1", "2"]), ("q", []), ("q", TEXTS[::-1])])
+    assert [order(each) for each in rankings] == [[0, 4], [1, 0], [], [6, 2]]
+    assert [len(each.stages) for each in rankings] == [2, 1, 1, 2]
+    assert [each.counts.pruned_documents for each in rankings] == [5, 0, 0, 5]
+
+
+def test_truncation_is_that_of_the_last_scorer_that_saw_a_document() -> None:
+    texts = ["1", "22", "333", "4444"]
+    ranking = rank(Cascade([Numbers(), Numbers()], keep=[2]), texts, max_length=1)
+    assert [each.truncated_tokens for each in ranking] == [3, 2]
+    assert ranking.counts.truncated_documents == 3
+
+
+def test_progress_counts_what_was_cut() -> None:
+    seen: list[tuple[int, int]] = []
+
+    class Watcher(Observer):
+        def progress(self, done: int, total: int) -> None:
+            seen.append((done, total))
+
+    cascade = Cascade([Numbers(), Numbers(), Numbers()], keep=[5, 2])
+    rank(cascade, TEXTS, observer=Watcher())
+    assert {total for _, total in seen} == {7}
+    assert [done for done, _ in seen] == [0, 0, 2, 2, 5, 7]
+    assert all(before <= after for (before, _), (after, _) in pairwise(seen))
+
+
+def test_a_margin_prunes_where_the_call_asks() -> None:
+    first, then = Numbers("first"), Numbers("then", scale=-1.0)
+    cascade = Cascade([first, then], keep=[Margin(2.0)])
+    texts = ["9", "1", "8", "4", "7", "3", "2", "9"]
+    reranker = Reranker(scorer=cascade, normalization="none", prune="auto")
+    ranking = reranker.rank("q", texts, top_n=2)
+    # The second best is 9 too: 9, 8 and 7 are within 2 of it.
+    assert then.asked == [("9", "8", "7")]
+    assert [(each.index, each.logit) for each in ranking] == [(4, -7.0), (2, -8.0)]
+    assert (ranking.model, ranking.counts.pruned_documents) == ("then", 4)
+    assert order(reranker.rank("q", texts, top_n=2, prune="off")) == [1, 6]
+    assert order(reranker.rank("q", texts)) == [1, 6, 5, 3, 4, 2, 0, 7]
+
+
+def test_numbers_and_margins_mix() -> None:
+    scorers = [Numbers("first"), Numbers("second"), Numbers("third")]
+    cascade = Cascade(scorers, keep=[6, Margin(1.0)])
+    ranking = rank(cascade, TEXTS, top_n=1, prune="auto")
+    assert scorers[2].asked == [("9",)]
+    assert (order(ranking), ranking.counts.pruned_documents) == ([0], 6)
+    assert rank(cascade, TEXTS).counts.pruned_documents == 1
+    assert len(scorers[1].asked) == 1
+
+
+def test_the_prior_auto_is_the_last_models(tiny: Path) -> None:
+    large = Numbers("large")
+    # Known only when it is loaded.
+    large.warm_up = lambda call: setattr(  # type: ignore[method-assign]
+        large, "source", type(large.source)(model="large", backend="fake", place_weight=100.0)
+    )
+    ranking = rank(Cascade([Numbers(), large], keep=[2]), TEXTS, prior="auto")
+    assert ranking.prior == Prior(place_weight=100.0)
+    assert order(ranking) == [0, 1]
+
+
+def test_scores_for_all_documents_need_all() -> None:
+    reranker = Reranker(scorer=Cascade([Numbers(), Numbers()], keep=[2]))
+    assert reranker.score("q", ["1", "2"])
+    with pytest.raises(InvalidRequestError, match="left out 5 of 7 documents"):
+        reranker.score("q", TEXTS)
+
+
+def test_warming_up_loads_what_a_call_needs() -> None:
+    cut, pruning, last = Numbers(), Numbers(), Numbers()
+    cascade = Cascade([cut, pruning, last], keep=[3, Margin(1.0)])
+    Reranker(scorer=cascade).warm_up()
+    assert [each.warm for each in (cut, pruning, last)] == [1, 0, 1]
+    Reranker(scorer=cascade, prune="auto").warm_up()
+    assert [each.warm for each in (cut, pruning, last)] == [2, 1, 2]
+
+
+def test_a_fallback_of_any_stage_is_said() -> None:
+    class Worn(Numbers):
+        def _score(self, request: Any, call: Any) -> Any:
+            from dataclasses import replace
+
+            answer = super()._score(request, call)
+            return replace(answer, source=replace(answer.source, status="fallback"))
+
+    for scorers in ([Worn(), Numbers()], [Numbers(), Worn()]):
+        cascade = Cascade(scorers, keep=[2])
+        assert rank(cascade, TEXTS).status == "fallback"
+        expected = "complete" if isinstance(scorers[0], Worn) else "fallback"
+        assert rank(cascade, TEXTS[:2]).status == expected
+
+
+def test_bundled_models_cascade() -> None:
+    cascade = Cascade([Local("resift-nano"), Local("resift-small")], keep=[2])
+    texts = [
+        "Bread rises because yeast turns sugar into carbon dioxide.",
+        "Use sorted with a key function to sort a dictionary by value.",
+        "The museum is closed on Mondays.",
+        "A list can be sorted in place with its sort method.",
+    ]
+    query = "how do I sort a dictionary by value"
+    ranking = Reranker(scorer=cascade).rank(query, texts)
+    assert order(ranking) == [1, 3]
+    logits = Reranker("resift-small", normalization="none").score(query, texts)
+    assert [each.logit for each in ranking] == pytest.approx([logits[1], logits[3]], abs=0.05)
+    assert [each.model for each in ranking.stages] == ["resift-nano", "resift-small"]
+
+
+@pytest.mark.parametrize(
+    ("scorers", "keep", "message"),
+    [
+        ([Numbers()], [], "at least two scorers"),
+        ([Numbers(), Numbers()], [], "an entry of keep"),
+        ([Numbers(), Numbers()], [3, 2], "an entry of keep"),
+        ([Numbers(), Numbers()], 30, "keep must be a list"),
+        ([Numbers(), Numbers()], [0], r"keep\[0\]"),
+        ([Numbers(), Numbers()], [True], r"keep\[0\]"),
+        ([Numbers(), Numbers()], [None], r"keep\[0\]"),
+        ([Numbers(), Numbers()], [2.5], r"keep\[0\]"),
+        ([Numbers(), "resift-small"], [3], r"scorers\[1\]"),
+        ([Numbers(), Numbers], [3], r"scorers\[1\]"),
+        (Numbers(), [3], "scorers must be a list"),
+    ],
+)
+def test_what_is_no_cascade_is_refused(scorers: Any, keep: Any, message: str) -> None:
+    with pytest.raises(InvalidRequestError, match=message):
+        Cascade(scorers, keep=keep)
+
+
+@pytest.mark.parametrize("margin", [-0.1, math.nan, "1", None, True])
+def test_what_is_no_margin_is_refused(margin: Any) -> None:
+    with pytest.raises(InvalidRequestError, match="margin"):
+        Margin(margin)
