@@ -1,0 +1,19 @@
+"""Memory of processes, from ``/proc``; nothing where the system has none."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+_NAMES = {"now": "VmRSS", "peak": "VmHWM"}
+
+
+def memory(process: int | str = "self") -> dict[str, int]:
+    """Resident bytes ``now`` and at most (``peak``); empty where they are unknown."""
+    try:
+        lines = Path(f"/proc/{process}/status").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return {}
+    fields = dict(line.split(":", 1) for line in lines if ":" in line)
+    # A process that has ended and wasn't waited for has no memory.
+    found = {name: fields.get(key, "").split() for name, key in _NAMES.items()}
+    return {name: int(words[0]) * 1024 for name, words in found.items() if words}
