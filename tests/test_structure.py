@@ -123,6 +123,7 @@ BELOW: dict[str, set[str]] = {
     "precision": set(),
     "redaction": set(),
     "signatures": set(),
+    "threads": {"once"},
     "checks": {"errors"},
     "logistic": {"errors"},
     "normalization": {"errors", "logistic"},
@@ -149,7 +150,7 @@ BELOW["loading"] = {
 }  # fmt: skip
 BELOW["scoring"] = {"call", "loading", *BELOW["loading"]}
 BELOW["flow"] = {"scoring", "selection", *BELOW["scoring"]}
-BELOW["reranker"] = {"flow", "given", "keywords", "signatures", *BELOW["flow"]}
+BELOW["reranker"] = {"flow", "given", "keywords", "signatures", "threads", *BELOW["flow"]}
 BELOW["adapter"] = {"reranker", *BELOW["reranker"]}
 BELOW["attributes"] = {"adapter", *BELOW["adapter"]}
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -21,6 +23,8 @@ class Call:
     progress: Callable[[int, int], None]
     """Called with the number of pairs done, and of all pairs."""
     cancelled: threading.Event | None = None
+    deadline: float | None = None
+    """When the call is to be over, by ``time.perf_counter``; ``None`` for any time."""
     memo: dict[Any, Any] = field(default_factory=dict)
     """Results that one scorer keeps for the next, so that no text is tokenized twice in a call."""
 
@@ -30,16 +34,30 @@ class Call:
         options: RankOptions,
         observer: Observer | None = None,
         cancelled: threading.Event | None = None,
+        start: float | None = None,
     ) -> Call:
-        """Start a call: its clock runs from now."""
+        """Start a call: its clock runs from ``start``, by ``time.perf_counter``, or from now."""
         observer = observer or Observer()
-        return cls(options, Stopwatch(observer), observer.progress, cancelled)
+        watch = Stopwatch(observer, start)
+        milliseconds = options.deadline_ms
+        deadline = None if milliseconds is None else watch.start + milliseconds / 1000
+        return cls(options, watch, observer.progress, cancelled, deadline)
+
+    @property
+    def remaining(self) -> float:
+        """Seconds until the deadline, below 0 after it; infinity without one."""
+        return math.inf if self.deadline is None else self.deadline - time.perf_counter()
+
+    @property
+    def is_cancelled(self) -> bool:
+        """Whether nobody waits for the result any more."""
+        return self.cancelled is not None and self.cancelled.is_set()
 
     def step(self, done: int, total: int) -> None:
         """Report progress: ``done`` of ``total`` pairs. No other place stops a call.
 
         Raises ``asyncio.CancelledError`` once the call is cancelled.
         """
-        if self.cancelled is not None and self.cancelled.is_set():
+        if self.is_cancelled:
             raise asyncio.CancelledError
         self.progress(done, total)

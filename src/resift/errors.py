@@ -8,6 +8,7 @@
     │   └── UnsupportedModelError            found, but damaged or not a model that resift can run
     │       └── SelfTestError                it doesn't give the logits that its author measured
     ├── BackendUnavailableError              the backend, device or precision is unavailable
+    ├── OverloadedError                      too much is waiting to be scored
     └── NonFiniteScoreError                  the model gave NaN or infinity, in float32 too
 
 Each message says what was given, what was expected, and what to do next. A misspelt keyword is a
@@ -26,6 +27,7 @@ __all__ = [
     "ModelNotFoundError",
     "NonFiniteScoreError",
     "OfflineError",
+    "OverloadedError",
     "ResiftError",
     "SelfTestError",
     "UnsupportedModelError",
@@ -62,6 +64,10 @@ class SelfTestError(UnsupportedModelError):
 
 class BackendUnavailableError(ResiftError):
     """The backend isn't installed, or the device or precision is unavailable."""
+
+
+class OverloadedError(ResiftError):
+    """Too much is waiting to be scored: nothing was scored of this call."""
 
 
 class NonFiniteScoreError(ResiftError):

@@ -31,6 +31,10 @@ class InitOptions(TypedDict, total=False):
     """Padded tokens of one forward pass, which bounds memory; None is the backend's fastest."""
     threads: int | None
     """Forward passes at a time, each on one CPU thread; None is the CPUs the process may use."""
+    max_queue_pairs: int | None
+    """Pairs that may wait for a pass, of all callers; a call beyond that is refused at once."""
+    max_queue_tokens: int | None
+    """Padded tokens that may wait for a pass; a call beyond that is refused at once."""
     revision: str | None
     """A commit, tag or branch of a model from the hub."""
     cache_dir: str | os.PathLike[str] | None
@@ -78,6 +82,10 @@ class SharedOptions(TypedDict, total=False):
     """Padded tokens of one forward pass, which bounds memory; None is the backend's fastest."""
     threads: int | None
     """Forward passes at a time, each on one CPU thread; None is the CPUs the process may use."""
+    max_queue_pairs: int | None
+    """Pairs that may wait for a pass, of all callers; a call beyond that is refused at once."""
+    max_queue_tokens: int | None
+    """Padded tokens that may wait for a pass; a call beyond that is refused at once."""
     revision: str | None
     """A commit, tag or branch of a model from the hub."""
     cache_dir: str | os.PathLike[str] | None
@@ -123,6 +131,10 @@ class RerankerOptions(TypedDict, total=False):
     """Padded tokens of one forward pass, which bounds memory; None is the backend's fastest."""
     threads: int | None
     """Forward passes at a time, each on one CPU thread; None is the CPUs the process may use."""
+    max_queue_pairs: int | None
+    """Pairs that may wait for a pass, of all callers; a call beyond that is refused at once."""
+    max_queue_tokens: int | None
+    """Padded tokens that may wait for a pass; a call beyond that is refused at once."""
     revision: str | None
     """A commit, tag or branch of a model from the hub."""
     cache_dir: str | os.PathLike[str] | None
@@ -210,6 +222,10 @@ class DataOptions:
     """Padded tokens of one forward pass, which bounds memory; None is the backend's fastest."""
     threads: int | None
     """Forward passes at a time, each on one CPU thread; None is the CPUs the process may use."""
+    max_queue_pairs: int | None
+    """Pairs that may wait for a pass, of all callers; a call beyond that is refused at once."""
+    max_queue_tokens: int | None
+    """Padded tokens that may wait for a pass; a call beyond that is refused at once."""
     revision: str | None
     """A commit, tag or branch of a model from the hub."""
     cache_dir: str | None

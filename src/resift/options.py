@@ -176,6 +176,18 @@ class LoadOptions:
         "forward passes at a time, each on one CPU thread; None is the CPUs the process may use",
         see="[Threads, processes, memory](#threads-processes-memory)",
     )
+    max_queue_pairs: int | None = option(
+        100_000,
+        partial(check_positive_int, otherwise="None for any number"),
+        "pairs that may wait for a pass, of all callers; a call beyond that is refused at once",
+        see="[Many callers](#many-callers)",
+    )
+    max_queue_tokens: int | None = option(
+        20_000_000,
+        partial(check_positive_int, otherwise="None for any number"),
+        "padded tokens that may wait for a pass; a call beyond that is refused at once",
+        see="[Many callers](#many-callers)",
+    )
     revision: str | None = option(
         None, checks.check_text, "a commit, tag or branch of a model from the hub"
     )

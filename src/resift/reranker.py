@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import threading
+import time
 from collections.abc import Iterable
 from functools import partial
 from typing import TYPE_CHECKING, Any, Unpack
@@ -22,6 +22,7 @@ from resift.scoring.ready import check_scorer
 from resift.scoring.scorer import Scorer
 from resift.signatures import shows
 from resift.telemetry import TimingEvent
+from resift.threads import in_thread
 
 Documents = Iterable[str | None]
 Scores = Iterable[float | None]
@@ -191,7 +192,7 @@ class Reranker:
 
     async def awarm_up(self) -> None:
         """``warm_up`` in a worker thread."""
-        await asyncio.to_thread(self.warm_up)
+        await in_thread(self.warm_up)
 
     def _run(
         self,
@@ -201,14 +202,15 @@ class Reranker:
         *,
         keep_all: bool = False,
         cancelled: threading.Event | None = None,
+        start: float | None = None,
     ) -> list[Ranking]:
         """Run one call, for all public methods."""
         given = check_names(call_options, ScoreOptions if keep_all else CallOptions)
         observer = given.pop("observer", None)
         options = self._rank_options.keep_all() if keep_all else self._rank_options
         options = options.override(**given)
-        checked = Request.of_all(requests, first_stage_scores)
-        rankings = rank_all(self._scorer, checked, Call.of(options, observer, cancelled))
+        call = Call.of(options, observer, cancelled, start)
+        rankings = rank_all(self._scorer, Request.of_all(requests, first_stage_scores), call)
         if self._load_options.on_timing and rankings:
             self._load_options.on_timing(TimingEvent.of(*rankings))
         return rankings
@@ -223,13 +225,14 @@ class Reranker:
     ) -> list[Ranking]:
         cancelled = threading.Event()
         try:
-            return await asyncio.to_thread(
+            return await in_thread(
                 self._run,
                 requests,
                 options,
                 first_stage_scores,
                 keep_all=keep_all,
                 cancelled=cancelled,
+                start=time.perf_counter(),
             )
         finally:
             cancelled.set()

@@ -92,9 +92,9 @@ class TimingEvent:
 class Stopwatch:
     """Times the phases of one call and shows them to its observer."""
 
-    def __init__(self, observer: Observer) -> None:
+    def __init__(self, observer: Observer, start: float | None = None) -> None:
         self._observer = observer
-        self._start = time.perf_counter()
+        self.start = time.perf_counter() if start is None else start
         self._seconds: dict[Phase, float] = {}
 
     @contextmanager
@@ -109,4 +109,4 @@ class Stopwatch:
 
     def timings(self) -> Timings:
         """The seconds of the phases so far, and the total since the start."""
-        return Timings(**self._seconds, total=time.perf_counter() - self._start)
+        return Timings(**self._seconds, total=time.perf_counter() - self.start)

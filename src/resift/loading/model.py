@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import logging
-from collections import deque
-from collections.abc import Generator, Iterable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+import time
+from collections.abc import Sequence
 from dataclasses import dataclass
+from threading import BoundedSemaphore
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from resift.backends.processes import ProcessesBackend
 from resift.backends.protocol import Backend
+from resift.loading.costs import Costs
 from resift.loading.plan import Way
+from resift.loading.queue import FairQueue, Job, Pass
 from resift.loading.reader import Reader
 from resift.models.folder import ModelFiles
 from resift.once import Once
 from resift.text.batch import Pair
+from resift.text.batching import plan_batches, plan_in_order
 
 _logger = logging.getLogger(__name__)
 
@@ -35,8 +39,12 @@ class LoadedModel:
     backend: AnyBackend
     float32: Once[AnyBackend | None]
     """Opens the float32 form (``backend`` itself if it is float32); gives ``None`` without one."""
-    pool: ThreadPoolExecutor
+    queue: FairQueue
     """Runs as many forward passes at a time as the backend has workers, for all calls."""
+    costs: Costs
+    """Seconds that forward passes and the reading of texts take."""
+    reading: BoundedSemaphore
+    """Held while texts are tokenized: more threads at it than there are CPUs only hinder them."""
     one_by_one: bool
     """Whether each pair needs its own forward pass, as others would change its logit."""
     fallback: bool = False
@@ -47,34 +55,37 @@ class LoadedModel:
         multiple = self.backend.length_multiple
         return max(length, min(-(-length // multiple) * multiple, self.reader.window))
 
-    def logits(
-        self, batches: Iterable[Sequence[Pair]]
-    ) -> Generator[NDArray[np.float32], None, None]:
-        """Forward each batch once: ``float32 [len(batch)]`` in the order given.
+    def passes(self, lengths: Sequence[int], budget: int, *, in_order: bool) -> list[Pass]:
+        """Plan forward passes over pairs of these padded lengths, ``in_order`` or longest first."""
+        plan = plan_in_order if in_order else plan_batches
+        batches = plan(lengths, self._budget(budget), equal_lengths=not self.backend.pads)
+        return [Pass(each, max(lengths[at] for at in each)) for each in batches]
 
-        As many batches run at a time as the backend has workers. Concurrent calls share the pool
-        fairly: each queues at most two batches for each worker.
-        """
-        waiting: deque[Future[NDArray[np.float32]]] = deque()
-        try:
-            for batch in batches:
-                waiting.append(self.pool.submit(self._forward, batch))
-                if len(waiting) > 2 * self.backend.workers:
-                    yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
-        finally:
-            for future in waiting:
-                future.cancel()
+    def job(self, budget: int, **conditions: Any) -> Job:
+        """A job of passes for this model; ``conditions`` are those of ``Job``."""
+        return Job(
+            self.queue,
+            self.forward,
+            budget=self._budget(budget),
+            pads=self.backend.pads,
+            **conditions,
+        )
 
-    def _forward(self, pairs: Sequence[Pair]) -> NDArray[np.float32]:
+    def forward(self, pairs: Sequence[Pair], length: int | None = None) -> NDArray[np.float32]:
+        """Run one pass over pairs, padded to ``length`` tokens: ``float32 [pairs]``."""
         tokenizer, family = self.reader.tokenizer, self.reader.family
-        longest = max(map(tokenizer.length, pairs))
-        batch = tokenizer.collate(pairs, self.padded_length(longest))
+        length = length or self.padded_length(max(map(tokenizer.length, pairs)))
+        start = time.perf_counter()
+        batch = tokenizer.collate(pairs, length)
         logits = family.logits(self.backend.forward(batch))
+        self.costs.learn_pass(len(pairs), length, time.perf_counter() - start)
         if not np.isfinite(logits).all():
             wider = self.float32.get()
             if wider is not None:
                 _logger.warning("%s gave NaN or infinity; computing again in fp32", self.files.name)
                 logits = family.logits(wider.forward(batch))
         return logits
+
+    def _budget(self, budget: int) -> int:
+        # Within a budget of one token, each pair is a pass of its own.
+        return 1 if self.one_by_one else budget

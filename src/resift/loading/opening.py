@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
+from threading import BoundedSemaphore
 
 from resift import machine
 from resift.backends.choice import backend_class, first_able, with_code
@@ -14,9 +15,11 @@ from resift.backends.processes import ProcessesBackend
 from resift.backends.protocol import Backend
 from resift.errors import BackendUnavailableError, SelfTestError
 from resift.families.table import find_family
+from resift.loading.costs import Costs
 from resift.loading.finding import find_files
 from resift.loading.model import AnyBackend, LoadedModel
 from resift.loading.plan import Way, plan_of, wider
+from resift.loading.queue import FairQueue, Limits
 from resift.loading.reader import Reader
 from resift.loading.selftest import check_golden
 from resift.models.folder import ModelFiles
@@ -105,7 +108,13 @@ class Opener:
             reader=self.reader,
             backend=backend,
             float32=Once(partial(self._float32, way, backend)),
-            pool=ThreadPoolExecutor(backend.workers, thread_name_prefix="resift"),
+            queue=FairQueue(
+                ThreadPoolExecutor(backend.workers, thread_name_prefix="resift"),
+                backend.workers,
+                Limits(self.options.max_queue_pairs, self.options.max_queue_tokens),
+            ),
+            costs=Costs(),
+            reading=BoundedSemaphore(machine.available_threads()),
             one_by_one=self.files.mixes_rows(way.artifact),
         )
 

@@ -33,8 +33,7 @@ def check_golden(model: LoadedModel) -> None:
         request = Request.of(golden_pair.query, [golden_pair.document])
         tokenized = model.reader.tokenize(request, RankOptions())
         (window,) = tokenized.texts[0].windows
-        (logits,) = model.logits([[Pair(tokenized.query, window)]])
-        found = float(logits[0])
+        found = float(model.forward([Pair(tokenized.query, window)])[0])
         if np.isfinite(found) and abs(found - golden_pair.logit) > tolerance:
             raise SelfTestError(
                 f"{model.files.name} in {model.way.precision} on {model.way.backend} doesn't "

@@ -110,7 +110,7 @@ def _open(model: LoadedModel, wanted: Estimator, options: LoadOptions) -> Loaded
     same = sha256(found.files.tokenizer) == sha256(model.files.tokenizer)
     if not (same and type(its.family) is type(reader.family) and its.window >= reader.window):
         raise UnsupportedModelError(f"{named}, which reads other tokens")
-    # Both read the same tokens, so texts are tokenized once. They share a pool, so that no more
+    # Both read the same tokens, so texts are tokenized once. They share a queue, so that no more
     # forward passes run at a time than there are threads. And a document whose estimate isn't
     # finite is kept, so there is no need for float32.
-    return replace(found, reader=reader, pool=model.pool, float32=Once(lambda: None))
+    return replace(found, reader=reader, queue=model.queue, float32=Once(lambda: None))

@@ -1,32 +1,26 @@
-"""A model on this machine as a scorer: texts to tokens to logits."""
+"""A model on this machine as a scorer."""
 
 from __future__ import annotations
 
+import logging
 import os
+import threading
 from collections.abc import Callable, Sequence
-from contextlib import closing
+from concurrent.futures import Future
 from dataclasses import replace
-from itertools import accumulate, pairwise
-
-import numpy as np
-from numpy.typing import NDArray
 
 from resift.backends.choice import installed_backends
 from resift.call import Call
 from resift.loading import opening
 from resift.loading.model import LoadedModel
-from resift.loading.reader import Reader
 from resift.once import Once
 from resift.options import LoadOptions
 from resift.redaction import shown
 from resift.request import Request
 from resift.scoring.scorer import Scored, Source
-from resift.text.batch import Pair
-from resift.text.batching import plan_batches
-from resift.text.tokenizer import TokenizedRequest
-from resift.text.windows import TokenizedText
+from resift.scoring.work import Work
 
-Ints = NDArray[np.int64]
+_logger = logging.getLogger(__name__)
 
 
 class LocalScorer:
@@ -76,78 +70,39 @@ class LocalScorer:
         return self._model.get()
 
     def score(self, requests: Sequence[Request], call: Call) -> list[Scored]:
-        """Score every text. Raises ``InvalidRequestError`` for an impossible ``max_length``."""
-        model = self.model(call)
-        source = self.source
-        with call.watch.phase("tokenize"):
-            tokenized = [_tokenize(model.reader, request, call) for request in requests]
-        with call.watch.phase("infer"):
-            pairs = [
-                Pair(tokens.query, window)
-                for tokens in tokenized
-                for text in tokens.texts
-                for window in text.windows
-            ]
-            budget = self._max_batch_tokens or model.backend.max_batch_tokens
-            logits, lengths, padded = _forward(model, pairs, budget, call)
-        bounds = pairwise(accumulate((tokens.pairs for tokens in tokenized), initial=0))
-        return [
-            _answer(tokens, logits[start:stop], lengths[start:stop], padded[start:stop], source)
-            for tokens, (start, stop) in zip(tokenized, bounds, strict=True)
-        ]
+        """Score every text, or those that there is time for.
 
+        Raises ``InvalidRequestError`` for an impossible ``max_length``, and ``OverloadedError``.
+        """
+        model = self._in_time(call)
+        if model is None:
+            _logger.warning(
+                "%s isn't loaded at the deadline of %g ms: nothing was scored. It is being loaded, "
+                "and a later call will find it; warm_up() loads it beforehand",
+                self._source.model,
+                call.options.deadline_ms,
+            )
+            return [Scored.nothing(len(x.texts), self._source, late=True) for x in requests]
+        budget = self._max_batch_tokens or model.backend.max_batch_tokens
+        work = Work(model, requests, budget, call)
+        work.run()
+        return work.answers(self.source)
 
-def _tokenize(reader: Reader, request: Request, call: Call) -> TokenizedRequest:
-    # In a cascade, the second scorer gets some of the texts again, and may share the tokenizer.
-    key = (reader.tokenizer, request.query)
-    known: tuple[TokenizedRequest, dict[str, TokenizedText]] | None = call.memo.get(key)
-    if known is not None and known[1].keys() >= set(request.texts):
-        tokens, by_text = known
-        return replace(tokens, texts=tuple(by_text[text] for text in request.texts))
-    tokens = reader.tokenize(request, call.options)
-    call.memo[key] = tokens, dict(zip(request.texts, tokens.texts, strict=True))
-    return tokens
+    def _in_time(self, call: Call) -> LoadedModel | None:
+        """The model, or ``None`` where it isn't loaded at the deadline; it is then loaded on."""
+        if call.deadline is None or self._model.is_made:
+            return self.model(call)
+        loaded: Future[LoadedModel] = Future()
+        with call.watch.phase("load"):
+            threading.Thread(target=self._load, args=(loaded,), daemon=True).start()
+            try:
+                return loaded.result(timeout=max(0.0, call.remaining))
+            except TimeoutError:
+                return None
 
-
-def _forward(
-    model: LoadedModel, pairs: Sequence[Pair], budget: int, call: Call
-) -> tuple[NDArray[np.float32], Ints, Ints]:
-    """Forward all pairs. Returns their logits, lengths and padded lengths, ``[pairs]`` each."""
-    length = model.reader.tokenizer.length
-    lengths = np.array([length(pair) for pair in pairs], dtype=np.int64)
-    padded = np.array([model.padded_length(length) for length in lengths], dtype=np.int64)
-    logits = np.empty(len(pairs), dtype=np.float32)
-    done = 0
-    call.step(done, len(pairs))
-    # Within a budget of one token, each pair is a batch of its own.
-    budget = 1 if model.one_by_one else budget
-    batches = plan_batches(padded.tolist(), budget, equal_lengths=not model.backend.pads)
-    with closing(model.logits([pairs[i] for i in batch] for batch in batches)) as forwarded:
-        for batch, batch_logits in zip(batches, forwarded, strict=True):
-            logits[batch] = batch_logits
-            padded[batch] = padded[batch].max()
-            done += len(batch)
-            call.step(done, len(pairs))
-    return logits, lengths, padded
-
-
-def _answer(
-    tokens: TokenizedRequest,
-    logits: NDArray[np.float32],
-    lengths: Ints,
-    padded: Ints,
-    source: Source,
-) -> Scored:
-    """Reduce a request's pairs to its texts, each with the largest logit of its windows."""
-    windows = np.array([len(text.windows) for text in tokens.texts], dtype=np.int64)
-    firsts = np.cumsum(windows) - windows
-    return Scored(
-        logits=np.maximum.reduceat(logits, firsts) if len(windows) else logits,
-        scored=np.ones(len(windows), dtype=np.bool_),
-        pairs=windows,
-        truncated_tokens=np.array([text.truncated_tokens for text in tokens.texts], np.int64),
-        source=source,
-        query_truncated=tokens.query_truncated,
-        tokens=int(lengths.sum()),
-        padded_tokens=int(padded.sum()),
-    )
+    def _load(self, loaded: Future[LoadedModel]) -> None:
+        try:
+            loaded.set_result(self._model.get())
+        # Raised where the result is waited for; later calls try again.
+        except BaseException as error:
+            loaded.set_exception(error)

@@ -1,0 +1,255 @@
+"""The queue of forward passes: one for all callers, fair between them, and bounded."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from queue import SimpleQueue
+
+import numpy as np
+from numpy.typing import NDArray
+
+from resift.errors import OverloadedError
+from resift.text.batch import Pair
+
+Forward = Callable[[Sequence[Pair], int], NDArray[np.float32]]
+"""Takes pairs and their padded length; returns their logits, ``float32 [pairs]``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pass:
+    """A batch of one job: positions among its pairs, padded to ``length`` tokens."""
+
+    pairs: Sequence[int]
+    length: int
+
+    @property
+    def tokens(self) -> int:
+        """Tokens with padding."""
+        return len(self.pairs) * self.length
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """A pass that ran: ``logits`` are ``float32 [pairs]``, ``length`` as it was padded."""
+
+    pairs: Sequence[int]
+    logits: NDArray[np.float32]
+    length: int
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The most that may wait; a job that finds nothing waiting is always let in."""
+
+    pairs: int | None = None
+    tokens: int | None = None
+
+    def check(self, name: str, waiting: int, more: int) -> None:
+        """Pass what fits. Raises ``OverloadedError``, which says how much waits."""
+        limit = getattr(self, name)
+        if limit is not None and waiting and waiting + more > limit:
+            raise OverloadedError(
+                f"{waiting} {name} are waiting to be scored, and {more} more are beyond "
+                f"max_queue_{name}={limit}. Nothing was scored: try again later, send less, or "
+                "raise the limit"
+            )
+
+
+class FairQueue:
+    """Runs the passes of all jobs in ``pool``, ``workers`` at a time.
+
+    The job that had the fewest tokens so far is next, and a new one begins where the others are: so
+    a small job waits for what runs, not for all of a large one. Small passes of several jobs are
+    joined where all workers are busy.
+    """
+
+    def __init__(self, pool: ThreadPoolExecutor, workers: int, limits: Limits) -> None:
+        self._pool, self._workers, self._limits = pool, workers, limits
+        self._lock = threading.Lock()
+        self._jobs: list[Job] = []
+        """Those that have passes to run."""
+        self._waiting_pairs = self._waiting_tokens = 0
+        self._running = 0
+        self._served = 0
+        """Tokens that the job served last had had."""
+
+    def check(self, pairs: int) -> None:
+        """Raise ``OverloadedError`` if so many pairs, of unknown length, are too many now."""
+        with self._lock:
+            self._limits.check("pairs", self._waiting_pairs, pairs)
+
+    def add(self, job: Job, passes: Sequence[Pass]) -> None:
+        """Queue more passes of a job. Raises ``OverloadedError`` where its first are too many."""
+        with self._lock:
+            pairs = sum(len(each.pairs) for each in passes)
+            tokens = sum(each.tokens for each in passes)
+            if not job.admitted:
+                self._limits.check("pairs", self._waiting_pairs, pairs)
+                self._limits.check("tokens", self._waiting_tokens, tokens)
+                job.admitted = True
+            self._waiting_pairs += pairs
+            self._waiting_tokens += tokens
+            job.passes.extend(passes)
+            job.outstanding += len(passes)
+            if job not in self._jobs:
+                job.served = max(job.served, self._served)
+                self._jobs.append(job)
+            for _ in range(min(len(passes), self._workers - self._running)):
+                self._running += 1
+                self._pool.submit(self._work)
+
+    def remove(self, job: Job) -> None:
+        """Forget what a job still has to run."""
+        with self._lock:
+            self._drop(job)
+
+    def _work(self) -> None:
+        while True:
+            with self._lock:
+                parts = self._take()
+                if not parts:
+                    self._running -= 1
+                    return
+            _run(parts)
+
+    def _take(self) -> list[tuple[Job, Pass]]:
+        """The next pass, with those of other jobs that join it."""
+        while self._jobs:
+            job = min(self._jobs, key=lambda each: each.served)
+            if job.may_start(job.passes[0]):
+                parts = [self._taken(job)]
+                self._join(parts)
+                return parts
+            job.results.put(self._drop(job))
+        return []
+
+    def _drop(self, job: Job) -> int:
+        """Forget the passes of a job; returns how many there were."""
+        dropped = len(job.passes)
+        while job.passes:
+            self._left(job.passes.popleft())
+        if job in self._jobs:
+            self._jobs.remove(job)
+        return dropped
+
+    def _left(self, found: Pass) -> Pass:
+        self._waiting_pairs -= len(found.pairs)
+        self._waiting_tokens -= found.tokens
+        return found
+
+    def _taken(self, job: Job) -> tuple[Job, Pass]:
+        found = self._left(job.passes.popleft())
+        self._served = job.served
+        job.served += found.tokens
+        job.started = True
+        if not job.passes:
+            self._jobs.remove(job)
+        return job, found
+
+    def _join(self, parts: list[tuple[Job, Pass]]) -> None:
+        ((job, first),) = parts
+        if self._running < self._workers:
+            # A worker is free: two passes at a time are faster than one of both.
+            return
+        pairs, length = len(first.pairs), first.length
+        for other in sorted(self._jobs, key=lambda each: each.served):
+            more = other.passes[0]
+            longest = max(length, more.length)
+            fits = (pairs + len(more.pairs)) * longest <= job.budget
+            if not (fits and other.joins(job) and (job.pads or more.length == length)):
+                continue
+            if other.may_start(more):
+                parts.append(self._taken(other))
+                pairs, length = pairs + len(more.pairs), longest
+
+
+class Job:
+    """The passes of one caller, who waits for their results.
+
+    ``forward`` runs them; ``budget`` are the most padded tokens of a pass. Where it ``pads``, pairs
+    of different lengths may share one. ``cancelled`` says whether the caller has gone, and
+    ``in_time`` whether a pass would be done in time: passes that wouldn't be aren't started.
+    """
+
+    def __init__(
+        self,
+        queue: FairQueue,
+        forward: Forward,
+        *,
+        budget: int,
+        pads: bool,
+        cancelled: Callable[[], bool],
+        in_time: Callable[[Pass], bool] | None = None,
+    ) -> None:
+        self._queue = queue
+        self.forward, self.budget, self.pads = forward, budget, pads
+        self._cancelled, self._in_time = cancelled, in_time
+        self.pairs: list[Pair] = []
+        self.passes: deque[Pass] = deque()
+        self.results: SimpleQueue[Done | Exception | int] = SimpleQueue()
+        """What became of passes; a number is of those that won't run."""
+        self.served = 0
+        self.outstanding = 0
+        """Number of passes that ``next`` hasn't told of."""
+        self.admitted = self.started = self.over = False
+        """Let into the queue; begun; not to be gone on with."""
+
+    def add(self, passes: Sequence[Pass]) -> None:
+        """Queue passes over ``pairs``. Raises ``OverloadedError`` where too much waits."""
+        if passes:
+            self._queue.add(self, passes)
+
+    def next(self) -> Done | None:
+        """Wait for one result; ``None`` where no more begin. Raises what ``forward`` raised."""
+        result = self.results.get()
+        if isinstance(result, Exception):
+            raise result
+        if isinstance(result, int):
+            self.over = True
+            self.outstanding -= result
+            return None
+        self.outstanding -= 1
+        return result
+
+    def close(self) -> None:
+        """Leave nothing to run."""
+        self._queue.remove(self)
+
+    def may_start(self, found: Pass) -> bool:
+        """Whether the caller still waits for a pass, and it would be done in time."""
+        if self._cancelled():
+            return False
+        # One pass is run in any case.
+        return not self.started or self._in_time is None or self._in_time(found)
+
+    def joins(self, other: Job) -> bool:
+        """Whether passes of both may be one."""
+        if self is other or self._in_time or other._in_time:
+            # A joined pass takes longer than its parts, and a job's own passes were planned.
+            return False
+        return self.forward == other.forward and self.budget == other.budget > 1
+
+
+def _run(parts: Sequence[tuple[Job, Pass]]) -> None:
+    job = parts[0][0]
+    length = max(each.length for _, each in parts)
+    pairs = [owner.pairs[at] for owner, each in parts for at in each.pairs]
+    try:
+        logits = job.forward(pairs, length)
+    except Exception as error:
+        if len(parts) == 1:
+            job.results.put(error)
+            return
+        # Only the job whose pairs are at fault hears of it.
+        for part in parts:
+            _run([part])
+        return
+    start = 0
+    for owner, each in parts:
+        stop = start + len(each.pairs)
+        owner.results.put(Done(each.pairs, logits[start:stop], length))
+        start = stop
