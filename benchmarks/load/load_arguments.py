@@ -30,7 +30,7 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
     add("--shares", nargs="+", type=float, help=f"rates; default {_SHARES}, quick {_QUICK_SHARES}")
     add("--callers", type=int, help="of the closed loop; default 64, quick 8")
     add("--calls", type=int, help="of the drift; default 10000, quick 400")
-    add("--giant", type=int, help="documents of the giant request; default 400, quick 40")
+    add("--giant", type=int, help="documents of the giant request; default 400, quick 120")
     add("--deadline-calls", type=int, help="for each deadline; default 100, quick 3")
     add("--patience", type=float, default=600.0, help="seconds for one scenario")
     add("--here", action="store_true", help="with this Python's packages")
@@ -53,7 +53,7 @@ _NUMBERS: dict[str, tuple[Any, Any]] = {
     "shares": (_SHARES, _QUICK_SHARES),
     "callers": (64, 8),
     "calls": (10_000, 400),
-    "giant": (400, 40),
+    "giant": (400, 120),
     "deadline_calls": (100, 3),
 }
 

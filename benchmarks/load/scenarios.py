@@ -27,8 +27,8 @@ Figures = dict[str, Any]
 _WARM = 0.2
 _COMPARED = 24
 _BETWEEN = 0.05
-# An engine that pays no heed to a deadline shows it at once.
-_HEEDLESS = 3.0
+# Later than that, as a share of a deadline, nobody heeds it.
+_HEEDLESS = 0.5
 
 
 def even(number: int) -> tuple[str, Request]:
