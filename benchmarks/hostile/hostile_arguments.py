@@ -19,8 +19,8 @@ DEFAULT = [
     "flag-embedding-fp32",
     "rerankers-transformers-fp32",
 ]
-_FULL = {"documents": 1000, "calls": 10_000, "long_call": 4000}
-_QUICK = {"documents": 100, "calls": 1000, "long_call": 4000}
+_FULL = {"documents": 1000, "calls": 10_000, "long_call": 12_000}
+_QUICK = {"documents": 100, "calls": 1000, "long_call": 12_000}
 
 
 def parse(words: Sequence[str]) -> argparse.Namespace:

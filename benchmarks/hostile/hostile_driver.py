@@ -30,7 +30,7 @@ from systems import REFERENCE, System
 from watching import Ended, watched
 
 _FOLDER = Path(__file__).resolve().parent
-_END_SECONDS = 2.0
+_END_SECONDS = 3.0
 _POISON_SECONDS = 300.0
 
 
