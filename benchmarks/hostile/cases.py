@@ -52,10 +52,11 @@ CASES = {
     ),
     "one-cpu": Case(
         title="1 CPU allowed, on a machine with more",
-        rule="With the library's own number of threads, no more than one at a time wants the CPU: "
-        "1.5 in the mean, for the sake of those that hand work over. More take turns on it, or are "
+        rule="With the library's own number of threads, one of them does the model's work: no "
+        "other uses more than half of its processor time. More take turns on that CPU, or are "
         "stopped by its quota in the middle of a call, the more the larger the machine. Each peer "
         "can be told a number.",
+        shape="MiniLM-L6",
         run=processes.one_cpu,
         one_cpu=True,
     ),

@@ -13,35 +13,35 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from sampling import Sampler
+from memory import threads_ticks
 from subject import Loaded, Outcome, Subject, right, said, same, wrong
 from workloads import request
 
 _FORK_SECONDS = 30.0
 _CPU_SECONDS = 3.0
-# Threads that hand work over to each other overlap a little.
-_CROWD = 1.5
+# A thread shares the model's work that uses more than this part of the busiest one's time.
+_COMPUTES = 0.5
 # As shells tell the end by SIGTERM, and as servers' handlers do.
 TERMINATED = 128 + signal.SIGTERM
 
 
 def one_cpu(subject: Subject) -> Outcome:
     """The process may use one CPU; the machine has more."""
-    if not Path("/proc/self/task").exists():
-        return Outcome("left out", "this system doesn't tell the state of threads")
-    sampler = Sampler()
     _limit_cpus()
     loaded = subject.load()
     given = request("mixed", 10, 1)
     loaded.scores(*given)
-    sampler.start()
+    before = threads_ticks()
     end = time.perf_counter() + _CPU_SECONDS
     while time.perf_counter() < end:
         loaded.scores(*given)
-    counts = sampler.counts()
-    mean, most = sum(counts) / len(counts), max(counts)
-    note = f"{mean:.2f} threads want the CPU in the mean, {most} at most; {os.cpu_count()} CPUs"
-    return (right if mean <= _CROWD else wrong)(note, mean=mean, most=most)
+    used = sorted(ticks - before.get(name, 0) for name, ticks in threads_ticks().items())
+    if not used:
+        return Outcome("left out", "this system doesn't tell the time of threads")
+    busy = sum(ticks > _COMPUTES * used[-1] for ticks in used)
+    shares = ", ".join(f"{ticks / max(1, sum(used)):.0%}" for ticks in used[:-4:-1])
+    note = f"{busy} of {len(used)} threads compute: {shares} of the time; {os.cpu_count()} CPUs"
+    return (right if busy == 1 else wrong)(note, busy=busy, threads=len(used))
 
 
 def _limit_cpus() -> None:
