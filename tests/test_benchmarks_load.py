@@ -182,3 +182,16 @@ def test_arrivals_and_percentiles(module: Callable[[str], ModuleType]) -> None:
     record = arrivals.open_by_threads(work, [0.0, 0.01])
     assert dict(record.latencies)[1] > 0.18
     assert record.errors == []
+
+
+@pytest.mark.parametrize("name", ["hostile", "load"])
+def test_the_pages_show_the_committed_results(
+    module: Callable[[str], ModuleType], name: str
+) -> None:
+    found = list(BENCHMARKS.glob(f"results/*/{name}.json"))
+    assert found
+    for path in found:
+        results = json.loads(path.read_text(encoding="utf-8"))
+        assert results["class"] == path.parent.name
+        page = path.with_suffix(".md").read_text(encoding="utf-8")
+        assert page == module(f"{name}_report").report(results)
