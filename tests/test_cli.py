@@ -29,7 +29,7 @@ def test_the_table_has_ranks_scores_and_counts(
     out, err = capsys.readouterr()
     lines = out.splitlines()
     assert [line.split()[2] for line in lines[1:5]] == ["1", "3", "2", "0"]
-    assert "4 of 4 documents, 0 truncated, complete;" in lines[5]
+    assert "4 of 4 documents, 0 truncated;" in lines[5]
     assert "\x1b" not in out
     assert err == ""
 

@@ -48,6 +48,9 @@ ALLOWED = {
     "backends/torch/packing.py": {"torch", "transformers"},
     "models/sources/hub.py": {"huggingface_hub"},
     "cli/rank.py": {"tqdm"},
+    "scoring/remote/scorer.py": {"httpx"},
+    "scoring/remote/server.py": {"httpx", "tenacity"},
+    "scoring/remote/settings.py": {"httpx"},
     **{
         f"testing/{name}.py": {"pytest", "hypothesis"}
         for name in (
@@ -121,6 +124,7 @@ BELOW: dict[str, set[str]] = {
     "errors": set(),
     "once": set(),
     "precision": set(),
+    "protocols": set(),
     "redaction": set(),
     "signatures": set(),
     "threads": {"once"},
@@ -143,12 +147,13 @@ BELOW["options"] = {"checks", "declaring", "telemetry", "text", *BELOW["telemetr
 BELOW["keywords"] = {"options", *BELOW["options"]}
 BELOW["given"] = {"options", *BELOW["options"]}
 BELOW["call"] = {"options", *BELOW["options"]}
-BELOW["selection"] = {"options", *BELOW["options"]}
+BELOW["scales"] = {"options", *BELOW["options"]}
+BELOW["selection"] = {"scales", *BELOW["scales"]}
 BELOW["loading"] = {
     "backends", "given", "families", "machine", "models", "once", "options", "request",
     *BELOW["models"], *BELOW["machine"], *BELOW["options"],
 }  # fmt: skip
-BELOW["scoring"] = {"call", "loading", *BELOW["loading"]}
+BELOW["scoring"] = {"call", "loading", "protocols", "scales", *BELOW["loading"]}
 BELOW["flow"] = {"scoring", "selection", *BELOW["scoring"]}
 BELOW["reranker"] = {"flow", "given", "keywords", "signatures", "threads", *BELOW["flow"]}
 BELOW["adapter"] = {"reranker", *BELOW["reranker"]}
@@ -238,6 +243,21 @@ def test_pure_modules_import_the_standard_library_alone() -> None:
     assert {top(name) for name in imports(ENGINE / "text/batching.py")} <= set(
         sys.stdlib_module_names
     )
+
+
+def test_protocols_are_pure() -> None:
+    for path in (ENGINE / "protocols").glob("*.py"):
+        known = {
+            "__future__",
+            "abc",
+            "collections",
+            "dataclasses",
+            "json",
+            "re",
+            "resift",
+            "typing",
+        }
+        assert {top(name) for name in imports(path)} <= known, path
 
 
 @pytest.mark.parametrize("folder", INTEGRATIONS, ids=lambda folder: folder.name)

@@ -14,6 +14,7 @@ from resift.options import RankOptions
 from resift.prior import Prior, resolve_prior, warn_of_scores
 from resift.ranking import Counts, RankedDocument, Ranking, Timings
 from resift.request import Request
+from resift.scales import on_scale
 from resift.scoring.scorer import Scored, Scorer
 from resift.selection import select_documents
 
@@ -46,6 +47,8 @@ def rank_all(scorer: Scorer, requests: Sequence[Request], call: Call) -> list[Ra
 
 
 def _answers(scorer: Scorer, requests: Sequence[Request], call: Call) -> list[_Answer]:
+    # Now, so that nothing is done in vain.
+    on_scale(call.options, scorer.source.scale, scorer.source.model)
     asked = [each.first(call.options.max_documents) for each in requests]
     scored = scorer.score(asked, call)
     with call.watch.phase("rank"):
@@ -80,6 +83,7 @@ class _Answer:
             backend=source.backend,
             device=source.device,
             precision=source.precision,
+            scale=source.scale,
             status="partial" if partial else source.status,
             query_truncated=scored.query_truncated,
             prior=self.prior,
@@ -94,6 +98,7 @@ class _Answer:
                 padded_tokens=scored.padded_tokens,
                 truncated_documents=self.truncated,
                 pruned_documents=len(request.slots) - self.documents - self.unscored,
+                repairs=scored.repairs,
             ),
             stages=scored.stages,
         )
@@ -106,6 +111,7 @@ def _selected(asked: Request, scored: Scored, documents: int, options: RankOptio
     logits = scored.logits[slots[indices]]
     wrong = indices[~np.isfinite(logits)].tolist()
     source = scored.source
+    options = on_scale(options, source.scale, source.model)
     if wrong:
         raise NonFiniteScoreError(
             model=source.model, backend=source.backend, query=asked.query, indices=wrong
@@ -119,7 +125,7 @@ def _selected(asked: Request, scored: Scored, documents: int, options: RankOptio
     unscored = [*late, *range(len(slots), documents)]
     truncated = scored.truncated_tokens[slots]
     results = select_documents(
-        logits, posteriors, indices.tolist(), unscored, truncated.tolist(), options
+        logits, posteriors, indices.tolist(), unscored, truncated.tolist(), options, source.scale
     )
     return _Answer(
         scored=scored,

@@ -100,9 +100,9 @@ def _write_table(out: IO[str], ranking: Ranking, documents: Sequence[str]) -> No
         score = "     -" if result.score is None else f"{result.score:.4f}"
         out.write(f"{place:>4}  {score}  {result.index:>5}  {text}\n")
     t, c = ranking.timings, ranking.counts
+    status = "" if ranking.status == "complete" else f", {ranking.status}"
     out.write(
-        f"{len(ranking)} of {c.documents} documents, {c.truncated_documents} truncated, "
-        f"{ranking.status}; "
+        f"{len(ranking)} of {c.documents} documents, {c.truncated_documents} truncated{status}; "
         f"{ranking.model} on {ranking.backend}; {t.total * 1000:.0f} ms "
         f"(load {t.load * 1000:.0f}, tokenize {t.tokenize * 1000:.0f}, "
         f"infer {t.infer * 1000:.0f}, rank {t.rank * 1000:.0f})\n"

@@ -5,6 +5,7 @@ from resift.options import LoadOptions
 from resift.request import Request
 from resift.scoring.cascade import Cascade
 from resift.scoring.local import LocalScorer
+from resift.scoring.remote.scorer import Remote
 from resift.scoring.scorer import Scored, Scorer, Source
 
 __all__ = [
@@ -12,6 +13,7 @@ __all__ = [
     "Cascade",
     "LoadOptions",
     "LocalScorer",
+    "Remote",
     "Request",
     "Scored",
     "Scorer",

@@ -95,7 +95,7 @@ def may_prune(request: Request, call: Call) -> bool:
 
 
 def survivors(
-    estimates: NDArray[np.float32],
+    estimates: NDArray[np.float32] | NDArray[np.float64],
     slots: Sequence[int],
     top_n: int,
     margin: float,
@@ -125,7 +125,7 @@ def _joined(estimate: Scored, kept: Kept, answer: Scored) -> Scored:
     status = answer.source.status
     if status == "complete":
         status = estimate.source.status
-    logits = np.full(len(kept), np.nan, dtype=np.float32)
+    logits = np.full(len(kept), np.nan, dtype=answer.logits.dtype)
     scored = np.zeros_like(kept)
     pairs = np.zeros_like(estimate.pairs)
     truncated = estimate.truncated_tokens.copy()
