@@ -38,7 +38,11 @@ def main() -> int:
         options.processor_class, _ = environments.look()
     sides = [this_side()]
     if options.against:
-        sides.append(other_side(options.against, options.envs))
+        try:
+            sides.append(other_side(options.against, options.envs))
+        except UnavailableError as error:
+            note(f"--against: {error}")
+            return 2
     results: dict[str, Any] = {
         "class": options.processor_class,
         "processor": processor.name(),

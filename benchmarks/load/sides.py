@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import io
+import shutil
 import subprocess
-import tarfile
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,10 +39,11 @@ def other_side(given: str, cache: Path) -> Side:
         raise UnavailableError(f"{given!r} is neither a checkout's folder nor a revision")
     target = cache / "revisions" / commit
     if not target.exists():
-        command = ["git", "-C", str(ROOT), "archive", commit, "src"]
-        archive = subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout
-        with tarfile.open(fileobj=io.BytesIO(archive)) as packed:
-            packed.extractall(target, filter="data")
+        with tempfile.TemporaryDirectory() as packed:
+            archive = str(Path(packed, "src.tar"))
+            command = ["git", "-C", str(ROOT), "archive", "--output", archive, commit, "src"]
+            subprocess.run(command, check=True)
+            shutil.unpack_archive(archive, target, filter="data")
     return Side("against", target / "src", commit[:7])
 
 
