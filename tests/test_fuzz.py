@@ -91,7 +91,7 @@ def reranker(tmp_path_factory: pytest.TempPathFactory) -> Reranker:
 
 
 def check(ranking: Ranking, given_: dict[str, Any]) -> None:
-    """What every ranking holds to, whatever it was asked."""
+    """Check all that holds of every ranking, whatever was asked."""
     count = ranking.counts.documents
     indices = [each.index for each in ranking]
     assert len(set(indices)) == len(indices)

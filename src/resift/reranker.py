@@ -22,7 +22,7 @@ from resift.scoring.estimator import EarlyExit
 from resift.scoring.ready import check_scorer
 from resift.scoring.scorer import Scorer
 from resift.signatures import shows
-from resift.telemetry import TimingEvent
+from resift.telemetry import TimingEvent, check_observer
 from resift.threads import in_thread
 
 Documents = Iterable[str | None]
@@ -208,7 +208,7 @@ class Reranker:
     ) -> list[Ranking]:
         """Run one call, for all public methods."""
         given = check_names(call_options, ScoreOptions if keep_all else CallOptions)
-        observer = given.pop("observer", None)
+        observer = check_observer(given.pop("observer", None))
         options = self._rank_options.keep_all() if keep_all else self._rank_options
         options = options.override(**given)
         call = Call.of(options, observer, cancelled, start)

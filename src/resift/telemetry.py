@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal
 
+from resift.errors import InvalidRequestError
 from resift.ranking import Counts, Ranking, Status, Timings
 
 Phase = Literal["load", "tokenize", "infer", "rank"]
@@ -32,6 +33,13 @@ class Observer:
 
     def progress(self, done: int, total: int) -> None:
         """Receive progress, before the first batch and after each: pairs scored, of all pairs."""
+
+
+def check_observer(given: Any) -> Observer | None:
+    """Pass ``None`` and what has an observer's methods. Raises ``InvalidRequestError``."""
+    if given is None or all(callable(getattr(given, x, None)) for x in ("phase", "progress")):
+        return given  # type: ignore[no-any-return]
+    raise InvalidRequestError(f"observer must be a resift.Observer or None, not {given!r}")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
