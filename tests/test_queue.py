@@ -56,7 +56,9 @@ def model() -> Iterator[Model]:
 
 
 def queue(workers: int = 1, **limits: int) -> FairQueue:
-    return FairQueue(ThreadPoolExecutor(workers), workers, Limits(**limits))
+    return FairQueue(
+        ThreadPoolExecutor(workers), workers, Limits.of(limits.get("pairs"), limits.get("tokens"))
+    )
 
 
 def job(

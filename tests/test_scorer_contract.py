@@ -99,4 +99,4 @@ def test_every_scorer_is_tested() -> None:
         for name in resift.scoring.__all__
         if all(hasattr(getattr(resift.scoring, name), each) for each in ("score", "warm_up"))
     } - {"Scorer", "Identified", "Compound"}
-    assert scorers == {"Cached", "Cascade", "Fallback", "Local", "LocalScorer"}
+    assert scorers == {"Cached", "Cascade", "Fallback", "Local", "LocalScorer", "Remote"}

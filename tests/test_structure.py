@@ -48,6 +48,9 @@ ALLOWED = {
     "backends/torch/packing.py": {"torch", "transformers"},
     "models/sources/hub.py": {"huggingface_hub"},
     "cli/rank.py": {"tqdm"},
+    "scoring/remote/scorer.py": {"httpx"},
+    "scoring/remote/server.py": {"httpx", "tenacity"},
+    "scoring/remote/settings.py": {"httpx"},
     **{
         f"testing/{name}.py": {"pytest", "hypothesis"}
         for name in (
@@ -122,6 +125,7 @@ BELOW: dict[str, set[str]] = {
     "errors": set(),
     "once": set(),
     "precision": set(),
+    "protocols": set(),
     "redaction": set(),
     "signatures": set(),
     "threads": {"once"},
@@ -144,12 +148,15 @@ BELOW["options"] = {"checks", "declaring", "telemetry", "text", *BELOW["telemetr
 BELOW["keywords"] = {"options", *BELOW["options"]}
 BELOW["given"] = {"options", *BELOW["options"]}
 BELOW["call"] = {"options", *BELOW["options"]}
-BELOW["selection"] = {"options", *BELOW["options"]}
+BELOW["scales"] = {"options", *BELOW["options"]}
+BELOW["selection"] = {"scales", *BELOW["scales"]}
 BELOW["loading"] = {
     "backends", "given", "families", "machine", "models", "once", "options", "request",
     *BELOW["models"], *BELOW["machine"], *BELOW["options"],
 }  # fmt: skip
-BELOW["scoring"] = {"call", "keywords", "loading", "signatures", *BELOW["loading"]}
+BELOW["scoring"] = {
+    "call", "keywords", "loading", "protocols", "scales", "signatures", *BELOW["loading"]
+}  # fmt: skip
 BELOW["flow"] = {"scoring", "selection", *BELOW["scoring"]}
 BELOW["reranker"] = {"flow", "given", "keywords", "signatures", "threads", *BELOW["flow"]}
 BELOW["adapter"] = {"reranker", *BELOW["reranker"]}
@@ -191,7 +198,7 @@ def test_imports_have_no_cycles() -> None:
 )
 def test_wrappers_import_scorers_alone(name: str) -> None:
     parts = {f"scoring.{each}" for each in ("asking", "cuts", "disk", "ready", "scorer", "stores")}
-    allowed = {"call", "checks", "errors", "once", "prior", "ranking", "request", *parts}
+    allowed = {"call", "checks", "errors", "once", "prior", "ranking", "request", "scales", *parts}
     found = {each.removeprefix("resift.") for each in IMPORTS[f"resift.scoring.{name}"]}
     assert found <= allowed
 
@@ -242,6 +249,21 @@ def test_pure_modules_import_the_standard_library_alone() -> None:
     assert {top(name) for name in imports(ENGINE / "text/batching.py")} <= set(
         sys.stdlib_module_names
     )
+
+
+def test_protocols_are_pure() -> None:
+    for path in (ENGINE / "protocols").glob("*.py"):
+        known = {
+            "__future__",
+            "abc",
+            "collections",
+            "dataclasses",
+            "json",
+            "re",
+            "resift",
+            "typing",
+        }
+        assert {top(name) for name in imports(path)} <= known, path
 
 
 @pytest.mark.parametrize("folder", INTEGRATIONS, ids=lambda folder: folder.name)

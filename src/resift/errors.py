@@ -8,8 +8,10 @@
     │   └── UnsupportedModelError            found, but damaged or not a model that resift can run
     │       └── SelfTestError                it doesn't give the logits that its author measured
     ├── BackendUnavailableError              the backend, device or precision is unavailable
+    ├── NonFiniteScoreError                  the model gave NaN or infinity, in float32 too
     ├── OverloadedError                      too much is waiting to be scored
-    └── NonFiniteScoreError                  the model gave NaN or infinity, in float32 too
+    └── RemoteError                          a server refused, or its answer can't be relied on
+        └── RemoteUnavailableError           it can't be reached or is overloaded: try again later
 
 Each message says what was given, what was expected, and what to do next. A misspelt keyword is a
 plain ``TypeError``, as everywhere in Python.
@@ -28,6 +30,8 @@ __all__ = [
     "NonFiniteScoreError",
     "OfflineError",
     "OverloadedError",
+    "RemoteError",
+    "RemoteUnavailableError",
     "ResiftError",
     "SelfTestError",
     "UnsupportedModelError",
@@ -88,3 +92,36 @@ class NonFiniteScoreError(ResiftError):
             "such weights; expected finite logits. Nothing was ranked: check the model's weights, "
             "or leave those documents out."
         )
+
+
+class RemoteError(ResiftError):
+    """A server refused a request, or gave an answer that can't be relied on.
+
+    The same request would fail again. ``server`` is the server's host and port; ``status`` is the
+    HTTP status, or ``None`` where there was no whole answer.
+    """
+
+    def __init__(
+        self, message: str, *, server: str | None = None, status: int | None = None
+    ) -> None:
+        self.server = server
+        self.status = status
+        super().__init__(message)
+
+
+class RemoteUnavailableError(RemoteError):
+    """A server can't be reached, timed out, or is overloaded: the request may succeed later.
+
+    ``retry_after`` is in seconds, where the server or the circuit breaker names a time.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        server: str | None = None,
+        status: int | None = None,
+        retry_after: float | None = None,
+    ) -> None:
+        self.retry_after = retry_after
+        super().__init__(message, server=server, status=status)

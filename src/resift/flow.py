@@ -14,6 +14,7 @@ from resift.options import RankOptions
 from resift.prior import Prior, resolve_prior, warn_of_scores
 from resift.ranking import Counts, RankedDocument, Ranking, Timings
 from resift.request import Request
+from resift.scales import on_scale
 from resift.scoring.asking import ask, non_finite
 from resift.scoring.scorer import Scored, Scorer
 from resift.selection import select_documents
@@ -47,6 +48,8 @@ def rank_all(scorer: Scorer, requests: Sequence[Request], call: Call) -> list[Ra
 
 
 def _answers(scorer: Scorer, requests: Sequence[Request], call: Call) -> list[_Answer]:
+    # Now, so that nothing is done in vain.
+    on_scale(call.options, scorer.source.scale, scorer.source.model)
     asked = [each.first(call.options.max_documents) for each in requests]
     scored = ask(scorer, asked, call)
     with call.watch.phase("rank"):
@@ -81,6 +84,7 @@ class _Answer:
             backend=source.backend,
             device=source.device,
             precision=source.precision,
+            scale=source.scale,
             status="partial" if partial else source.status,
             query_truncated=scored.query_truncated,
             prior=self.prior,
@@ -95,6 +99,7 @@ class _Answer:
                 padded_tokens=scored.padded_tokens,
                 truncated_documents=self.truncated,
                 pruned_documents=len(request.slots) - self.documents - self.unscored,
+                repairs=scored.repairs,
             ),
             stages=scored.stages,
         )
@@ -108,8 +113,10 @@ def _selected(asked: Request, scored: Scored, documents: int, options: RankOptio
     slots = np.array(asked.slots, dtype=np.intp)
     indices = np.flatnonzero(scored.scored[slots])
     logits = scored.logits[slots[indices]]
+    source = scored.source
+    options = on_scale(options, source.scale, source.model)
     posteriors = logits.astype(np.float64)
-    prior = resolve_prior(options.prior, scored.source.place_weight)
+    prior = resolve_prior(options.prior, source.place_weight)
     if prior is not None:
         warn_of_scores(prior, asked.first_stage_scores)
         posteriors += prior(asked.places, asked.first_stage_scores)[indices]
@@ -117,7 +124,7 @@ def _selected(asked: Request, scored: Scored, documents: int, options: RankOptio
     unscored = [*late, *range(len(slots), documents)]
     truncated = scored.truncated_tokens[slots]
     results = select_documents(
-        logits, posteriors, indices.tolist(), unscored, truncated.tolist(), options
+        logits, posteriors, indices.tolist(), unscored, truncated.tolist(), options, source.scale
     )
     return _Answer(
         scored=scored,

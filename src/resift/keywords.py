@@ -32,9 +32,9 @@ class InitOptions(TypedDict, total=False):
     threads: int | None
     """Forward passes at a time, each on one CPU thread; None is the CPUs the process may use."""
     max_queue_pairs: int | None
-    """Pairs that may wait for a pass, of all callers; a call beyond that is refused at once."""
+    """Pairs that may wait, of all callers, before calls are refused; None is 100,000."""
     max_queue_tokens: int | None
-    """Padded tokens that may wait for a pass; a call beyond that is refused at once."""
+    """Padded tokens that may wait before calls are refused; None is 20,000,000."""
     revision: str | None
     """A commit, tag or branch of a model from the hub."""
     cache_dir: str | os.PathLike[str] | None
@@ -50,7 +50,7 @@ class InitOptions(TypedDict, total=False):
     score_threshold: float | None
     """The lowest score to keep, on the scale of normalization, before top_n is applied."""
     normalization: Normalization
-    """How logits become scores."""
+    """How logits become scores; "auto" is "sigmoid", and "none" where there are no logits."""
     max_length: int | None
     """Tokens of a query and a document together; None is the model's default."""
     long_documents: LongDocuments
@@ -83,9 +83,9 @@ class LocalOptions(TypedDict, total=False):
     threads: int | None
     """Forward passes at a time, each on one CPU thread; None is the CPUs the process may use."""
     max_queue_pairs: int | None
-    """Pairs that may wait for a pass, of all callers; a call beyond that is refused at once."""
+    """Pairs that may wait, of all callers, before calls are refused; None is 100,000."""
     max_queue_tokens: int | None
-    """Padded tokens that may wait for a pass; a call beyond that is refused at once."""
+    """Padded tokens that may wait before calls are refused; None is 20,000,000."""
     revision: str | None
     """A commit, tag or branch of a model from the hub."""
     cache_dir: str | os.PathLike[str] | None
@@ -114,9 +114,9 @@ class SharedOptions(TypedDict, total=False):
     threads: int | None
     """Forward passes at a time, each on one CPU thread; None is the CPUs the process may use."""
     max_queue_pairs: int | None
-    """Pairs that may wait for a pass, of all callers; a call beyond that is refused at once."""
+    """Pairs that may wait, of all callers, before calls are refused; None is 100,000."""
     max_queue_tokens: int | None
-    """Padded tokens that may wait for a pass; a call beyond that is refused at once."""
+    """Padded tokens that may wait before calls are refused; None is 20,000,000."""
     revision: str | None
     """A commit, tag or branch of a model from the hub."""
     cache_dir: str | os.PathLike[str] | None
@@ -128,7 +128,7 @@ class SharedOptions(TypedDict, total=False):
     on_timing: Callable[[TimingEvent], None] | None
     """A function that gets one TimingEvent after each call that succeeds."""
     normalization: Normalization
-    """How logits become scores."""
+    """How logits become scores; "auto" is "sigmoid", and "none" where there are no logits."""
     max_length: int | None
     """Tokens of a query and a document together; None is the model's default."""
     long_documents: LongDocuments
@@ -163,9 +163,9 @@ class RerankerOptions(TypedDict, total=False):
     threads: int | None
     """Forward passes at a time, each on one CPU thread; None is the CPUs the process may use."""
     max_queue_pairs: int | None
-    """Pairs that may wait for a pass, of all callers; a call beyond that is refused at once."""
+    """Pairs that may wait, of all callers, before calls are refused; None is 100,000."""
     max_queue_tokens: int | None
-    """Padded tokens that may wait for a pass; a call beyond that is refused at once."""
+    """Padded tokens that may wait before calls are refused; None is 20,000,000."""
     revision: str | None
     """A commit, tag or branch of a model from the hub."""
     cache_dir: str | os.PathLike[str] | None
@@ -179,7 +179,7 @@ class RerankerOptions(TypedDict, total=False):
     token: Token
     """Your token for the hub, or a function that returns it; None is HF_TOKEN or the login."""
     normalization: Normalization
-    """How logits become scores."""
+    """How logits become scores; "auto" is "sigmoid", and "none" where there are no logits."""
     max_length: int | None
     """Tokens of a query and a document together; None is the model's default."""
     long_documents: LongDocuments
@@ -200,7 +200,7 @@ class ScoreOptions(TypedDict, total=False):
     """The keywords of ``Reranker.score``."""
 
     normalization: Normalization | None
-    """How logits become scores."""
+    """How logits become scores; "auto" is "sigmoid", and "none" where there are no logits."""
     max_length: int | None
     """Tokens of a query and a document together; None is the model's default."""
     long_documents: LongDocuments | None
@@ -217,7 +217,7 @@ class CallOptions(TypedDict, total=False):
     score_threshold: float | None
     """The lowest score to keep, on the scale of normalization, before top_n is applied."""
     normalization: Normalization | None
-    """How logits become scores."""
+    """How logits become scores; "auto" is "sigmoid", and "none" where there are no logits."""
     max_length: int | None
     """Tokens of a query and a document together; None is the model's default."""
     long_documents: LongDocuments | None
@@ -254,9 +254,9 @@ class DataOptions:
     threads: int | None
     """Forward passes at a time, each on one CPU thread; None is the CPUs the process may use."""
     max_queue_pairs: int | None
-    """Pairs that may wait for a pass, of all callers; a call beyond that is refused at once."""
+    """Pairs that may wait, of all callers, before calls are refused; None is 100,000."""
     max_queue_tokens: int | None
-    """Padded tokens that may wait for a pass; a call beyond that is refused at once."""
+    """Padded tokens that may wait before calls are refused; None is 20,000,000."""
     revision: str | None
     """A commit, tag or branch of a model from the hub."""
     cache_dir: str | None
@@ -266,7 +266,7 @@ class DataOptions:
     trust_remote_code: bool
     """Trust the code of the commit that revision names, in full."""
     normalization: Normalization
-    """How logits become scores."""
+    """How logits become scores; "auto" is "sigmoid", and "none" where there are no logits."""
     max_length: int | None
     """Tokens of a query and a document together; None is the model's default."""
     long_documents: LongDocuments

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from resift.errors import InvalidRequestError
 from resift.logistic import Floats, check_labels, fit_logistic, sigmoid
 
-NormalizationName = Literal["sigmoid", "none", "minmax", "softmax"]
+NormalizationName = Literal["auto", "sigmoid", "none", "minmax", "softmax"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

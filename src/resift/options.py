@@ -48,9 +48,9 @@ class RankOptions:
         flag="-t",
     )
     normalization: Normalization = option(
-        "sigmoid",
+        "auto",
         lambda _, given: check_normalization(given),
-        "how logits become scores",
+        'how logits become scores; "auto" is "sigmoid", and "none" where there are no logits',
         see="[Scores](#scores)",
         at=("made", "rank", "score"),
     )
@@ -177,15 +177,15 @@ class LoadOptions:
         see="[Threads, processes, memory](#threads-processes-memory)",
     )
     max_queue_pairs: int | None = option(
-        100_000,
-        partial(check_positive_int, otherwise="None for any number"),
-        "pairs that may wait for a pass, of all callers; a call beyond that is refused at once",
+        None,
+        partial(check_positive_int, otherwise="None for 100,000"),
+        "pairs that may wait, of all callers, before calls are refused; None is 100,000",
         see="[Many callers](#many-callers)",
     )
     max_queue_tokens: int | None = option(
-        20_000_000,
-        partial(check_positive_int, otherwise="None for any number"),
-        "padded tokens that may wait for a pass; a call beyond that is refused at once",
+        None,
+        partial(check_positive_int, otherwise="None for 20,000,000"),
+        "padded tokens that may wait before calls are refused; None is 20,000,000",
         see="[Many callers](#many-callers)",
     )
     revision: str | None = option(

@@ -18,9 +18,13 @@ class RankedDocument:
     index: int
     """Position in the ``documents`` that were given, from 0."""
     score: float | None
-    """The posterior after ``normalization``; ``None`` where the document wasn't scored."""
+    """The posterior after ``normalization``, or the server's own score; ``None`` where the document
+    wasn't scored, or only ordered.
+    """
     logit: float | None
-    """The model's raw relevance: float32, before any activation, unbounded; ``None`` as above."""
+    """The model's raw relevance: float32, before any activation, unbounded; ``None`` as above, and
+    on any other ``scale``.
+    """
     posterior: float | None
     """The logit and the ``prior`` added up, by which documents are ordered; ``None`` as above."""
     truncated_tokens: int
@@ -58,6 +62,8 @@ class Counts:
     """Documents with ``truncated_tokens`` above 0."""
     pruned_documents: int = 0
     """Documents that ``prune`` left out. Not included in the counts of pairs and tokens."""
+    repairs: int = 0
+    """Places of an order by a language model that were dropped or appended to make it whole."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -91,6 +97,10 @@ class Ranking(Sequence[RankedDocument]):
     """The name of the device that it ran on; ``None`` where the model wasn't loaded."""
     precision: str | None
     """The precision of the matrix products; ``None`` where the model wasn't loaded."""
+    scale: str
+    """The scale of what the model gave: ``"logit"``; the name of a server's own, which its scores
+    are on; or ``"order"``, which has none.
+    """
     status: Status
     """``"complete"``; ``"partial"`` where documents weren't scored, for lack of time or by
     ``max_documents``; or ``"fallback"`` where something else stood in for what was asked for.

@@ -11,30 +11,33 @@ from numpy.typing import NDArray
 from resift.normalization import normalize
 from resift.options import RankOptions
 from resift.ranking import RankedDocument
+from resift.scales import LOGIT, ORDER
 
 
 def select_documents(
-    logits: NDArray[np.float32],
+    logits: NDArray[np.float32] | NDArray[np.float64],
     posteriors: NDArray[np.float64],
     indices: Sequence[int],
     unscored: Sequence[int],
     truncated_tokens: Sequence[int],
     options: RankOptions,
+    scale: str = LOGIT,
 ) -> tuple[RankedDocument, ...]:
     """The documents to return, best first.
 
-    ``logits`` (``float32 [scored]``, finite) and ``posteriors`` (``float64 [scored]``) belong to
-    the documents at ``indices``, in ascending order; ``unscored`` are those of documents that
-    follow without a score, and ``truncated_tokens`` has a number for every document.
+    ``logits`` (``float32 [scored]``, finite; on another ``scale`` than logits, ``float64``) and
+    ``posteriors`` (``float64 [scored]``) belong to the documents at ``indices``, in ascending
+    order; ``unscored`` are those of documents that follow without a score, and
+    ``truncated_tokens`` has a number for every document.
     """
     scores = normalize(posteriors, options.normalization)
     # By posterior, because scores saturate; a stable sort keeps the input's order among equals.
     ranked = (
         RankedDocument(
             index=indices[at],
-            score=scores[at],
-            logit=float(logits[at]),
-            posterior=float(posteriors[at]),
+            score=None if scale == ORDER else scores[at],
+            logit=float(logits[at]) if scale == LOGIT else None,
+            posterior=float(posteriors[at]) if scale == LOGIT else None,
             truncated_tokens=truncated_tokens[indices[at]],
         )
         for at in np.argsort(-posteriors, kind="stable").tolist()

@@ -46,6 +46,7 @@ class TimingEvent:
     backend: str
     device: str | None
     precision: str | None
+    scale: str
     status: Status
     error: str | None
     load: float
@@ -61,6 +62,7 @@ class TimingEvent:
     padded_tokens: int
     truncated_documents: int
     pruned_documents: int
+    repairs: int
 
     @classmethod
     def of(cls, *rankings: Ranking) -> TimingEvent:
@@ -76,6 +78,7 @@ class TimingEvent:
             backend=first.backend,
             device=first.device,
             precision=first.precision,
+            scale=first.scale,
             status=next(
                 (each.status for each in rankings if each.status != "complete"), "complete"
             ),

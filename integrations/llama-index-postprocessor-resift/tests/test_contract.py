@@ -53,7 +53,6 @@ class TestResiftRerank(PydanticAdapterContract):
             assert result is not documents[index]
             assert result.node is not documents[index].node
             assert result.node == documents[index].node
-            assert result.score is not None
             kept.append(Kept(index=index, score=result.score))
         return kept
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -269,7 +270,10 @@ def test_cancelled_call_ends_its_events(
 
     asyncio.run(run())
     assert record.log.count("ReRankStartEvent") == record.log.count("ReRankEndEvent") == 1
-    # asyncio.run waits for the worker, which stops after its batch and drops its span.
+    # The worker stops after its batch, and drops its span.
+    until = time.monotonic() + 20
+    while record.log[-1] != "!ResiftRerank.infer" and time.monotonic() < until:
+        time.sleep(0.01)
     assert record.log[-1] == "!ResiftRerank.infer"
     assert len(debug.get_event_pairs(CBEventType.RERANKING)) == 1
 

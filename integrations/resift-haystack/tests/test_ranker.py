@@ -200,7 +200,7 @@ def test_to_dict_of_the_defaults() -> None:
         "init_parameters": {
             "model": "resift-small",
             "backend": "auto",
-            "normalization": "sigmoid",
+            "normalization": "auto",
             "long_documents": "truncate",
             "prior": "auto",
             "on_error": "raise",

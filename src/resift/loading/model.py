@@ -44,7 +44,9 @@ class LoadedModel:
     costs: Costs
     """Seconds that forward passes and the reading of texts take."""
     reading: BoundedSemaphore
-    """Held while texts are tokenized: more threads at it than there are CPUs only hinder them."""
+    """Held for work in Python: more threads at it than there are CPUs hinder each other, and an
+    event loop.
+    """
     one_by_one: bool
     """Whether each pair needs its own forward pass, as others would change its logit."""
     fallback: bool = False

@@ -111,7 +111,7 @@ class Opener:
             queue=FairQueue(
                 ThreadPoolExecutor(backend.workers, thread_name_prefix="resift"),
                 backend.workers,
-                Limits(self.options.max_queue_pairs, self.options.max_queue_tokens),
+                Limits.of(self.options.max_queue_pairs, self.options.max_queue_tokens),
             ),
             costs=Costs(),
             reading=BoundedSemaphore(machine.available_threads()),

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from queue import SimpleQueue
+from itertools import islice
+from queue import Empty, SimpleQueue
 
 import numpy as np
 from numpy.typing import NDArray
 
 from resift.errors import OverloadedError
 from resift.text.batch import Pair
+
+# Of the passes of another job, so many are looked at for one that can join.
+_LOOKED_AT = 16
 
 Forward = Callable[[Sequence[Pair], int], NDArray[np.float32]]
 """Takes pairs and their padded length; returns their logits, ``float32 [pairs]``."""
@@ -45,13 +50,18 @@ class Done:
 class Limits:
     """The most that may wait; a job that finds nothing waiting is always let in."""
 
-    pairs: int | None = None
-    tokens: int | None = None
+    pairs: int
+    tokens: int
+
+    @classmethod
+    def of(cls, pairs: int | None, tokens: int | None) -> Limits:
+        """The limits given; ``None`` is more than a machine scores in a minute."""
+        return cls(pairs or 100_000, tokens or 20_000_000)
 
     def check(self, name: str, waiting: int, more: int) -> None:
         """Pass what fits. Raises ``OverloadedError``, which says how much waits."""
         limit = getattr(self, name)
-        if limit is not None and waiting and waiting + more > limit:
+        if waiting and waiting + more > limit:
             raise OverloadedError(
                 f"{waiting} {name} are waiting to be scored, and {more} more are beyond "
                 f"max_queue_{name}={limit}. Nothing was scored: try again later, send less, or "
@@ -102,10 +112,10 @@ class FairQueue:
                 self._running += 1
                 self._pool.submit(self._work)
 
-    def remove(self, job: Job) -> None:
-        """Forget what a job still has to run."""
+    def remove(self, job: Job) -> int:
+        """Forget what a job still has to run; returns how many passes that were."""
         with self._lock:
-            self._drop(job)
+            return self._drop(job)
 
     def _work(self) -> None:
         while True:
@@ -141,8 +151,9 @@ class FairQueue:
         self._waiting_tokens -= found.tokens
         return found
 
-    def _taken(self, job: Job) -> tuple[Job, Pass]:
-        found = self._left(job.passes.popleft())
+    def _taken(self, job: Job, at: int = 0) -> tuple[Job, Pass]:
+        found = self._left(job.passes[at])
+        del job.passes[at]
         self._served = job.served
         job.served += found.tokens
         job.started = True
@@ -155,16 +166,31 @@ class FairQueue:
         if self._running < self._workers:
             # A worker is free: two passes at a time are faster than one of both.
             return
-        pairs, length = len(first.pairs), first.length
-        for other in sorted(self._jobs, key=lambda each: each.served):
-            more = other.passes[0]
-            longest = max(length, more.length)
-            fits = (pairs + len(more.pairs)) * longest <= job.budget
-            if not (fits and other.joins(job) and (job.pads or more.length == length)):
+        room = _Room(len(first.pairs), first.length, job.budget)
+        for other in list(self._jobs):
+            if not other.joins(job):
                 continue
-            if other.may_start(more):
-                parts.append(self._taken(other))
-                pairs, length = pairs + len(more.pairs), longest
+            for at, more in enumerate(islice(other.passes, _LOOKED_AT)):
+                if (job.pads or more.length == first.length) and room.take(more):
+                    parts.append(self._taken(other, at))
+                    break
+
+
+@dataclass(slots=True)
+class _Room:
+    """The size of a pass that others may join."""
+
+    pairs: int
+    length: int
+    budget: int
+
+    def take(self, more: Pass) -> bool:
+        """Make it larger by a pass, if that fits."""
+        pairs, length = self.pairs + len(more.pairs), max(self.length, more.length)
+        if pairs * length > self.budget:
+            return False
+        self.pairs, self.length = pairs, length
+        return True
 
 
 class Job:
@@ -203,9 +229,17 @@ class Job:
         if passes:
             self._queue.add(self, passes)
 
-    def next(self) -> Done | None:
-        """Wait for one result; ``None`` where no more begin. Raises what ``forward`` raised."""
-        result = self.results.get()
+    def next(self, seconds: float = math.inf) -> Done | None:
+        """Wait for one result; ``None`` where no more begin. Raises what ``forward`` raised.
+
+        After so many ``seconds``, what hasn't begun won't, save the first pass.
+        """
+        patient = self.over or not math.isfinite(seconds)
+        try:
+            result = self.results.get(timeout=None if patient else max(0.0, seconds))
+        except Empty:
+            result = self._queue.remove(self) if self.started else 0
+            self.over = True
         if isinstance(result, Exception):
             raise result
         if isinstance(result, int):
@@ -228,7 +262,7 @@ class Job:
 
     def joins(self, other: Job) -> bool:
         """Whether passes of both may be one."""
-        if self is other or self._in_time or other._in_time:
+        if self is other or self._in_time or other._in_time or self._cancelled():
             # A joined pass takes longer than its parts, and a job's own passes were planned.
             return False
         return self.forward == other.forward and self.budget == other.budget > 1

@@ -9,6 +9,7 @@ from resift.scoring.cascade import Cascade
 from resift.scoring.cuts import Margin
 from resift.scoring.fallback import Fallback
 from resift.scoring.local import LocalScorer
+from resift.scoring.remote.scorer import Remote
 from resift.scoring.scorer import Compound, Identified, Scored, Scorer, Source
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "Local",
     "LocalScorer",
     "Margin",
+    "Remote",
     "Request",
     "Scored",
     "Scorer",

@@ -16,6 +16,7 @@ from resift.errors import InvalidRequestError
 from resift.prior import Prior
 from resift.request import Request
 
+Values = NDArray[np.float32] | NDArray[np.float64]
 Kept = NDArray[np.bool_]
 """``bool [texts]``: whether the next scorer gets each of a request's different texts."""
 
@@ -36,7 +37,7 @@ class Best:
 
     def kept(
         self,
-        estimates: NDArray[np.float32],
+        estimates: Values,
         request: Request,
         call: Call,  # noqa: ARG002
         prior: Prior | None,
@@ -73,9 +74,7 @@ class Margin:
         """Whether the call asks to leave documents out, and has enough of them for it to pay."""
         return may_prune(request, call)
 
-    def kept(
-        self, estimates: NDArray[np.float32], request: Request, call: Call, prior: Prior | None
-    ) -> Kept:
+    def kept(self, estimates: Values, request: Request, call: Call, prior: Prior | None) -> Kept:
         """Which texts can still reach ``top_n``, ``bool [texts]``, by ``float32 [texts]``."""
         top_n = call.options.top_n or len(request.slots)
         added = _added(request, prior)
@@ -111,7 +110,7 @@ def may_prune(request: Request, call: Call) -> bool:
 
 
 def survivors(
-    estimates: NDArray[np.float32],
+    estimates: Values,
     slots: Sequence[int],
     top_n: int,
     margin: float,
@@ -139,7 +138,7 @@ def _added(request: Request, prior: Prior | None) -> NDArray[np.float64] | None:
 
 
 def _posteriors(
-    estimates: NDArray[np.float32], slots: NDArray[np.intp], prior: NDArray[np.float64] | None
+    estimates: Values, slots: NDArray[np.intp], prior: NDArray[np.float64] | None
 ) -> NDArray[np.float64]:
     """The estimate of each document's text, with its prior: ``float64 [documents]``."""
     found = estimates[slots].astype(np.float64)

@@ -94,7 +94,8 @@ class LocalScorer(Uncopied):
         budget = self._max_batch_tokens or model.backend.max_batch_tokens
         work = Work(model, requests, budget, call)
         work.run()
-        return work.answers(self.source)
+        with model.reading:
+            return work.answers(self.source)
 
     def _in_time(self, call: Call) -> LoadedModel | None:
         """The model, or ``None`` where it isn't loaded at the deadline; it is then loaded on."""

@@ -27,6 +27,10 @@ class Source:
     precision: str | None = None
     """The precision of the matrix products; ``None`` as for ``device``."""
     status: Status = "complete"
+    scale: str = "logit"
+    """The scale of ``Scored.logits``: ``"logit"``, the name of a server's own, or ``"order"`` where
+    they only fall from the best on.
+    """
     place_weight: float | None = None
     """The ``place_weight`` of ``prior="auto"``; ``None`` where the model has none, or isn't loaded.
     """
@@ -36,8 +40,10 @@ class Source:
 class Scored:
     """The logits of one request's different texts, and the work behind them."""
 
-    logits: NDArray[np.float32]
-    """``[texts]``; NaN where a text wasn't scored, or where the model returned NaN."""
+    logits: NDArray[np.float32] | NDArray[np.float64]
+    """``[texts]``, of the source's ``scale``, ``float64`` only for a scale other than ``"logit"``;
+    NaN where a text wasn't scored, or where the model returned NaN.
+    """
     scored: NDArray[np.bool_]
     """``[texts]``; ``False`` where the text was left out, or is ``late``."""
     pairs: NDArray[np.int64]
@@ -50,6 +56,8 @@ class Scored:
     """Tokens in all pairs, special tokens included."""
     padded_tokens: int = 0
     """``tokens`` plus padding."""
+    repairs: int = 0
+    """Places of an order by a language model that were repaired."""
     late: NDArray[np.bool_] | None = None
     """``[texts]``; where the text wasn't scored for lack of time. Its documents follow those that
     were scored, in the order given. ``None`` where there is no such text.

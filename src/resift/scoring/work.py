@@ -211,7 +211,7 @@ class Work:
             if not self._done:
                 self._call.step(0, self._all_pairs)
             while job.outstanding > left:
-                result = job.next()
+                result = job.next(self._call.remaining)
                 if result is not None:
                     self._take(result)
                 self._call.step(self._done, self._all_pairs)

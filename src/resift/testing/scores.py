@@ -124,6 +124,56 @@ class ScoreRows(Subject):
             self.rank(QUERY, TEXTS[:2])
         assert caught.value.indices == (0, 1)
 
+    def test_documents_beyond_max_documents_follow_without_a_score(self) -> None:
+        kept = self.rank(QUERY, TEXTS, max_documents=3, top_n=None, prior=0)
+        expected = shared.rank(QUERY, TEXTS[:3])
+        assert [(r.index, r.score) for r in kept] == [
+            *((r.index, r.score) for r in expected),
+            *((index, None) for index in range(3, len(TEXTS))),
+        ]
+        assert len(self.rank(QUERY, TEXTS, max_documents=3, top_n=4)) == 4
+        assert len(self.rank(QUERY, TEXTS, max_documents=3, score_threshold=0.0, top_n=None)) == 3
+
+    def test_what_is_not_scored_in_time_follows_in_the_order_given(self) -> None:
+        events: list[TimingEvent] = []
+        subject = self.build(deadline_ms=0.001, top_n=None, prior=0, on_timing=events.append)
+        texts = [f"{text} {n}" for n in range(20) for text in TEXTS]
+        documents = self.to_native(texts)
+        self.run(subject, QUERY, documents)
+        # Loaded by now, or still on its way: then nothing is scored.
+        kept = self.read(self.run(subject, QUERY, documents), documents)
+        scored = [result.index for result in kept if result.score is not None]
+        assert sorted(scored) == list(range(len(scored)))
+        assert [r.index for r in kept if r.score is None] == list(range(len(scored), len(texts)))
+        assert (events[1].status, events[1].scored) == ("partial", len(scored))
+        assert len(self.rank(QUERY, TEXTS, deadline_ms=60_000, top_n=None)) == len(TEXTS)
+
+    def test_an_error_may_leave_the_order_given(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        from resift.backends.onnx import OnnxBackend
+
+        def forward(*_: Any) -> Any:
+            raise RuntimeError("out of memory")
+
+        events: list[TimingEvent] = []
+        subject = self.build(on_error="first_stage", on_timing=events.append, top_n=None)
+        raising = self.build(top_n=None)
+        documents = self.to_native(TEXTS)
+        for each in (subject, raising):
+            self.run(each, QUERY, documents)
+        monkeypatch.setattr(OnnxBackend, "forward", forward)
+        for output in (
+            self.run(subject, QUERY, documents),
+            asyncio.run(self.arun(subject, QUERY, documents)),
+        ):
+            kept = self.read(output, documents)
+            assert [(r.index, r.score) for r in kept] == [(n, None) for n in range(len(TEXTS))]
+        assert events[-1].status == "fallback"
+        assert "out of memory" in str(events[-1].error)
+        with pytest.raises(Exception, match="out of memory"):
+            self.run(raising, QUERY, documents)
+        with pytest.raises(InvalidRequestError, match="query"):
+            self.run(subject, " ", documents)
+
     def test_order_of_documents_changes_nothing_without_a_prior(self) -> None:
         subject = self.build(top_n=None, prior=0)
 

@@ -19,6 +19,7 @@ class RerankTimingEvent(BaseEvent):
     backend: str
     device: str | None
     precision: str | None
+    scale: str
     status: str
     error: str | None
     load: float
@@ -34,6 +35,7 @@ class RerankTimingEvent(BaseEvent):
     padded_tokens: int
     truncated_documents: int
     pruned_documents: int
+    repairs: int
 
     @classmethod
     def class_name(cls) -> str:
