@@ -155,7 +155,7 @@ BELOW["loading"] = {
     *BELOW["models"], *BELOW["machine"], *BELOW["options"],
 }  # fmt: skip
 BELOW["scoring"] = {
-    "call", "keywords", "loading", "protocols", "scales", "signatures", *BELOW["loading"]
+    "call", "keywords", "loading", "protocols", "scales", "signatures", *BELOW["loading"],
 }  # fmt: skip
 BELOW["flow"] = {"scoring", "selection", *BELOW["scoring"]}
 BELOW["reranker"] = {"flow", "given", "keywords", "signatures", "threads", *BELOW["flow"]}

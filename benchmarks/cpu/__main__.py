@@ -27,7 +27,8 @@ def main() -> int:
     """Measure and write; 1 where nothing could be measured."""
     options = arguments.parse(sys.argv[1:])
     environments = Environments(options.envs, options.worker_env, options.patch)
-    seen = _look(environments, options)
+    found, seen = environments.look()
+    options.processor_class = options.processor_class or found
     options.out = (options.out or ROOT / "benchmarks/results" / options.processor_class).resolve()
     results = Results(**_head(options, seen))
     systems = _make_environments(environments, options.systems, results)
@@ -41,19 +42,6 @@ def main() -> int:
     results.finish(idle.share())
     _write(environments, results, options)
     return 0 if results.content["cells"] else 1
-
-
-def _look(environments: Environments, options: argparse.Namespace) -> dict[str, str]:
-    """What engines take the processor for; its class, unless that was given."""
-    try:
-        text = environments.run(REFERENCE.environment, "processor.py", seconds=_SCRIPT_SECONDS)
-    except UnavailableError as error:
-        options.processor_class = options.processor_class or platform.machine().lower()
-        return {"": in_short(str(error))}
-    found = json.loads(text)
-    options.processor_class = options.processor_class or found["class"]
-    seen: dict[str, str] = found["seen"]
-    return seen
 
 
 def _head(options: argparse.Namespace, seen: dict[str, str]) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """How each library is called, and where its tokenizer and its model are timed.
 
-Libraries are imported by name because no environment has all of them.
+Libraries are imported by name because no environment has all of them. Where ``threads`` is 0, each
+has as many as it chooses by itself.
 """
 
 from __future__ import annotations
@@ -58,6 +59,8 @@ class _FlashRank:
 
 def _limit_threads(ranker: Any, threads: int) -> None:
     # FlashRank has no option for it: its session takes all cores of the machine.
+    if not threads:
+        return
     options = ranker.ort.SessionOptions()
     options.intra_op_num_threads = threads
     session = functools.partial(ranker.ort.InferenceSession, sess_options=options)
@@ -87,9 +90,11 @@ class _SentenceTransformers:
             session.intra_op_num_threads = threads
             arguments |= {"provider": "CPUExecutionProvider", "session_options": session}
         if backend == "openvino":
-            arguments["ov_config"] = {"INFERENCE_NUM_THREADS": str(threads)}
-            if "hint" in options:
-                arguments["ov_config"]["INFERENCE_PRECISION_HINT"] = options["hint"]
+            given = {
+                "INFERENCE_NUM_THREADS": str(threads or ""),
+                "INFERENCE_PRECISION_HINT": options.get("hint", ""),
+            }
+            arguments["ov_config"] = {name: value for name, value in given.items() if value}
         self._model = library.CrossEncoder(
             str(model), backend=backend, device="cpu", model_kwargs=arguments
         )
@@ -123,7 +128,9 @@ class _FastEmbed:
             sources=description.ModelSource(hf="local/model"),
             model_file=options["file"],
         )
-        self._model = cross_encoder("local/model", threads=threads, specific_model_path=str(model))
+        self._model = cross_encoder(
+            "local/model", threads=threads or None, specific_model_path=str(model)
+        )
         inner = self._model.model
         inner.tokenize = meter.timed("tokenize", inner.tokenize)
         inner.model = _session(inner.model, meter)
@@ -162,11 +169,33 @@ class _Rerankers:
     def rank(self, query: str, documents: Sequence[str]) -> Any:
         return self._ranker.rank(query=query, docs=list(documents))
 
+    async def arank(self, query: str, documents: Sequence[str]) -> Any:
+        return await self._ranker.rank_async(query=query, docs=list(documents))
+
     def scores(self, ranked: Any) -> list[float]:
         return _in_input_order([(each.document.doc_id, each.score) for each in ranked.results])
 
 
 _RERANKERS_TYPES = {"flashrank": "flashrank", "transformers": "cross-encoder"}
+
+
+class _FlagEmbedding:
+    """Batches of 128, longest first, which are its defaults."""
+
+    def __init__(self, model: Path, threads: int, options: Mapping[str, str], meter: Meter) -> None:
+        del options, meter
+        _torch_threads(threads)
+        library = import_module("FlagEmbedding")
+        self._model = library.FlagReranker(
+            str(model), use_fp16=False, devices=["cpu"], max_length=512
+        )
+
+    def rank(self, query: str, documents: Sequence[str]) -> Any:
+        return self._model.compute_score([(query, document) for document in documents])
+
+    def scores(self, ranked: Any) -> list[float]:
+        # Of one pair it gives the number alone.
+        return [float(score) for score in (ranked if isinstance(ranked, list) else [ranked])]
 
 
 class _Resift:
@@ -178,12 +207,15 @@ class _Resift:
             model / options["folder"],
             backend=options["backend"],
             precision=options["precision"],
-            threads=threads,
+            threads=threads or None,
         )
         self._reranker.warm_up()
 
     def rank(self, query: str, documents: Sequence[str]) -> Any:
         return self._reranker.rank(query, documents)
+
+    async def arank(self, query: str, documents: Sequence[str]) -> Any:
+        return await self._reranker.arank(query, documents)
 
     def scores(self, ranked: Any) -> list[float]:
         timings, counts, meter = ranked.timings, ranked.counts, self._meter
@@ -225,7 +257,8 @@ class _Reference:
 
 def _torch_threads(threads: int) -> Any:
     torch = import_module("torch")
-    torch.set_num_threads(threads)
+    if threads:
+        torch.set_num_threads(threads)
     return torch
 
 
@@ -233,6 +266,7 @@ ADAPTERS: dict[str, Callable[[Path, int, Mapping[str, str], Meter], Adapter]] = 
     "flashrank": _FlashRank,
     "sentence-transformers": _SentenceTransformers,
     "fastembed": _FastEmbed,
+    "flag-embedding": _FlagEmbedding,
     "rerankers-flashrank": functools.partial(_Rerankers, kind="flashrank"),
     "rerankers-transformers": functools.partial(_Rerankers, kind="transformers"),
     "resift": _Resift,
@@ -247,6 +281,11 @@ def limit_process(threads: int) -> None:
     stay_offline()
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:threads])
+    end_first()
+
+
+def end_first() -> None:
+    """Let the system end this process before all others."""
     if Path("/proc/self/oom_score_adj").exists():
         # Some put a whole request into one batch. Where memory runs out, that one is to end.
         Path("/proc/self/oom_score_adj").write_text("1000", encoding="utf-8")

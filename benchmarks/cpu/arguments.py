@@ -53,9 +53,9 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
     return options
 
 
-def command(words: Sequence[str]) -> str:
+def command(words: Sequence[str], script: str = "cpu.py") -> str:
     """What was typed, without folders, which are nobody else's."""
-    kept = ["python", "benchmarks/cpu.py"]
+    kept = ["python", f"benchmarks/{script}"]
     given = iter(words)
     for word in given:
         if word in ("--envs", "--out"):
@@ -78,7 +78,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--rounds", type=int, help="at most, for each cell; default 30, quick 5")
     add("--cell-seconds", type=float, help="no new round after; default 90, quick 10")
     add("--starts", type=int, help="cold starts; default 5, quick 1")
-    add("--threads", type=int, default=_processors(), help="for each system")
+    add("--threads", type=int, default=processors(), help="for each system")
     add("--patience", type=float, default=600.0, help="seconds for one answer of a system")
     add("--out", type=Path, help="default: benchmarks/results/CLASS")
     add("--envs", type=Path, default=ROOT / ".cache/bench", help="kept there")
@@ -101,7 +101,8 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _processors() -> int:
+def processors() -> int:
+    """The CPUs that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

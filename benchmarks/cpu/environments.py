@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import importlib.metadata
+import json
 import os
+import platform
 import shlex
 import subprocess
 import sys
@@ -13,13 +16,13 @@ from pathlib import Path
 
 from network import OFFLINE
 from reasons import UnavailableError, ended, in_short
-from systems import EXPORT, System
+from systems import EXPORT, REFERENCE, System
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 # What venv brings by itself.
 _NOT_COUNTED = ("pip", "setuptools", "pkg_resources", "_distutils_hack", "distutils-precedence")
-_IMPORT_SECONDS = 300.0
+_IMPORT_SECONDS = _LOOK_SECONDS = 300.0
 
 
 class Environments:
@@ -52,6 +55,15 @@ class Environments:
         """The standard output of a script of this folder, in an environment."""
         command = [str(self.make(name)), str(HERE / script), *arguments]
         return _output(command, self.variables, seconds)
+
+    def look(self) -> tuple[str, dict[str, str]]:
+        """The class of the processor, and what engines take it for."""
+        try:
+            text = self.run(REFERENCE.environment, "processor.py", seconds=_LOOK_SECONDS)
+        except UnavailableError as error:
+            return platform.machine().lower(), {"": in_short(str(error))}
+        found = json.loads(text)
+        return found["class"], found["seen"]
 
     def import_seconds(self, system: System) -> float:
         """Time of its import statement in a new process."""
@@ -102,6 +114,21 @@ class Environments:
     def _site_packages(self, name: str) -> Path:
         (found,) = {path.resolve() for path in (self.folder / name).rglob("site-packages")}
         return found
+
+
+class Here(Environments):
+    """Environments that are all the running Python."""
+
+    def make(self, name: str) -> Path:  # noqa: ARG002
+        """The running Python."""
+        return Path(sys.executable)
+
+    def versions(self, name: str) -> dict[str, str]:  # noqa: ARG002
+        """Package names and versions."""
+        return {
+            found.name.lower().replace("-", "_"): found.version
+            for found in importlib.metadata.distributions()
+        }
 
 
 def _pip(python: Path, *arguments: str) -> None:

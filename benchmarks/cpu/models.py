@@ -15,10 +15,15 @@ _STEP_SECONDS = 3600.0
 
 
 class Models:
-    """The models' folders, for one class of processors."""
+    """The models' folders, for one class of processors.
 
-    def __init__(self, environments: Environments, processor_class: str) -> None:
-        self._environments, self._class = environments, processor_class
+    With ``keep``, what resift exports is kept for the next run too.
+    """
+
+    def __init__(
+        self, environments: Environments, processor_class: str, *, keep: bool = False
+    ) -> None:
+        self._environments, self._class, self._keep = environments, processor_class, keep
         self._done: dict[tuple[str, str], str] = {}
 
     def folder(self, shape: str) -> Path:
@@ -41,7 +46,7 @@ class Models:
     def _run(self, shape: str, step: str) -> str:
         folder = self.folder(shape)
         stamp = folder / f"{step}.json"
-        if STEPS[step].kept and stamp.exists() and self._is_for_this_class(stamp):
+        if (STEPS[step].kept or self._keep) and stamp.exists() and self._is_for_this_class(stamp):
             return ""
         note(f"making the model {shape}: {step} …")
         stamp.unlink(missing_ok=True)

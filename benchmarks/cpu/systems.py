@@ -153,6 +153,15 @@ PEERS = [
         statement=_RERANKERS,
     ),
 ]
+# Not in benchmarks/cpu.py's default: its environment is one more of a gigabyte.
+FLAG_EMBEDDING = System(
+    name="flag-embedding-fp32",
+    made_by="reference",
+    environment="flag-embedding",
+    adapter="flag-embedding",
+    precision="fp32",
+    statement="from FlagEmbedding import FlagReranker",
+)
 REFERENCE = System(
     name="reference",
     made_by="reference",
@@ -172,7 +181,7 @@ DEFAULT = [*OURS, *(peer.name for peer in PEERS)]
 
 def find_system(name: str) -> System:
     """A peer by name, or ``resift-BACKEND-PRECISION``; raises ``ValueError`` for another."""
-    for peer in PEERS:
+    for peer in (*PEERS, FLAG_EMBEDDING):
         if peer.name == name:
             return peer
     library, _, rest = name.partition("-")

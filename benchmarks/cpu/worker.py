@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from adapters import ADAPTERS, Adapter, limit_process
+from memory import memory
 from meter import Meter
 
 
@@ -37,7 +38,7 @@ def main() -> None:
     except Exception as error:
         answer({"error": f"{type(error).__name__}: {error}"})
         return
-    answer({"memory": _memory()})
+    answer({"memory": memory()})
     for line in sys.stdin:
         try:
             answer(_answer(adapter, meter, json.loads(line)))
@@ -60,19 +61,9 @@ def _rank(adapter: Adapter, meter: Meter, query: str, documents: list[str]) -> d
     return {
         "seconds": seconds,
         "scores": adapter.scores(ranked),
-        "memory": _memory(),
+        "memory": memory(),
         **vars(meter),
     }
-
-
-def _memory() -> dict[str, int]:
-    """Resident bytes now and at most."""
-    if not Path("/proc/self/status").exists():
-        return {}
-    lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
-    fields = dict(line.split(":", 1) for line in lines)
-    names = {"now": "VmRSS", "peak": "VmHWM"}
-    return {name: int(fields[key].split()[0]) * 1024 for name, key in names.items()}
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ import math
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from resift.options import RankOptions
@@ -47,6 +47,12 @@ class Call:
     def remaining(self) -> float:
         """Seconds until the deadline, below 0 after it; infinity without one."""
         return math.inf if self.deadline is None else self.deadline - time.perf_counter()
+
+    def part(self, share: float) -> Call:
+        """The call with a deadline after this share of the time left, from 0 to 1."""
+        if self.deadline is None:
+            return self
+        return replace(self, deadline=time.perf_counter() + share * max(0.0, self.remaining))
 
     @property
     def is_cancelled(self) -> bool:

@@ -113,10 +113,9 @@ def _selected(asked: Request, scored: Scored, documents: int, options: RankOptio
     slots = np.array(asked.slots, dtype=np.intp)
     indices = np.flatnonzero(scored.scored[slots])
     logits = scored.logits[slots[indices]]
-    source = scored.source
-    options = on_scale(options, source.scale, source.model)
+    options = on_scale(options, scored.source.scale, scored.source.model)
     posteriors = logits.astype(np.float64)
-    prior = resolve_prior(options.prior, source.place_weight)
+    prior = resolve_prior(options.prior, scored.source.place_weight)
     if prior is not None:
         warn_of_scores(prior, asked.first_stage_scores)
         posteriors += prior(asked.places, asked.first_stage_scores)[indices]
@@ -124,7 +123,13 @@ def _selected(asked: Request, scored: Scored, documents: int, options: RankOptio
     unscored = [*late, *range(len(slots), documents)]
     truncated = scored.truncated_tokens[slots]
     results = select_documents(
-        logits, posteriors, indices.tolist(), unscored, truncated.tolist(), options, source.scale
+        logits,
+        posteriors,
+        indices.tolist(),
+        unscored,
+        truncated.tolist(),
+        options,
+        scored.source.scale,
     )
     return _Answer(
         scored=scored,

@@ -22,6 +22,9 @@ from resift.scoring.scorer import Scored, Scorer, Source, rebuilt
 
 _T = TypeVar("_T")
 
+# Of the time left until a deadline, so much is the next scorer's, unless it is the last one.
+_SHARE = 0.5
+
 
 class Cascade:
     """Scorers from the fastest to the best: each but the last leaves fewer documents to the next.
@@ -68,7 +71,9 @@ class Cascade:
                 continue
             prior = self._prior(call)
             estimated = ask(
-                scorer, [left.request for left in chosen], _shown(call, everything, last=False)
+                scorer,
+                [left.request for left in chosen],
+                _shown(call.part(_SHARE), everything, last=False),
             )
             for left, estimate in zip(chosen, estimated, strict=True):
                 # A prior is log-odds, which can be added to logits alone.

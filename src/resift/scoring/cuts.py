@@ -16,7 +16,9 @@ from resift.errors import InvalidRequestError
 from resift.prior import Prior
 from resift.request import Request
 
-Values = NDArray[np.float32] | NDArray[np.float64]
+Estimates = NDArray[np.float32] | NDArray[np.float64]
+"""``[texts]``: what a scorer gave each of a request's different texts."""
+
 Kept = NDArray[np.bool_]
 """``bool [texts]``: whether the next scorer gets each of a request's different texts."""
 
@@ -37,12 +39,12 @@ class Best:
 
     def kept(
         self,
-        estimates: Values,
+        estimates: Estimates,
         request: Request,
         call: Call,  # noqa: ARG002
         prior: Prior | None,
     ) -> Kept:
-        """Which texts the best documents have: ``bool [texts]``, by ``float32 [texts]``."""
+        """Which texts the best documents have: ``bool [texts]``, by estimates of ``[texts]``."""
         slots = np.array(request.slots, dtype=np.intp)
         posteriors = _posteriors(estimates, slots, _added(request, prior))
         order = np.argsort(-posteriors, kind="stable")
@@ -74,8 +76,8 @@ class Margin:
         """Whether the call asks to leave documents out, and has enough of them for it to pay."""
         return may_prune(request, call)
 
-    def kept(self, estimates: Values, request: Request, call: Call, prior: Prior | None) -> Kept:
-        """Which texts can still reach ``top_n``, ``bool [texts]``, by ``float32 [texts]``."""
+    def kept(self, estimates: Estimates, request: Request, call: Call, prior: Prior | None) -> Kept:
+        """Which texts can still reach ``top_n``, ``bool [texts]``, by estimates of ``[texts]``."""
         top_n = call.options.top_n or len(request.slots)
         added = _added(request, prior)
         return survivors(estimates, request.slots, top_n, self.margin, added)
@@ -110,7 +112,7 @@ def may_prune(request: Request, call: Call) -> bool:
 
 
 def survivors(
-    estimates: Values,
+    estimates: Estimates,
     slots: Sequence[int],
     top_n: int,
     margin: float,
@@ -118,7 +120,7 @@ def survivors(
 ) -> Kept:
     """Whether each text has a document at most ``margin`` below the ``top_n``-th best document.
 
-    ``estimates`` (``float32 [texts]``) may hold NaN and infinity: such a text is kept, and doesn't
+    ``estimates`` (``[texts]``) may hold NaN and infinity: such a text is kept, and doesn't
     count among the best. ``slots`` has the position of each document's text, and ``prior``
     (``float64 [documents]``) is added to its estimate. Returns ``bool [texts]``.
     """
@@ -138,7 +140,7 @@ def _added(request: Request, prior: Prior | None) -> NDArray[np.float64] | None:
 
 
 def _posteriors(
-    estimates: Values, slots: NDArray[np.intp], prior: NDArray[np.float64] | None
+    estimates: Estimates, slots: NDArray[np.intp], prior: NDArray[np.float64] | None
 ) -> NDArray[np.float64]:
     """The estimate of each document's text, with its prior: ``float64 [documents]``."""
     found = estimates[slots].astype(np.float64)

@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from resift.call import Call
 from resift.loading.model import LoadedModel
 from resift.loading.queue import Done, Job, Pass
-from resift.ranking import Stage
 from resift.request import Request
 from resift.scoring.scorer import Scored, Source
 from resift.text.batch import Pair
@@ -43,7 +42,6 @@ class Work:
         self, model: LoadedModel, requests: Sequence[Request], budget: int, call: Call
     ) -> None:
         self._model, self._requests, self._budget, self._call = model, requests, budget, call
-        self._start = time.perf_counter()
         *self._firsts, self._total = accumulate((len(x.texts) for x in requests), initial=0)
         """Positions of each request's first text among all texts, and how many there are."""
         self._query_truncated = [False] * len(requests)
@@ -98,19 +96,10 @@ class Work:
         logits[~scored] = np.nan
         tokens = np.bincount(owners, lengths, self._total)
         spent = np.bincount(owners, padded, self._total)
-        seconds = time.perf_counter() - self._start
         found = []
         bounds = [*self._firsts, self._total]
         for at, (start, stop) in enumerate(pairwise(bounds)):
             own = slice(start, stop)
-            stage = Stage(
-                model=source.model,
-                texts=stop - start,
-                pairs=int(pairs[own].sum()),
-                tokens=int(tokens[own].sum()),
-                padded_tokens=int(spent[own].sum()),
-                seconds=seconds,
-            )
             found.append(
                 Scored(
                     logits=logits[own],
@@ -119,10 +108,9 @@ class Work:
                     truncated_tokens=np.where(scored[own], self._truncated[own], 0),
                     source=source,
                     query_truncated=self._query_truncated[at],
-                    tokens=stage.tokens,
-                    padded_tokens=stage.padded_tokens,
+                    tokens=int(tokens[own].sum()),
+                    padded_tokens=int(spent[own].sum()),
                     late=None if scored[own].all() else ~scored[own],
-                    stages=(stage,),
                 )
             )
         return found
