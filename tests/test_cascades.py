@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -95,6 +96,13 @@ def test_among_equals_the_order_given_decides() -> None:
     large = Numbers("large")
     rank(Cascade([Numbers(scale=0.0), large], keep=[2]), ["3", "1", "2"])
     assert large.asked == [("3", "1")]
+
+
+def test_a_prior_is_added_to_logits_alone() -> None:
+    ranker, large = Numbers("ranker"), Numbers("large")
+    ranker.source = replace(ranker.source, scale="order")
+    rank(Cascade([ranker, large], keep=[1]), ["1", "2"], prior=100)
+    assert large.asked == [("2",)]
 
 
 def test_a_prior_of_scores_decides_who_goes_on() -> None:
@@ -257,8 +265,6 @@ def test_warming_up_loads_what_a_call_needs() -> None:
 def test_a_fallback_of_any_stage_is_said() -> None:
     class Worn(Numbers):
         def _score(self, request: Any, call: Any) -> Any:
-            from dataclasses import replace
-
             answer = super()._score(request, call)
             return replace(answer, source=replace(answer.source, status="fallback"))
 

@@ -273,6 +273,14 @@ def test_a_nan_is_not_kept() -> None:
     assert scorer.asked == [("1", "nan", "inf"), ("nan", "inf")]
 
 
+def test_a_value_that_is_no_logit_is_not_kept() -> None:
+    scorer = Numbers(digest="d")
+    scorer.source = replace(scorer.source, scale="order")
+    reranker = Reranker(scorer=Cached(scorer))
+    for _ in range(2):
+        assert reranker.rank("q", ["1", "2"]).counts.cached == 0
+
+
 def test_a_scorer_without_a_digest_is_asked_for_every_text(
     caplog: pytest.LogCaptureFixture,
 ) -> None:

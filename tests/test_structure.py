@@ -198,7 +198,7 @@ def test_imports_have_no_cycles() -> None:
 )
 def test_wrappers_import_scorers_alone(name: str) -> None:
     parts = {f"scoring.{each}" for each in ("asking", "cuts", "disk", "ready", "scorer", "stores")}
-    allowed = {"call", "checks", "errors", "once", "prior", "ranking", "request", *parts}
+    allowed = {"call", "checks", "errors", "once", "prior", "ranking", "request", "scales", *parts}
     found = {each.removeprefix("resift.") for each in IMPORTS[f"resift.scoring.{name}"]}
     assert found <= allowed
 

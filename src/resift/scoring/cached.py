@@ -17,6 +17,7 @@ from resift.call import Call
 from resift.checks import check_path, check_positive_int
 from resift.errors import InvalidRequestError
 from resift.request import Request
+from resift.scales import LOGIT
 from resift.scoring.asking import ask
 from resift.scoring.disk import Disk
 from resift.scoring.ready import check_is_scorer
@@ -158,7 +159,8 @@ def _keys(digest: str, request: Request, call: Call) -> list[bytes]:
 
 def _entries(keys: Sequence[bytes], answer: Scored) -> dict[bytes, Entry]:
     """The part of an answer that is kept: what was scored, and came out finite."""
-    if answer.logits.dtype != np.float32:
+    # On another scale, values may depend on the other texts.
+    if answer.source.scale != LOGIT or answer.logits.dtype != np.float32:
         return {}
     return {
         keys[at]: Entry(

@@ -14,6 +14,7 @@ from resift.errors import InvalidRequestError
 from resift.prior import Prior, resolve_prior
 from resift.ranking import Stage, Status
 from resift.request import Request
+from resift.scales import LOGIT
 from resift.scoring.asking import ask
 from resift.scoring.cuts import Best, Kept, Margin, as_cut
 from resift.scoring.ready import check_is_scorer
@@ -75,7 +76,9 @@ class Cascade:
                 _shown(call.part(_SHARE), everything, last=False),
             )
             for left, estimate in zip(chosen, estimated, strict=True):
-                left.keep(estimate, cut.kept(estimate.logits, left.request, call, prior))
+                # A prior is log-odds, which can be added to logits alone.
+                added = prior if estimate.source.scale == LOGIT else None
+                left.keep(estimate, cut.kept(estimate.logits, left.request, call, added))
         answers = ask(
             self._scorers[-1],
             [left.request for left in everything],
