@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from numbers_scorer import Numbers
-from remote.loopback import serve
 
 from resift.options import LoadOptions
-from resift.scoring import Cached, Cascade, Fallback, Local, LocalScorer, Margin, Remote, Scorer
+from resift.scoring import Cached, Cascade, Fallback, Local, LocalScorer, Margin, Scorer
 from resift.testing import ScorerContract
 
 
@@ -91,20 +89,6 @@ class TestCascadeOfFallbacks(OnTiny):
         failing = Numbers(error=OSError("down"))
         best = Fallback(failing, Cached(self.local()))
         return Cascade([Fallback(failing, self.local()), best], keep=[5])
-
-
-class TestRemote(ScorerContract):
-    query = "q"
-    # The loopback server takes a text for its score.
-    texts = ("2", "7.5", "1", "-3", "4", "6", "5.5", "0")
-
-    @pytest.fixture(autouse=True)
-    def _served(self) -> Iterator[None]:
-        with serve("tei") as self.server:
-            yield
-
-    def build(self) -> Scorer:
-        return Remote(self.server.url, protocol="tei")
 
 
 def test_every_scorer_is_tested() -> None:
