@@ -32,6 +32,7 @@ from resift.loading import opening
 from resift.loading.costs import Costs
 from resift.loading.model import LoadedModel
 from resift.options import LoadOptions
+from resift.scoring import Cascade, Local
 from resift.text.batch import Batch
 
 # Of five tokens each, with the query and special ones; the last is the best.
@@ -225,6 +226,27 @@ def test_a_model_that_is_not_loaded_in_time_is_said(
     slow_load.set()
     # It was loaded on.
     assert reranker.rank("a", TEXTS).counts.scored == 10
+
+
+@pytest.mark.parametrize("options", [{"prune": "auto", "top_n": 2}, {"prior": "auto"}], ids=str)
+def test_nothing_waits_for_a_model_beyond_the_deadline(
+    tmp_path: Path, slow_load: threading.Event, options: dict[str, Any]
+) -> None:
+    model = tiny_models.build(tmp_path / "m")
+    cascade = Cascade([Local(model, backend="onnx"), Local(model, backend="onnx")], keep=[3])
+    for reranker in (Reranker(model, backend="onnx"), Reranker(scorer=cascade)):
+        ranking = reranker.rank("a", TEXTS, deadline_ms=20, **options)
+        assert ranking.counts.scored == 0
+        assert ranking.status == "partial"
+    slow_load.set()
+
+
+def test_warming_up_takes_the_time_it_takes(tmp_path: Path, slow_load: threading.Event) -> None:
+    reranker = Reranker(tiny_models.build(tmp_path / "m"), backend="onnx", deadline_ms=1)
+    threading.Timer(0.2, slow_load.set).start()
+    reranker.warm_up()
+    assert slow_load.is_set()
+    assert reranker.rank("a", TEXTS).counts.scored >= 1
 
 
 def test_an_error_of_loading_in_time_is_raised(tmp_path: Path) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import os
 import threading
 from collections.abc import Callable
+from concurrent.futures import Future
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
@@ -36,6 +38,27 @@ class Once(Generic[T]):
                 if not state.made:
                     state.made.append(self._make())
         return state.made[0]
+
+    def get_within(self, seconds: float) -> T | None:
+        """Return the value, or ``None`` if it takes longer; it is then made on, for later calls."""
+        if self.is_made or math.isinf(seconds):
+            return self.get()
+        made: Future[T] = Future()
+        threading.Thread(target=self._make_for, args=(made,), daemon=True).start()
+        try:
+            return made.result(timeout=max(0.0, seconds))
+        except TimeoutError:
+            if made.done():
+                # What was raised, and not the wait.
+                raise
+            return None
+
+    def _make_for(self, made: Future[T]) -> None:
+        try:
+            made.set_result(self.get())
+        # Raised where it is waited for; the next call tries again.
+        except BaseException as error:
+            made.set_exception(error)
 
     def _current(self) -> _State[T]:
         if self._state.pid != os.getpid():

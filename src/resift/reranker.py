@@ -6,6 +6,7 @@ import os
 import threading
 import time
 from collections.abc import Iterable
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Unpack
 
@@ -190,7 +191,8 @@ class Reranker:
 
     def warm_up(self) -> None:
         """Load the model now, unless it is loaded. Raises what the first ranking would raise."""
-        self._scorer.warm_up(Call.of(self._rank_options))
+        # However long it takes, a deadline is for ranking.
+        self._scorer.warm_up(Call.of(replace(self._rank_options, deadline_ms=None)))
 
     async def awarm_up(self) -> None:
         """``warm_up`` in a worker thread."""

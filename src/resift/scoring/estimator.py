@@ -51,8 +51,8 @@ class EarlyExit(Uncopied):
 
     def warm_up(self, call: Call) -> None:
         """Load the model, and the estimator where the call asks to prune."""
-        scorer = self._load_estimator(call) if call.options.prune == "auto" else self._whole
-        scorer.warm_up(call)
+        found = self._cascade_in_time(call) if call.options.prune == "auto" else None
+        (found or self._whole).warm_up(call)
 
     def model(self, call: Call) -> LoadedModel:
         """The whole model, loaded now if it isn't."""
@@ -62,7 +62,8 @@ class EarlyExit(Uncopied):
         """Answer each request as ``Cascade`` where one may be pruned, else as ``LocalScorer``."""
         if not any(may_prune(request, call) for request in requests):
             return self._whole.score(requests, call)
-        return self._load_estimator(call).score(requests, call)
+        # Without time for loading the estimator, nothing is pruned.
+        return (self._cascade_in_time(call) or self._whole).score(requests, call)
 
     def rebuilt(self, wrap: Callable[[Scorer], Scorer]) -> EarlyExit:
         """The same models, with ``wrap`` around each."""
@@ -77,12 +78,11 @@ class EarlyExit(Uncopied):
         self._whole = wrap(self._model)
         self._pruning: Once[Scorer] = Once(self._cascade)
 
-    def _load_estimator(self, call: Call) -> Scorer:
-        self.model(call)
+    def _cascade_in_time(self, call: Call) -> Scorer | None:
         if self._pruning.is_made:
             return self._pruning.get()
         with call.watch.phase("load"):
-            return self._pruning.get()
+            return self._pruning.get_within(call.remaining)
 
     def _cascade(self) -> Scorer:
         found = self._estimator.get()

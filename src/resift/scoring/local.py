@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future
 from dataclasses import replace
 from typing import Any
 
@@ -58,8 +56,8 @@ class LocalScorer(Uncopied):
         )
 
     def warm_up(self, call: Call) -> None:
-        """Load the model now, unless it is loaded."""
-        self.model(call)
+        """Load the model now, unless it is loaded, or as far as the call's deadline allows."""
+        self._in_time(call)
 
     def model(self, call: Call) -> LoadedModel:
         """The model, loaded now unless it is loaded. Raises what ``opening.load_model`` raises."""
@@ -99,22 +97,10 @@ class LocalScorer(Uncopied):
 
     def _in_time(self, call: Call) -> LoadedModel | None:
         """The model, or ``None`` where it isn't loaded at the deadline; it is then loaded on."""
-        if call.deadline is None or self._model.is_made:
-            return self.model(call)
-        loaded: Future[LoadedModel] = Future()
+        if self._model.is_made:
+            return self._model.get()
         with call.watch.phase("load"):
-            threading.Thread(target=self._load, args=(loaded,), daemon=True).start()
-            try:
-                return loaded.result(timeout=max(0.0, call.remaining))
-            except TimeoutError:
-                return None
-
-    def _load(self, loaded: Future[LoadedModel]) -> None:
-        try:
-            loaded.set_result(self._model.get())
-        # Raised where the result is waited for; later calls try again.
-        except BaseException as error:
-            loaded.set_exception(error)
+            return self._model.get_within(call.remaining)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return LocalScorer, self._given
