@@ -41,7 +41,7 @@ CASES = {
     "threads": Case(
         title="64 threads",
         rule="One model, 192 calls from 64 threads: no errors, and the scores of each call are "
-        "within 1e-4 of the same library's in one thread. No peer's documentation forbids it.",
+        "within 1e-4 of the same library's in one thread.",
         run=crowds.threads,
     ),
     "tasks": Case(
