@@ -85,8 +85,7 @@ def logits(found: Job) -> list[float]:
     """The logits by pair; NaN where a pair wasn't run."""
     values = np.full(len(found.pairs), np.nan)
     while found.outstanding:
-        done = found.next()
-        if done is not None:
+        for done in found.next():
             values[list(done.pairs)] = done.logits
     return [float(each) for each in values]
 
@@ -243,16 +242,24 @@ def test_only_the_owner_hears_of_an_error(model: Model) -> None:
     workers=st.integers(1, 3),
     budget=st.sampled_from([1, 4, 12]),
     pads=st.booleans(),
+    at_once=st.booleans(),
 )
 def test_every_pair_is_run_once(
-    jobs: list[list[int]], workers: int, budget: int, pads: bool
+    jobs: list[list[int]], workers: int, budget: int, pads: bool, at_once: bool
 ) -> None:
     model = Model()
     model.run_freely()
     owner = queue(workers=workers, pairs=10_000)
     found = []
     for n, lengths in enumerate(jobs):
-        each = Job(owner, model.forward, budget=budget, pads=pads, cancelled=lambda: False)
+        each = Job(
+            owner,
+            model.forward,
+            budget=budget,
+            pads=pads,
+            cancelled=lambda: False,
+            at_once=at_once,
+        )
         each.pairs = [pair(100 * n + at) for at in range(len(lengths))]
         each.add([Pass([at], length) for at, length in enumerate(lengths)])
         found.append(each)

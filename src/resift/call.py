@@ -23,6 +23,8 @@ class Call:
     progress: Callable[[int, int], None]
     """Called with the number of pairs done, and of all pairs."""
     cancelled: threading.Event | None = None
+    watched: bool = True
+    """Whether anybody wants to hear of progress."""
     deadline: float | None = None
     """When the call is to be over, by ``time.perf_counter``; ``None`` for any time."""
     memo: dict[Any, Any] = field(default_factory=dict)
@@ -37,11 +39,11 @@ class Call:
         start: float | None = None,
     ) -> Call:
         """Start a call: its clock runs from ``start``, by ``time.perf_counter``, or from now."""
-        observer = observer or Observer()
+        watched, observer = observer is not None, observer or Observer()
         watch = Stopwatch(observer, start)
         milliseconds = options.deadline_ms
         deadline = None if milliseconds is None else watch.start + milliseconds / 1000
-        return cls(options, watch, observer.progress, cancelled, deadline)
+        return cls(options, watch, observer.progress, cancelled, watched, deadline)
 
     @property
     def remaining(self) -> float:

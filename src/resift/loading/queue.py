@@ -134,7 +134,7 @@ class FairQueue:
                 parts = [self._taken(job)]
                 self._join(parts)
                 return parts
-            job.results.put(self._drop(job))
+            job.tell_dropped(self._drop(job))
         return []
 
     def _drop(self, job: Job) -> int:
@@ -168,6 +168,8 @@ class FairQueue:
             return
         room = _Room(len(first.pairs), first.length, job.budget)
         for other in list(self._jobs):
+            if room.is_full:
+                break
             if not other.joins(job):
                 continue
             for at, more in enumerate(islice(other.passes, _LOOKED_AT)):
@@ -184,6 +186,11 @@ class _Room:
     length: int
     budget: int
 
+    @property
+    def is_full(self) -> bool:
+        """Whether not even one more pair fits."""
+        return (self.pairs + 1) * self.length > self.budget
+
     def take(self, more: Pass) -> bool:
         """Make it larger by a pass, if that fits."""
         pairs, length = self.pairs + len(more.pairs), max(self.length, more.length)
@@ -198,7 +205,8 @@ class Job:
 
     ``forward`` runs them; ``budget`` are the most padded tokens of a pass. Where it ``pads``, pairs
     of different lengths may share one. ``cancelled`` says whether the caller has gone, and
-    ``in_time`` whether a pass would be done in time: passes that wouldn't be aren't started.
+    ``in_time`` whether a pass would be done in time: passes that wouldn't be aren't started. With
+    ``at_once``, the caller is woken for all results, and not for each.
     """
 
     def __init__(
@@ -210,13 +218,18 @@ class Job:
         pads: bool,
         cancelled: Callable[[], bool],
         in_time: Callable[[Pass], bool] | None = None,
+        at_once: bool = False,
     ) -> None:
-        self._queue = queue
+        self._queue, self._at_once = queue, at_once
+        self._lock = threading.Lock()
+        self._unfinished = 0
+        self._done: list[Done] = []
+        """Results that the caller hasn't been woken for."""
         self.forward, self.budget, self.pads = forward, budget, pads
         self._cancelled, self._in_time = cancelled, in_time
         self.pairs: list[Pair] = []
         self.passes: deque[Pass] = deque()
-        self.results: SimpleQueue[Done | Exception | int] = SimpleQueue()
+        self.results: SimpleQueue[list[Done] | Exception | int] = SimpleQueue()
         """What became of passes; a number is of those that won't run."""
         self.served = 0
         self.outstanding = 0
@@ -227,10 +240,12 @@ class Job:
     def add(self, passes: Sequence[Pass]) -> None:
         """Queue passes over ``pairs``. Raises ``OverloadedError`` where too much waits."""
         if passes:
+            with self._lock:
+                self._unfinished += len(passes)
             self._queue.add(self, passes)
 
-    def next(self, seconds: float = math.inf) -> Done | None:
-        """Wait for one result; ``None`` where no more begin. Raises what ``forward`` raised.
+    def next(self, seconds: float = math.inf) -> list[Done]:
+        """Wait for results; none where no more passes begin. Raises what ``forward`` raised.
 
         After so many ``seconds``, what hasn't begun won't, save the first pass.
         """
@@ -239,15 +254,35 @@ class Job:
             result = self.results.get(timeout=None if patient else max(0.0, seconds))
         except Empty:
             result = self._queue.remove(self) if self.started else 0
-            self.over = True
+            with self._lock:
+                self._unfinished -= result
         if isinstance(result, Exception):
             raise result
         if isinstance(result, int):
             self.over = True
             self.outstanding -= result
-            return None
-        self.outstanding -= 1
+            return []
+        self.outstanding -= len(result)
         return result
+
+    def tell(self, done: Done) -> None:
+        """Take a result, and wake the caller for it or for all."""
+        with self._lock:
+            self._done.append(done)
+            self._unfinished -= 1
+            self._flush()
+
+    def tell_dropped(self, passes: int) -> None:
+        """Take it that so many passes won't run."""
+        self.results.put(passes)
+        with self._lock:
+            self._unfinished -= passes
+            self._flush()
+
+    def _flush(self) -> None:
+        if self._done and not (self._at_once and self._unfinished):
+            self.results.put(self._done)
+            self._done = []
 
     def close(self) -> None:
         """Leave nothing to run."""
@@ -285,5 +320,5 @@ def _run(parts: Sequence[tuple[Job, Pass]]) -> None:
     start = 0
     for owner, each in parts:
         stop = start + len(each.pairs)
-        owner.results.put(Done(each.pairs, logits[start:stop], length))
+        owner.tell(Done(each.pairs, logits[start:stop], length))
         start = stop

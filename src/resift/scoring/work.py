@@ -66,6 +66,7 @@ class Work:
             self._budget,
             cancelled=lambda: call.is_cancelled,
             in_time=None if call.deadline is None else self._in_time,
+            at_once=call.deadline is None and not call.watched,
         )
         job.pairs = self._pairs
         with closing(job):
@@ -199,8 +200,7 @@ class Work:
             if not self._done:
                 self._call.step(0, self._all_pairs)
             while job.outstanding > left:
-                result = job.next(self._call.remaining)
-                if result is not None:
+                for result in job.next(self._call.remaining):
                     self._take(result)
                 self._call.step(self._done, self._all_pairs)
 
