@@ -391,6 +391,22 @@ def test_a_fit_finds_the_rule() -> None:
     assert labels[likely].mean() == pytest.approx(chances[likely].mean(), abs=0.03)
 
 
+def test_a_fit_is_not_moved_by_how_hard_queries_are() -> None:
+    logits, places, labels, _ = simulated(1000, place=0.5)
+    plain = Prior.fit(logits, places, labels)
+    assert plain.place_weight == pytest.approx(0.5, abs=0.06)
+    # As much for each document of a query, so that no order changes.
+    shifted = logits + np.repeat(np.random.default_rng(2).normal(0, 5, 1000), 20)
+    assert Prior.fit(shifted, places, labels).place_weight == pytest.approx(plain.place_weight)
+
+
+def test_a_fit_of_documents_that_are_told_apart_at_once_is_finite() -> None:
+    logits = [3.0, 1.0, 0.0, 2.0, 1.5, -1.0]
+    prior = Prior.fit(logits, [0, 1, 2] * 2, [1, 0, 0] * 2)
+    assert 0 <= prior.place_weight < 10
+    assert math.isfinite(prior.calibration.slope)
+
+
 def test_a_fit_is_tested_on_other_queries() -> None:
     logits, places, labels, _ = simulated(300, place=1.0)
     report = Prior.fit(logits, places, labels).report

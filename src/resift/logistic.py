@@ -9,6 +9,9 @@ from resift.errors import InvalidRequestError
 
 Floats = NDArray[np.float64]
 
+# In units of groups.
+_RIDGE = 0.1
+
 
 def sigmoid(logits: Floats) -> Floats:
     """``1 / (1 + exp(-x))`` without overflow."""
@@ -52,3 +55,54 @@ def fit_logistic(features: Floats, labels: Floats) -> tuple[Floats, float]:
             break
     slopes = weights[:-1] / scale
     return slopes, float(weights[-1] - slopes @ centre)
+
+
+def fit_within(features: Floats, labels: Floats, groups: NDArray[np.intp]) -> Floats:
+    """Fit what tells a group's rows of label 1 from its rows of label 0.
+
+    ``features`` are ``float64 [n, k]`` and finite, ``labels`` ``float64 [n]``, of 0 and 1, and
+    ``groups`` ``int [n]``. Returns the slopes, ``float64 [k]``. What all rows of a group share,
+    such as how hard a query is, has no part in them: each row of label 1 is a choice among itself
+    and its group's rows of label 0, as in D. McFadden, "Conditional logit analysis of qualitative
+    choice behavior" (1974). Groups count alike; one with labels of one kind says nothing. A slight
+    ridge keeps the fit of separable data finite.
+    """
+    _, groups = np.unique(groups, return_inverse=True)
+    size = int(groups.max()) + 1
+    means = _sums(features, groups, size) / np.bincount(groups, minlength=size)[:, None]
+    inputs = features - means[groups]
+    spread = inputs.std(axis=0)
+    scale = np.where(spread > 0, spread, 1.0)
+    inputs /= scale
+    ones, of = inputs[labels == 1], groups[labels == 1]
+    zeros, beside = inputs[labels == 0], groups[labels == 0]
+    useful = (np.bincount(beside, minlength=size) > 0)[of]
+    ones, of = ones[useful], of[useful]
+    share = 1 / np.bincount(of, minlength=size)[of]
+    products = zeros[:, :, None] * zeros[:, None, :]
+    slopes = np.zeros(inputs.shape[1])
+    for _ in range(100):
+        top = np.full(size, -np.inf)
+        np.maximum.at(top, groups, inputs @ slopes)
+        odds, own = np.exp(zeros @ slopes - top[beside]), np.exp(ones @ slopes - top[of])
+        whole = own + _sums(odds, beside, size)[of]
+        mean = (own[:, None] * ones + _sums(odds[:, None] * zeros, beside, size)[of]) / whole[
+            :, None
+        ]
+        square = own[:, None, None] * ones[:, :, None] * ones[:, None, :]
+        square += _sums(odds[:, None, None] * products, beside, size)[of]
+        square = square / whole[:, None, None] - mean[:, :, None] * mean[:, None, :]
+        gradient = share @ (mean - ones) + _RIDGE * slopes
+        hessian = np.tensordot(share, square, 1) + _RIDGE * np.eye(len(slopes))
+        step = np.linalg.solve(hessian, gradient)
+        slopes -= step * min(1.0, 1.0 / (float(np.abs(step).max()) + 1e-12))
+        if np.abs(step).max() < 1e-10:
+            break
+    return np.asarray(slopes / scale)
+
+
+def _sums(rows: Floats, groups: NDArray[np.intp], size: int) -> Floats:
+    """The rows of each group added up: ``float64 [size, ...]``."""
+    found = np.zeros((size, *rows.shape[1:]))
+    np.add.at(found, groups, rows)
+    return found

@@ -81,6 +81,9 @@ class Prior:
     ) -> FittedPrior:
         """Fit to judged documents: a logistic regression on logit, place and first-stage score.
 
+        It is conditional: a query's relevant documents are compared with its others, so that how
+        hard a query is has no part in the weights.
+
         Each argument has a value for each document, over all queries: its ``logit``, its place in
         the first stage's order, from 0 (a ranking's ``index``), whether it is relevant (1 or 0)
         and, where the first stage gives one, its score. ``queries`` says which query each belongs
@@ -106,7 +109,7 @@ class FittedPrior(Prior):
     """A ``Prior`` that was fitted, and what is known of it."""
 
     calibration: Calibration
-    """Fitted in one with the prior, to logit and prior added up: give both to a ``Reranker``."""
+    """Fitted after the prior, to logit and prior added up: give both to a ``Reranker``."""
     report: PriorReport | None
     """A test on queries that it wasn't fitted on; ``None`` with too few."""
 

@@ -8,6 +8,10 @@ from pathlib import Path
 
 sys.path.append(str(Path(__file__).parents[1] / "make"))
 
+import by_text
+import calibration
+import shipped_encoder
+import stages
 from files import BUNDLED, CACHE, read_card, write_json
 from golden import sentences_found
 from scoring import WINDOW
@@ -18,8 +22,12 @@ __all__ = [
     "CACHE",
     "TEACHERS",
     "WINDOW",
+    "by_text",
+    "calibration",
     "fetch",
     "read_card",
     "sentences_found",
+    "shipped_encoder",
+    "stages",
     "write_json",
 ]

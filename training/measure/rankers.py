@@ -8,11 +8,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Protocol
 
-import by_text
 import resift
 from collection import Collection
 from comparison import z_sum
-from made import BUNDLED, TEACHERS, fetch
+from made import BUNDLED, TEACHERS, by_text, fetch
 from resift import Reranker
 from resift.models.store.manifest import sha256
 from resift.text.tokenizer import PairTokenizer

@@ -4,4 +4,5 @@ import sys
 from pathlib import Path
 
 TRAINING = Path(__file__).parents[1]
-sys.path[:0] = [str(TRAINING / "make"), str(TRAINING / "measure")]
+BENCHMARK = TRAINING.parent / "benchmarks/first_stages"
+sys.path[:0] = [str(TRAINING / "make"), str(TRAINING / "measure"), str(BENCHMARK)]

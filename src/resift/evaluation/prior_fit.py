@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from resift.errors import InvalidRequestError
 from resift.evaluation.intervals import Difference, paired_bootstrap
 from resift.evaluation.measures import in_order, ndcg
-from resift.logistic import Floats, check_labels, fit_logistic
+from resift.logistic import Floats, check_labels, fit_within
 from resift.normalization import Calibration
 
 
@@ -154,16 +154,20 @@ def fit_prior(judged: Judged) -> tuple[Weights, PriorReport | None]:
 
 
 def _fit(judged: Judged, notes: list[str]) -> Weights:
-    """One logistic regression of the label on logit, place and score."""
+    """Fit the weights within queries, then the calibration of what they add up to.
+
+    Over all queries at once, places would weigh too much: how hard a query is moves all of its
+    logits, but none of its places.
+    """
     centre, score = _centred(judged.scores, notes)
     columns = {"logit": judged.logits, "place": -np.log1p(judged.places), "score": score}
     if score is None:
         del columns["score"]
-    slopes, intercept = _regress(columns, judged.labels)
+    slopes = _regress(columns, judged)
     if slopes["place"] < 0:
         notes.append("Relevance rises with the place, so that places were left out.")
         del columns["place"]
-        slopes, intercept = _regress(columns, judged.labels)
+        slopes = _regress(columns, judged)
     slope = slopes["logit"]
     if slope <= 0:
         raise InvalidRequestError(
@@ -171,17 +175,20 @@ def _fit(judged: Judged, notes: list[str]) -> Weights:
             "them. Don't use this reranker on these documents; or are labels and logits in "
             "different orders?"
         )
+    weights = {name: each / slope for name, each in slopes.items()}
+    posterior = np.column_stack([columns[name] for name in weights]) @ np.array([*weights.values()])  # type: ignore[arg-type]
     return Weights(
-        place_weight=slopes.get("place", 0.0) / slope,
-        score_weight=slopes.get("score", 0.0) / slope,
+        place_weight=weights.get("place", 0.0),
+        score_weight=weights.get("score", 0.0),
         score_centre=centre,
-        calibration=Calibration(slope=slope, intercept=intercept),
+        calibration=Calibration.fit(posterior, judged.labels),
     )
 
 
-def _regress(columns: dict[str, Floats | None], labels: Floats) -> tuple[dict[str, float], float]:
-    slopes, intercept = fit_logistic(np.column_stack(list(columns.values())), labels)  # type: ignore[arg-type]
-    return dict(zip(columns, slopes.tolist(), strict=True)), intercept
+def _regress(columns: dict[str, Floats | None], judged: Judged) -> dict[str, float]:
+    features = np.column_stack(list(columns.values()))  # type: ignore[arg-type]
+    slopes = fit_within(features, judged.labels, judged.query)
+    return dict(zip(columns, slopes.tolist(), strict=True))
 
 
 def _centred(scores: Floats | None, notes: list[str]) -> tuple[float, Floats | None]:

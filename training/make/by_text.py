@@ -1,8 +1,7 @@
 """Late interaction over many lists of candidates: each different text is encoded once.
 
-The formula is that of `training/make/late_interaction.py`. Query and document don't see each other
-in it, so that a document's vectors serve every query that lists it, as long as it is cut at the
-same place.
+The formula is that of `late_interaction.py`. Query and document don't see each other in it, so that
+a document's vectors serve every query that lists it, as long as it is cut at the same place.
 """
 
 from collections import defaultdict
@@ -14,8 +13,8 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from made import WINDOW
 from resift.text.tokenizer import PairTokenizer
+from scoring import WINDOW
 
 Vectors = NDArray[np.float32]
 
@@ -62,11 +61,13 @@ class Encoder:
     One at a time, because activations rounded per tensor would depend on a batch's other texts.
     """
 
-    def __init__(self, graph: Path, tokenizer: PairTokenizer, *, threads: int) -> None:
+    def __init__(self, graph: Path | bytes, tokenizer: PairTokenizer, *, threads: int) -> None:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         self._session = onnxruntime.InferenceSession(
-            str(graph), options, providers=["CPUExecutionProvider"]
+            graph if isinstance(graph, bytes) else str(graph),
+            options,
+            providers=["CPUExecutionProvider"],
         )
         self._cls, self._sep = tokenizer.token_ids(["[CLS]", "[SEP]"])
 
@@ -82,31 +83,43 @@ class Encoder:
         return np.asarray(vectors[0], np.float32)
 
 
-def score(encoder: Callable[[NDArray[np.int32]], Vectors], listed: Listed) -> dict[str, Parts]:
+def score(
+    encoder: Callable[[NDArray[np.int32]], Vectors], listed: Listed, worth: Vectors | None = None
+) -> dict[str, Parts]:
     """The candidates' parts by query; `encoder` takes and gives what an `Encoder` does.
 
+    `worth` has what each word of the vocabulary counts in a query; without it, all count the same.
     Holds the queries' vectors, and one document's at a time.
     """
-    encoded = {name: _query(encoder(ids)) for name, ids in listed.queries.items()}
+    encoded = {
+        name: (*_query(encoder(ids)), weights(ids, worth)) for name, ids in listed.queries.items()
+    }
     parts = {
         name: Parts(np.zeros(length, np.float32), np.zeros(length, np.float32))
         for name, length in listed.lengths.items()
     }
     for content, places in listed.documents.items():
         vectors = encoder(np.frombuffer(content, np.int32))
-        mean, tokens = _unit(vectors.mean(axis=0)), _unit(vectors).T
+        mean, tokens = unit(vectors.mean(axis=0)), unit(vectors).T
         for name, place in places:
-            query_mean, inner = encoded[name]
+            query_mean, inner, weight = encoded[name]
             parts[name].cosine[place] = query_mean @ mean
             if len(inner):
-                parts[name].match[place] = (inner @ tokens).max(axis=1).mean()
+                parts[name].match[place] = weight @ (inner @ tokens).max(axis=1)
     return parts
 
 
+def weights(ids: NDArray[np.int32], worth: Vectors | None) -> Vectors:
+    """What each of a query's tokens counts, float32 `[tokens]`, 1 in sum."""
+    counted = np.ones(len(ids), np.float32) if worth is None else worth[ids]
+    return np.asarray(counted / max(float(counted.sum()), 1e-12), np.float32)
+
+
 def _query(vectors: Vectors) -> tuple[Vectors, Vectors]:
-    return _unit(vectors.mean(axis=0)), _unit(vectors[1:-1])
+    return unit(vectors.mean(axis=0)), unit(vectors[1:-1])
 
 
-def _unit(vectors: Vectors) -> Vectors:
+def unit(vectors: Vectors) -> Vectors:
+    """Each vector divided by its length."""
     norm = np.linalg.norm(vectors, axis=-1, keepdims=True)
     return np.asarray(vectors / np.maximum(norm, 1e-12), np.float32)
