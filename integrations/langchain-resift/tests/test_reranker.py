@@ -19,7 +19,8 @@ QUERY = "how do I sort a dictionary by value"
 def test_copies_keep_id_and_metadata(documents: list[Document]) -> None:
     documents[1].metadata["relevance_score"] = "stale"
     (best,) = ResiftReranker(top_n=1).compress_documents(documents, QUERY)
-    score = Reranker().rank(QUERY, [each.page_content for each in documents])[0].score
+    texts = [each.page_content for each in documents]
+    score = Reranker(prior="auto").rank(QUERY, texts)[0].score
     assert best is not documents[1]
     assert best == Document(
         documents[1].page_content,

@@ -50,7 +50,7 @@ class AdapterContract(OptionRows, RankingContract):
         ]
         fields = ("views", "title", "draft", "note", "missing", "absent")
         documents = self.to_native(TEXTS[:2], metadata)
-        subject = self.build(metadata_fields=fields, normalization="none")
+        subject = self.build(metadata_fields=fields, normalization="none", prior=0)
         kept = self.read(self.run(subject, QUERY, documents), documents)
         expected = shared.score(
             QUERY,
@@ -64,6 +64,16 @@ class AdapterContract(OptionRows, RankingContract):
         documents = self.to_native([TEXTS[1]], [{"title": TEXTS[0]}])
         (kept,) = self.read(self.run(self.build(), QUERY, documents), documents)
         assert kept.score == pytest.approx(shared.score(QUERY, [TEXTS[1]])[0], abs=1e-5)
+
+    def test_the_order_of_a_retriever_counts_by_default(self) -> None:
+        documents = self.to_native(TEXTS)
+        kept = self.read(self.run(self.build(top_n=None), QUERY, documents), documents)
+        expected = shared.rank(QUERY, TEXTS, prior="auto")
+        assert expected.prior is not None
+        assert [(r.index, r.score) for r in kept] == [(r.index, r.score) for r in expected]
+        off = self.read(self.run(self.build(top_n=None, prior=None), QUERY, documents), documents)
+        plain = shared.rank(QUERY, TEXTS)
+        assert [(r.index, r.score) for r in off] == [(r.index, r.score) for r in plain]
 
     def test_a_ready_reranker_is_used(self) -> None:
         events: list[TimingEvent] = []

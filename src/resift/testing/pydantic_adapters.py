@@ -71,7 +71,7 @@ class PydanticAdapterContract(AdapterContract):
         assert (dumped["top_n"], dumped["model"]) == (2, "resift-nano")
 
     def test_model_copy_takes_effect(self) -> None:
-        subject = self.build(top_n=3, threads=1, token=self.token(TOKEN))
+        subject = self.build(top_n=3, threads=1, token=self.token(TOKEN), prior=0)
         documents = self.to_native(TEXTS)
         copied = subject.model_copy(update={"top_n": 1})
         assert copied.reranker is subject.reranker

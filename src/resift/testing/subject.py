@@ -71,7 +71,12 @@ class Subject:
         call: Mapping[str, Any] | None = None,
         **options: Any,
     ) -> list[Kept]:
-        """Build a subject, run it and read its output."""
+        """Build a subject, run it and read its output.
+
+        Without a prior, unless ``options`` have one: most rows are about the model's own scores.
+        """
+        if "reranker" not in options:
+            options = {"prior": 0, **options}
         documents = self.to_native(texts)
         output = self.run(self.build(**options), query, documents, **(call or {}))
         return self.read(output, documents)
