@@ -112,5 +112,5 @@ class Client:
 
 def order(outcome: Mapping[str, Any]) -> list[int]:
     """The documents' indices, best first."""
-    assert "error" not in outcome, outcome["message"]
+    assert "message" not in outcome, outcome["message"]
     return [result["index"] for result in outcome["results"]]
