@@ -140,6 +140,26 @@ def _of(factory: pytest.TempPathFactory, batch: int) -> Reranker:
     return _made[batch]
 
 
+def test_what_was_late_comes_before_what_lies_beyond(reranker: Reranker, clock: Clock) -> None:
+    reranker.rank("a", TEXTS[:1])
+    ranking = reranker.rank("a", TEXTS, deadline_ms=16, max_documents=5)
+    assert order(ranking) == [2, 1, 0, 3, 4, 5, 6, 7, 8, 9]
+    assert ranking.counts.scored == 3
+    assert clock.now > 100
+
+
+def test_an_earlier_stage_leaves_time_to_the_next(tmp_path: Path, clock: Clock) -> None:
+    folder = tiny_models.build(tmp_path / "m")
+    stages = [Local(folder, backend="onnx", threads=1) for _ in range(2)]
+    reranker = Reranker(scorer=Cascade(stages, keep=[3]))
+    reranker.rank("a", TEXTS)
+    start = clock.now
+    ranking = reranker.rank("a", TEXTS, deadline_ms=40)
+    assert [each.pairs for each in ranking.stages] == [3, 3]
+    assert order(ranking) == [2, 1, 0, 3, 4, 5, 6, 7, 8, 9]
+    assert clock.now - start <= 0.04
+
+
 def test_time_enough_changes_nothing(reranker: Reranker, clock: Clock) -> None:
     ranking = reranker.rank("a", TEXTS, deadline_ms=10_000)
     whole = reranker.rank("a", TEXTS)

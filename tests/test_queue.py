@@ -215,6 +215,17 @@ def test_lengths_are_mixed_only_where_a_backend_pads(model: Model) -> None:
     assert model.seen == [[0], [1, 3], [2, 4]]
 
 
+def test_passes_with_a_deadline_are_not_joined(model: Model) -> None:
+    owner = queue()
+    first = job(owner, model, [0], budget=8)
+    wait_for(model)
+    others = [job(owner, model, [n], budget=8, in_time=lambda _: True) for n in (1, 2)]
+    plain = job(owner, model, [3], budget=8)
+    model.run_freely()
+    assert [logits(each) for each in (first, *others, plain)] == [[0], [1], [2], [3]]
+    assert [len(seen) for seen in model.seen] == [1] * 4
+
+
 def test_a_budget_of_one_joins_nothing(model: Model) -> None:
     owner = queue()
     jobs = [job(owner, model, [n]) for n in range(4)]
