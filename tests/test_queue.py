@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 
 from resift import OverloadedError, Reranker
 from resift.backends.onnx import OnnxBackend
-from resift.loading.queue import FairQueue, Job, Limits, Pass
+from resift.loading.passes import Limits, Pass
+from resift.loading.queue import FairQueue, Job
 from resift.text.batch import Batch, Pair
 from resift.text.batching import plan_in_order
 

@@ -217,11 +217,8 @@ def mean(scored: Iterable[Scored], weight: float | None) -> Floats:
 def by_stages(scored: Sequence[Scored]) -> Iterator[tuple[Any, list[Scored], list[Scored]]]:
     """Each first stage, its lists, and those of all that share no retriever with it."""
     for stage in STAGES:
-        yield (
-            stage,
-            [each for each in scored if each.listed.stage == stage],
-            [each for each in scored if not each.listed.stage.retrievers & stage.retrievers],
-        )
+        own = [each for each in scored if each.listed.stage == stage]
+        yield stage, own, [x for x in scored if not x.listed.stage.retrievers & stage.retrievers]
 
 
 def left_out(scored: Sequence[Scored]) -> str:

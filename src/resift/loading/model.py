@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 from resift.backends.processes import ProcessesBackend
 from resift.backends.protocol import Backend
 from resift.loading.costs import Costs
+from resift.loading.passes import Pass
 from resift.loading.plan import Way
-from resift.loading.queue import FairQueue, Job, Pass
+from resift.loading.queue import FairQueue, Job
 from resift.loading.reader import Reader
 from resift.models.folder import ModelFiles
 from resift.once import Once

@@ -18,8 +18,9 @@ from resift.families.table import find_family
 from resift.loading.costs import Costs
 from resift.loading.finding import find_files
 from resift.loading.model import AnyBackend, LoadedModel
+from resift.loading.passes import Limits
 from resift.loading.plan import Way, plan_of, wider
-from resift.loading.queue import FairQueue, Limits
+from resift.loading.queue import FairQueue
 from resift.loading.reader import Reader
 from resift.loading.selftest import check_golden
 from resift.models.folder import ModelFiles

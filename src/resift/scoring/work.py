@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from resift.call import Call
 from resift.loading.model import LoadedModel
-from resift.loading.queue import Done, Job, Pass
+from resift.loading.passes import Done, Pass
+from resift.loading.queue import Job
 from resift.request import Request
 from resift.scoring.scorer import Scored, Source
 from resift.text.batch import Pair
