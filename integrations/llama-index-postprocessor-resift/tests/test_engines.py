@@ -35,7 +35,7 @@ def rerank(engine: Reranker) -> ResiftRerank:
 
 
 @pytest.fixture
-def best(engine: Reranker) -> list[tuple[str, float]]:
+def best(engine: Reranker) -> list[tuple[str, float | None]]:
     return [(TEXTS[r.index], r.score) for r in engine.rank(QUERY, TEXTS, top_n=2)]
 
 

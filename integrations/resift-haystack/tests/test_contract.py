@@ -57,6 +57,6 @@ class TestResiftRanker(AdapterContract, CallOptionsContract):
         assert list(output) == ["documents"]
         return [
             # As it is: whether it is a float is for the suite to say.
-            Kept(document.meta["position"], document.score)  # type: ignore[arg-type]
+            Kept(document.meta["position"], document.score)
             for document in output["documents"]
         ]

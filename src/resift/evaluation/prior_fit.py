@@ -160,9 +160,9 @@ def _fit(judged: Judged, notes: list[str]) -> Weights:
     logits, but none of its places.
     """
     centre, score = _centred(judged.scores, notes)
-    columns = {"logit": judged.logits, "place": -np.log1p(judged.places), "score": score}
-    if score is None:
-        del columns["score"]
+    columns = {"logit": judged.logits, "place": -np.log1p(judged.places)}
+    if score is not None:
+        columns["score"] = score
     slopes = _regress(columns, judged)
     if slopes["place"] < 0:
         notes.append("Relevance rises with the place, so that places were left out.")
@@ -176,17 +176,17 @@ def _fit(judged: Judged, notes: list[str]) -> Weights:
             "different orders?"
         )
     weights = {name: each / slope for name, each in slopes.items()}
-    posterior = np.column_stack([columns[name] for name in weights]) @ np.array([*weights.values()])  # type: ignore[arg-type]
+    posterior = sum((weight * columns[name] for name, weight in weights.items()), np.zeros(1))
     return Weights(
         place_weight=weights.get("place", 0.0),
         score_weight=weights.get("score", 0.0),
         score_centre=centre,
-        calibration=Calibration.fit(posterior, judged.labels),
+        calibration=Calibration.fit(posterior.tolist(), judged.labels.astype(int).tolist()),
     )
 
 
-def _regress(columns: dict[str, Floats | None], judged: Judged) -> dict[str, float]:
-    features = np.column_stack(list(columns.values()))  # type: ignore[arg-type]
+def _regress(columns: dict[str, Floats], judged: Judged) -> dict[str, float]:
+    features = np.column_stack(list(columns.values()))
     slopes = fit_within(features, judged.labels, judged.query)
     return dict(zip(columns, slopes.tolist(), strict=True))
 
