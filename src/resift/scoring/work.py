@@ -50,6 +50,8 @@ class Work:
         self._pairs: list[Pair] = []
         self._owners: list[int] = []
         """For each pair, the position of its text among all texts."""
+        self._lengths: list[int] = []
+        """For each pair, its tokens without padding."""
         self._logits: list[float] = []
         self._padded: list[int] = []
         """For each pair, its length as it was run; 0 where it wasn't."""
@@ -86,8 +88,7 @@ class Work:
         owners = np.array(self._owners, dtype=np.intp)
         padded = np.array(self._padded, dtype=np.int64)
         ran = padded > 0
-        length = self._model.reader.tokenizer.length
-        lengths = np.where(ran, [length(pair) for pair in self._pairs], 0)
+        lengths = np.where(ran, np.array(self._lengths, dtype=np.int64), 0)
         logits = np.full(self._total, -np.inf, dtype=np.float32)
         with np.errstate(invalid="ignore"):
             # A window that is NaN makes its text NaN.
@@ -166,7 +167,8 @@ class Work:
         self._logits += [np.nan] * len(new)
         self._padded += [0] * len(new)
         length, padded = self._model.reader.tokenizer.length, self._model.padded_length
-        lengths = [padded(length(pair)) for pair in new]
+        self._lengths += map(length, new)
+        lengths = [padded(each) for each in self._lengths[first:]]
         in_order = self._call.deadline is not None
         budget = self._small_budget(max(lengths, default=1)) if in_order else self._budget
         passes = self._model.passes(lengths, budget, in_order=in_order)
