@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from resift.errors import InvalidRequestError
-from resift.evaluation.prior_fit import Judged, PriorReport, fit_prior
+from resift.evaluation.prior_fit import Judged, PriorReport, fit_prior, log_odds
 from resift.logistic import Floats
 from resift.normalization import Calibration
 
@@ -59,11 +59,8 @@ class Prior:
         ``places`` are those in the order that the documents came in, from 0; ``scores`` are the
         first stage's, NaN where there is none.
         """
-        found = -self.place_weight * np.log1p(np.asarray(places, np.float64))
-        if scores is not None and self.score_weight:
-            centred = np.asarray(scores, np.float64) - self.score_centre
-            found += self.score_weight * np.where(np.isfinite(centred), centred, 0.0)
-        return found
+        given = None if scores is None else np.asarray(scores, np.float64)
+        return log_odds(np.asarray(places, np.float64), given, **self.to_dict())
 
     def to_dict(self) -> dict[str, float]:
         """The three numbers by name, which the option ``prior`` takes too."""

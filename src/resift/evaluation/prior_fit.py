@@ -25,6 +25,24 @@ class Weights:
     calibration: Calibration
 
 
+def log_odds(
+    places: Floats,
+    scores: Floats | None,
+    place_weight: float,
+    score_weight: float,
+    score_centre: float,
+) -> Floats:
+    """The formula of a prior: ``float64 [documents]`` of places and, where given, of scores.
+
+    A score that isn't finite adds nothing.
+    """
+    found = -place_weight * np.log1p(places)
+    if scores is not None and score_weight:
+        centred = scores - score_centre
+        found += score_weight * np.where(np.isfinite(centred), centred, 0.0)
+    return found
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PriorReport:
     """Test of a fitted prior, on queries that it wasn't fitted on.
@@ -209,10 +227,13 @@ def _measure(
     judged: Judged, queries: NDArray[np.intp], weights: Weights
 ) -> list[tuple[float, float, float]]:
     """nDCG@10 of each query: of the order given, of the logits, of the logits with the prior."""
-    posterior = judged.logits - weights.place_weight * np.log1p(judged.places)
-    if judged.scores is not None:
-        centred = judged.scores - weights.score_centre
-        posterior += weights.score_weight * np.where(np.isfinite(centred), centred, 0.0)
+    posterior = judged.logits + log_odds(
+        judged.places,
+        judged.scores,
+        weights.place_weight,
+        weights.score_weight,
+        weights.score_centre,
+    )
     found = []
     for query in queries:
         own = np.flatnonzero(judged.query == query)
