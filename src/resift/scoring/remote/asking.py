@@ -36,8 +36,8 @@ class StoppedError(Exception):
 class Patience:
     """The time that the requests of a call may take, and whether they are still wanted."""
 
-    remaining: Callable[[], float | None]
-    """Seconds that are left for the call; ``None`` is no bound."""
+    remaining: Callable[[], float]
+    """Returns the seconds that are left for the call; infinity is no bound."""
     clock: Clock
     tell: Callable[[int], None]
     """Takes the number of pairs just done; 0 makes a cancelled call end."""
@@ -57,14 +57,13 @@ class Patience:
         if self.cancelled.is_set():
             self.tell(0)
             raise StoppedError
-        if self.stopped.is_set() or (left is not None and left <= 0):
+        if self.stopped.is_set() or left <= 0:
             raise StoppedError
-        return most if left is None else min(most, left)
+        return min(most, left)
 
     def has(self, seconds: float) -> bool:
         """Whether so many seconds, and a moment more, are left."""
-        left = self.remaining()
-        return left is None or seconds < left
+        return seconds < self.remaining()
 
     def sleep(self, seconds: float) -> None:
         """Wait. Raises ``StoppedError`` where there is nothing more to wait for."""
@@ -81,16 +80,16 @@ def run_all(
     *,
     pairs: int,
     at_a_time: int,
-    remaining: Callable[[], float | None],
     clock: Clock,
 ) -> list[T | None]:
-    """Run jobs in threads; ``None`` for those that weren't done in the time ``remaining``.
+    """Run jobs in threads; ``None`` for those that weren't done by the call's deadline.
 
     ``call.step`` is called in this thread, with ``pairs`` as the total. The first error of a job
     is raised, and no job starts another request after it.
     """
     events: queue.SimpleQueue[int | Future[T | None]] = queue.SimpleQueue()
-    patience = Patience(remaining, clock, events.put, call.cancelled or threading.Event())
+    cancelled = call.cancelled or threading.Event()
+    patience = Patience(lambda: call.remaining, clock, events.put, cancelled)
     call.step(0, pairs)
     done = 0
     pool = ThreadPoolExecutor(max(1, min(at_a_time, len(jobs))), "resift-remote")
@@ -101,9 +100,9 @@ def run_all(
             future.add_done_callback(events.put)
         waiting = len(futures)
         while waiting:
-            left = remaining()
+            left = None if call.deadline is None else max(call.remaining, 0.0)
             try:
-                event = events.get(timeout=None if left is None else max(left, 0.0))
+                event = events.get(timeout=left)
             except queue.Empty:
                 break
             if isinstance(event, Future):

@@ -9,7 +9,6 @@ import numpy as np
 
 from resift.protocols import WireResult
 from resift.protocols.reading import Fields
-from resift.ranking import Stage
 from resift.request import Request
 from resift.scales import LOGIT, ORDER
 from resift.scoring.remote.answers import Values, finite, in_place, scores_of
@@ -112,12 +111,8 @@ def collect(
     pieces: Iterable[Piece],
     source: Source,
     late: Iterable[Part],
-    seconds: float,
 ) -> list[Scored]:
-    """One answer for each request; the parts in ``late`` weren't answered in time.
-
-    ``seconds`` are from the call's first request to the server to its last answer.
-    """
+    """One answer for each request; the parts in ``late`` weren't answered in time."""
     answers: list[list[Piece]] = [[] for _ in requests]
     for each in pieces:
         answers[each.part.request].append(each)
@@ -125,22 +120,7 @@ def collect(
     for part in late:
         missing[part.request].append(part)
     joined = zip(requests, answers, missing, strict=True)
-    return [
-        _with_stage(_joined(len(request.texts), found, source, gone), seconds)
-        for request, found, gone in joined
-    ]
-
-
-def _with_stage(whole: Scored, seconds: float) -> Scored:
-    stage = Stage(
-        model=whole.source.model,
-        texts=len(whole.pairs),
-        pairs=int(whole.pairs.sum()),
-        tokens=whole.tokens,
-        padded_tokens=whole.padded_tokens,
-        seconds=seconds,
-    )
-    return replace(whole, stages=(stage,))
+    return [_joined(len(request.texts), found, source, gone) for request, found, gone in joined]
 
 
 def _joined(count: int, pieces: Sequence[Piece], source: Source, missing: Iterable[Part]) -> Scored:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -73,7 +74,7 @@ class Exchange:
         """The work for parts that go together."""
         return partial(self._order if self.settings.gives_an_order else self._score, parts)
 
-    def body(self, queries: tuple[WireQuery, ...], left: float | None) -> Any:
+    def body(self, queries: tuple[WireQuery, ...], left: float = math.inf) -> Any:
         """A request's body; ``left`` are the seconds that the server has.
 
         Raises ``InvalidRequestError`` for an option that the protocol has no words for.
@@ -159,6 +160,6 @@ def _cut(text: str, words: int | None) -> tuple[str, int]:
     return " ".join(found[:words]), len(found) - words
 
 
-def _share(left: float | None) -> float | None:
+def _share(left: float) -> float | None:
     """The milliseconds that a server may take of ``left`` seconds: its answer has to arrive."""
-    return None if left is None else max(900 * left - 10, 1.0)
+    return None if math.isinf(left) else max(900 * left - 10, 1.0)

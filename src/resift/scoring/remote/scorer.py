@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -28,9 +27,6 @@ if TYPE_CHECKING:
     import httpx
 
 _logger = logging.getLogger(__name__)
-
-Remaining = Callable[[], float | None]
-"""Seconds that are left for a call; ``None`` is no bound."""
 
 
 class Remote:
@@ -106,7 +102,7 @@ class Remote:
     def warm_up(self, call: Call) -> None:
         """Make the client, and ask the server about itself where it tells."""
         self._server.connect()
-        self._facts(_remaining(call))
+        self._facts(call)
 
     def score(self, requests: Sequence[Request], call: Call) -> list[Scored]:
         """Have the server score every text, in as many requests as that takes.
@@ -115,27 +111,23 @@ class Remote:
         ``InvalidRequestError`` for an option that the protocol has no words for, and for more
         documents than a listwise model takes at once.
         """
-        remaining = _remaining(call)
-        start = time.perf_counter()
         with call.watch.phase("infer"):
-            facts = self._facts(remaining)
+            facts = self._facts(call)
             exchange = self._exchange(facts, requests, call)
             # Before anything is sent, for options that can't be said.
-            exchange.body((WireQuery(query="", documents=("",)),), None)
+            exchange.body((WireQuery(query="", documents=("",)),))
             plan = exchange.plan()
             done = run_all(
                 [exchange.job(parts) for parts in plan],
                 call,
                 pairs=sum(exchange.pairs(part) for parts in plan for part in parts),
                 at_a_time=self._settings.concurrency,
-                remaining=remaining,
                 clock=self._settings.clock,
             )
         answered = zip(plan, done, strict=True)
         late = [part for parts, found in answered if found is None for part in parts]
         pieces = [each for found in done for each in found or ()]
-        seconds = time.perf_counter() - start
-        return collect(requests, pieces, exchange.source, late, seconds)
+        return collect(requests, pieces, exchange.source, late)
 
     def _exchange(self, facts: About | None, requests: Sequence[Request], call: Call) -> Exchange:
         source, limits = self._source, self._settings.shape.limits
@@ -156,11 +148,11 @@ class Remote:
             requests=requests,
         )
 
-    def _facts(self, remaining: Remaining) -> About | None:
+    def _facts(self, call: Call) -> About | None:
         """The facts that the server tells about itself; ``None`` where it doesn't, or not now."""
         if self._settings.shape.about_path is None:
             return None
-        if remaining() is not None and not self._about.is_made:
+        if call.deadline is not None and not self._about.is_made:
             # A call with a deadline has no time for it.
             return None
         try:
@@ -195,7 +187,3 @@ class Remote:
             given["extra"] = sorted(given["extra"])
         words = [repr(shown(self._url)), *(f"{k}={v!r}" for k, v in given.items())]
         return f"Remote({', '.join(words)})"
-
-
-def _remaining(call: Call) -> Remaining:
-    return lambda: None if call.deadline is None else call.remaining
