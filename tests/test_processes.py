@@ -22,10 +22,8 @@ from resift import (
     UnsupportedModelError,
 )
 from resift.backends.processes import ProcessesBackend
-from resift.call import Call
 from resift.loading.model import LoadedModel
 from resift.machine import _cgroup_quota, available_threads
-from resift.options import RankOptions
 from resift.scoring.estimator import EarlyExit
 from resift.text.batch import Batch
 
@@ -123,7 +121,7 @@ def test_several_devices_give_the_same_ranking(tiny: Path) -> None:
 
 def loaded(reranker: Reranker) -> LoadedModel:
     assert isinstance(reranker._scorer, EarlyExit)
-    return reranker._scorer.model(Call.of(RankOptions()))
+    return reranker._scorer.loaded
 
 
 def test_a_killed_process_raises_within_seconds(tiny: Path) -> None:
@@ -178,7 +176,7 @@ from resift.call import Call
 from resift.options import RankOptions
 
 reranker = Reranker(sys.argv[1], backend="onnx", devices=["cpu"])
-backend = reranker._scorer.model(Call.of(RankOptions())).backend
+backend = reranker._scorer.loaded.backend
 process = backend._idle.get()
 backend._idle.put(process)
 pid = process._process.pid

@@ -54,9 +54,10 @@ class EarlyExit(Uncopied):
         found = self._cascade_in_time(call) if call.options.prune == "auto" else None
         (found or self._whole).warm_up(call)
 
-    def model(self, call: Call) -> LoadedModel:
-        """The whole model, loaded now if it isn't."""
-        return self._model.model(call)
+    @property
+    def loaded(self) -> LoadedModel:
+        """The whole model, loaded now unless it is loaded."""
+        return self._model.loaded
 
     def score(self, requests: Sequence[Request], call: Call) -> list[Scored]:
         """Answer each request as ``Cascade`` where one may be pruned, else as ``LocalScorer``."""

@@ -59,13 +59,6 @@ class LocalScorer(Uncopied):
         """Load the model now, unless it is loaded, or as far as the call's deadline allows."""
         self._in_time(call)
 
-    def model(self, call: Call) -> LoadedModel:
-        """The model, loaded now unless it is loaded. Raises what ``opening.load_model`` raises."""
-        if self._model.is_made:
-            return self._model.get()
-        with call.watch.phase("load"):
-            return self._model.get()
-
     @property
     def loaded(self) -> LoadedModel:
         """The model, loaded now unless it is loaded, outside of any call."""
