@@ -11,13 +11,13 @@ from resift.protocols.shape import (
     body_of,
     decode_scores,
     encode_scores,
+    strings_alone,
     texts_or_objects,
 )
 from resift.protocols.wire import (
     Failure,
     Json,
     Limits,
-    WireQuery,
     WireRequest,
     WireResponse,
     WireResult,
@@ -50,9 +50,8 @@ class Cohere(Shape):
 
     def decode_request(self, body: Json) -> WireRequest:
         read = Fields(body)
-        documents = read.required("documents", read.strings)
         return WireRequest(
-            queries=(WireQuery(query=read.required("query", read.text), documents=documents),),
+            queries=(strings_alone(read),),
             model=read.required("model", read.text),
             top_n=read.positive("top_n"),
             max_document_tokens=read.positive("max_tokens_per_doc"),

@@ -6,18 +6,19 @@ from resift.protocols.reading import Fields
 from resift.protocols.shape import (
     SERVER_ERRORS,
     Shape,
+    asked_back,
     body_of,
     decode_scores,
     encode_openai_failure,
     encode_scores,
     normalization,
     raw_scores,
+    strings_alone,
 )
 from resift.protocols.wire import (
     Failure,
     Json,
     Limits,
-    WireQuery,
     WireRequest,
     WireResponse,
     WireResult,
@@ -47,9 +48,8 @@ class Infinity(Shape):
 
     def decode_request(self, body: Json) -> WireRequest:
         read = Fields(body)
-        documents = read.required("documents", read.strings)
         return WireRequest(
-            queries=(WireQuery(query=read.required("query", read.text), documents=documents),),
+            queries=(strings_alone(read),),
             model=read.text("model"),
             top_n=read.positive("top_n"),
             return_documents=read.flag("return_documents"),
@@ -59,13 +59,12 @@ class Infinity(Shape):
 
     def encode_response(self, response: WireResponse, request: WireRequest) -> Json:
         result = response.result
-        documents = None
-        if request.return_documents:
-            documents = {each.index: request.query.documents[each.index] for each in result.scores}
         tokens = result.tokens or 0
         return {
             "object": "rerank",
-            "results": encode_scores(result.scores, "relevance_score", documents),
+            "results": encode_scores(
+                result.scores, "relevance_score", asked_back(response, request)
+            ),
             "model": result.model or request.model or "default/not-specified",
             "usage": {"prompt_tokens": tokens, "total_tokens": tokens},
             **({} if result.id is None else {"id": result.id}),

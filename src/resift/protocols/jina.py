@@ -5,6 +5,7 @@ from __future__ import annotations
 from resift.protocols.reading import Fields
 from resift.protocols.shape import (
     Shape,
+    asked_back,
     body_of,
     decode_scores,
     encode_scores,
@@ -59,14 +60,10 @@ class Jina(Shape):
 
     def encode_response(self, response: WireResponse, request: WireRequest) -> Json:
         result = response.result
-        documents = None
         # Its own server returns them where nothing is said. Callers read both forms; LiteLLM and
         # older clients the object alone.
-        if request.return_documents:
-            query = request.query
-            documents = {
-                each.index: {"text": query.documents[each.index]} for each in result.scores
-            }
+        texts = asked_back(response, request)
+        documents = None if texts is None else {at: {"text": text} for at, text in texts.items()}
         return {
             "model": result.model or request.model,
             "usage": {"total_tokens": result.tokens or 0},

@@ -118,6 +118,12 @@ def normalization(raw: bool | None) -> str | None:
     return None if raw is None else "none" if raw else "sigmoid"
 
 
+def strings_alone(body: Fields, key: str = "documents") -> WireQuery:
+    """The query, and documents that are strings."""
+    documents = body.required(key, body.strings)
+    return WireQuery(query=body.required("query", body.text), documents=documents)
+
+
 def texts_or_objects(body: Fields, key: str, names: Iterable[str] = ("text",)) -> WireQuery:
     """The query, and documents that are strings or objects.
 
@@ -139,6 +145,13 @@ def texts_or_objects(body: Fields, key: str, names: Iterable[str] = ("text",)) -
         documents=tuple(texts),
         originals=None if texts == given else tuple(given),
     )
+
+
+def asked_back(response: WireResponse, request: WireRequest) -> dict[int, Any] | None:
+    """The texts of the documents in an answer by index; ``None`` where they weren't asked for."""
+    if not request.return_documents:
+        return None
+    return {each.index: request.query.documents[each.index] for each in response.result.scores}
 
 
 def encode_scores(

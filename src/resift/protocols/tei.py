@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from resift.protocols.reading import Fields
-from resift.protocols.shape import Shape, body_of, normalization, raw_scores
+from resift.protocols.shape import Shape, body_of, normalization, raw_scores, strings_alone
 from resift.protocols.wire import (
     About,
     Failure,
     Json,
     Limits,
     WireError,
-    WireQuery,
     WireRequest,
     WireResponse,
     WireResult,
@@ -56,9 +55,8 @@ class Tei(Shape):
         side = read.text("truncation_direction")
         if side not in (None, "left", "Left", "right", "Right"):
             raise WireError("truncation_direction must be 'Left' or 'Right'")
-        texts = read.required("texts", read.strings)
         return WireRequest(
-            queries=(WireQuery(query=read.required("query", read.text), documents=texts),),
+            queries=(strings_alone(read, "texts"),),
             top_n=read.positive("top_n"),
             return_documents=read.flag("return_text"),
             normalization=normalization(read.flag("raw_scores")),

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 from resift.protocols.reading import Fields
-from resift.protocols.shape import SERVER_ERRORS, Shape, body_of, decode_scores, encode_scores
+from resift.protocols.shape import (
+    SERVER_ERRORS,
+    Shape,
+    asked_back,
+    body_of,
+    decode_scores,
+    encode_scores,
+    strings_alone,
+)
 from resift.protocols.wire import (
     Failure,
     Json,
     Limits,
-    WireQuery,
     WireRequest,
     WireResponse,
     WireResult,
@@ -42,9 +49,8 @@ class Voyage(Shape):
 
     def decode_request(self, body: Json) -> WireRequest:
         read = Fields(body)
-        documents = read.required("documents", read.strings)
         return WireRequest(
-            queries=(WireQuery(query=read.required("query", read.text), documents=documents),),
+            queries=(strings_alone(read),),
             model=read.text("model"),
             top_n=read.positive("top_k"),
             truncate=read.flag("truncation"),
@@ -54,12 +60,9 @@ class Voyage(Shape):
 
     def encode_response(self, response: WireResponse, request: WireRequest) -> Json:
         result = response.result
-        documents = None
-        if request.return_documents:
-            documents = {each.index: request.query.documents[each.index] for each in result.scores}
         return {
             "object": "list",
-            "data": encode_scores(result.scores, "relevance_score", documents),
+            "data": encode_scores(result.scores, "relevance_score", asked_back(response, request)),
             "model": result.model or request.model,
             "usage": {"total_tokens": result.tokens or 0},
         }
