@@ -45,7 +45,8 @@ DATA_OPTIONS: Mapping[str, Any] = {
 }
 """The engine's options that can be shown and saved, with their defaults in adapters."""
 
-_OTHERS = {name: x for name, x in adapter_defaults().items() if x != defaults("made")[name]}
+_ENGINE_DEFAULTS = defaults("made")
+_OTHERS = {name: x for name, x in adapter_defaults().items() if x != _ENGINE_DEFAULTS[name]}
 """The defaults that are other than the engine's own."""
 
 Document = TypeVar("Document")
@@ -130,7 +131,7 @@ class Adapter:
     def values(self) -> dict[str, Any]:
         """All options that are data, including the engine's, by name."""
         given = self._engine_options()
-        engine = {name: copy(given.get(name, defaults("made")[name])) for name in DATA_OPTIONS}
+        engine = {name: copy(given.get(name, _ENGINE_DEFAULTS[name])) for name in DATA_OPTIONS}
         return {
             **engine,
             "normalization": check_normalization(engine["normalization"]),
