@@ -43,10 +43,11 @@ class ScoreRows(Subject):
     def test_max_document_tokens_cuts_documents(self) -> None:
         document = TEXTS[3] + " " + TEXTS[0]
         texts = [document, "x"]
-        (cut, _), (whole, _) = (
-            self.rank(QUERY, texts, max_document_tokens=most) for most in (4, 400)
+        cut, whole = (
+            {r.index: r.score or 0.0 for r in self.rank(QUERY, texts, max_document_tokens=most)}
+            for most in (4, 400)
         )
-        assert cut.score < whole.score
+        assert cut[0] < whole[0]
 
     # Scores
 
