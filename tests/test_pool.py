@@ -15,7 +15,6 @@ import pytest
 import tiny_models
 
 from resift import InvalidRequestError, Observer, OverloadedError, Reranker
-from resift.loading.passes import Pass
 from resift.scoring import Local, Pool
 
 
@@ -25,12 +24,13 @@ class Passes:
     def __init__(self) -> None:
         self.let = threading.Event()
         self.entered = threading.Semaphore(0)
-        self.running = self.most = self.pairs = 0
+        self.pairs = self.tokens = 0
         self._lock = threading.Lock()
 
-    def __call__(self, parts: Sequence[Pass]) -> None:
+    def __call__(self, pairs: int, tokens: int) -> None:
         with self._lock:
-            self.pairs += sum(len(each.pairs) for each in parts)
+            self.pairs += pairs
+            self.tokens += tokens
         self.entered.release()
         assert self.let.wait(20)
 

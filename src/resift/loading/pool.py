@@ -19,8 +19,8 @@ class Pool:
     A child of ``fork`` starts its own.
 
     ``max_queue_pairs`` and ``max_queue_tokens``: as ``Reranker`` has them, for all these models
-    together. ``on_pass``: called with the parts of each pass before it runs, in its thread; it must
-    return at once.
+    together. ``on_pass``: called before each pass with its pairs and its padded tokens, in the
+    thread that runs it; it must return at once, and not raise.
 
     Raises ``InvalidRequestError`` for an invalid argument.
     """

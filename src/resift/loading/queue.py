@@ -24,8 +24,8 @@ Forward = Callable[[Sequence[Pair], int], NDArray[np.float32]]
 """Takes pairs and their padded length; returns their logits, ``float32 [pairs]``."""
 
 
-OnPass = Callable[[Sequence[Pass]], None]
-"""Takes the parts of a forward pass that is about to run; called in the thread that runs it."""
+OnPass = Callable[[int, int], None]
+"""Takes the pairs and padded tokens of a pass that is about to run; called in its thread."""
 
 
 class FairQueue:
@@ -97,7 +97,8 @@ class FairQueue:
                     self._running -= 1
                     return
             if self._on_pass is not None:
-                self._on_pass([each for _, each in parts])
+                pairs = sum(len(each.pairs) for _, each in parts)
+                self._on_pass(pairs, pairs * max(each.length for _, each in parts))
             _run(parts)
 
     def _take(self) -> list[tuple[Job, Pass]]:
