@@ -40,6 +40,8 @@ class Resift(Shape):
             "prune",
             "prior",
             "deadline_ms",
+            "max_documents",
+            "on_error",
         }
     )
     limits = Limits(documents=1000)
@@ -80,6 +82,8 @@ class Resift(Shape):
             prune=read.text("prune"),
             prior=read.any("prior"),
             deadline_ms=read.number("deadline_ms"),
+            max_documents=read.positive("max_documents"),
+            on_error=read.text("on_error"),
             extra=read.rest(),
         )
 

@@ -1,0 +1,1 @@
+"""The server: one process that the clients of other rerankers can talk to."""
