@@ -1,0 +1,1 @@
+"""The server: rerankers behind HTTP, in the shapes that existing clients speak."""
