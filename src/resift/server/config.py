@@ -11,7 +11,7 @@ from typing import Any
 
 from resift.declaring import declared_in
 from resift.given import split_options
-from resift.options import DEFAULT_MODEL, LoadOptions, RankOptions, declared
+from resift.options import LoadOptions, RankOptions, declared
 from resift.redaction import shown
 from resift.scoring import Local, Scorer
 from resift.server.recipes import (
@@ -91,9 +91,7 @@ class Config:
         entries = [_entry(name, each, loading, ranking) for name, each in tables.items()]
         _check_names(models, entries)
         if not entries:
-            only = _single(
-                LoadOptions(**{"model": DEFAULT_MODEL, **loading}), RankOptions(**ranking)
-            )
+            only = _single(LoadOptions(**loading), RankOptions(**ranking))
             return cls(models=(only,), settings=settings, limits=limits)
         _check_parts(tables, entries)
         scorers(entries, lambda options: local_scorer(options), tables)
@@ -101,12 +99,13 @@ class Config:
 
     @classmethod
     def of(cls, **options: Any) -> Config:
-        """Configure one model, by the keywords of ``Reranker`` but for ``scorer``.
+        """Configure one model, by the keywords of ``Reranker`` that are no objects or functions.
 
         Raises ``InvalidRequestError`` for invalid ones, ``BackendUnavailableError`` for a backend
         that isn't installed, and ``TypeError`` for unknown ones.
         """
-        unknown = options.keys() - declared().keys()
+        known = {name for name, each in declared().items() if each.kind != "function"}
+        unknown = options.keys() - known
         if unknown:
             raise TypeError(f"no such option: {', '.join(sorted(unknown))}")
         load, rank = split_options(options)
@@ -132,7 +131,8 @@ def scorers(
         if name not in made:
             recipe = recipes[name]
             parts = [make(part) for part in recipe.parts]
-            with tables[name].blamed() if tables else nullcontext():
+            table = tables[name] if tables else None
+            with table.blamed(otherwise=kind_of(table)) if table else nullcontext():
                 made[name] = recipe.scorer(parts, local)
         return made[name]
 

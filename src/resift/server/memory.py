@@ -65,12 +65,14 @@ class Memory:
             self.make_room(resident.size)
             before = _resident_bytes()
             files = _file_bytes(local.loaded)
-            size = max(files, _resident_bytes() - before)
+            # Memory that another model left is taken again, and then nothing grows.
+            size = max(resident.size, files, _resident_bytes() - before)
+            is_new = not resident.size
             with self.lock:
                 resident.size = size
             name = local.source.model
             _logger.info("%s is loaded: %.1f MB", name, size / 1e6)
-            if self.budget is not None and size > self.budget:
+            if is_new and self.budget is not None and size > self.budget:
                 _logger.warning(
                     "%s alone takes %.1f MB, and memory_mb allows %.1f MB for all local models: it "
                     "is loaded all the same",

@@ -8,10 +8,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar, Literal, Protocol
 
+from resift.checks import check_token
 from resift.declaring import declared_in
 from resift.options import LoadOptions, declared
 from resift.protocols import Limits as RequestLimits
-from resift.scoring import Cached, Cascade, Fallback, Local, Margin, Remote, Scorer
+from resift.scoring import Cached, Cascade, Fallback, Margin, Remote, Scorer
 from resift.server.settings import Limits, Settings
 from resift.server.tables import Table, read_table
 
@@ -241,7 +242,8 @@ def _secret(table: Table, name: str) -> str | None:
             "missing or empty; it isn't shown, as it may be the secret itself",
             given[0],
         )
-    return found.strip()
+    with table.blamed(given[0]):
+        return str(check_token(name, found.strip()))
 
 
 def _content(table: Table, key: str) -> str | None:

@@ -88,14 +88,18 @@ class Table:
                 raise self.error(f"{self.named(key)} isn't known{where}; {expected}", key)
 
     @contextmanager
-    def blamed(self, key: str | None = None) -> Iterator[None]:
-        """Name the line in errors of options: of ``key``, or else of the key that they mention."""
+    def blamed(self, key: str | None = None, otherwise: str | None = None) -> Iterator[None]:
+        """Name the line in errors of options.
+
+        It is that of ``key``, or else of the key that they mention, or of ``otherwise``.
+        """
         try:
             yield
         except (InvalidRequestError, BackendUnavailableError) as error:
             message = str(error)
-            mentioned = re.findall(r"\w+", message)
-            at = key or next((each for each in mentioned if each in self.values), None)
+            # As name=value, or else as a word.
+            mentioned = re.findall(r"\w+(?==)", message) + re.findall(r"\w+", message)
+            at = key or next((each for each in mentioned if each in self.values), otherwise)
             raise self.error(f"in [{self.named()}], {message}", at) from error
 
 
