@@ -60,12 +60,18 @@ def _parts(model: LoadedModel) -> dict[str, Any]:
 def _weights(files: ModelFiles, artifact: Artifact) -> list[list[str]]:
     """The names and the digests of an artifact's files."""
     known = {artifact.file: artifact.sha256, artifact.data_file: artifact.data_sha256}
+    names = weight_files(files, artifact)
+    return [[name, known.get(name) or sha256(files.folder / name)] for name in names]
+
+
+def weight_files(files: ModelFiles, artifact: Artifact) -> list[str]:
+    """The files that an artifact consists of, sorted, as paths inside the model's folder."""
     path = files.folder / artifact.file
     names = {artifact.file, *companions(artifact, list_files(files.folder))}
     if artifact.format == "onnx":
         beside = path.parent.relative_to(files.folder)
         names |= {(beside / each).as_posix() for each in read_graph(path).data_files}
-    return [[name, known.get(name) or sha256(files.folder / name)] for name in sorted(names)]
+    return sorted(names)
 
 
 def _version(module: str) -> str:

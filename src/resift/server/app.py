@@ -49,7 +49,11 @@ class Server:
         settings, limits = config.settings, config.limits
         keys, tracer, admission = Keys.of(settings), Tracer(), Admission(limits)
         metrics: Metrics
-        pool = Pool(on_pass=lambda pairs, tokens: metrics.pass_begins(pairs, tokens))
+        pool = Pool(
+            max_queue_pairs=limits.max_queue_pairs,
+            max_queue_tokens=limits.max_queue_tokens,
+            on_pass=lambda pairs, tokens: metrics.pass_begins(pairs, tokens),
+        )
         models = Models(config, pool)
         metrics = Metrics(
             lambda: pool.waiting,

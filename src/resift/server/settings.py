@@ -134,6 +134,12 @@ class Limits:
         _positive_int,
         "pairs of query and document of all requests in work; where none is, any request is let in",
     )
+    max_queue_pairs: int | None = option(
+        None, _optional_int, "pairs that may wait for the models of this machine; None is 100,000"
+    )
+    max_queue_tokens: int | None = option(
+        None, _optional_int, "padded tokens that may wait for them; None is 20,000,000"
+    )
     key_pairs: int | None = option(
         None, _optional_int, "pairs of all requests in work with one key; None is no bound"
     )

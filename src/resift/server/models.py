@@ -1,0 +1,107 @@
+"""The models that a server has: found by name, loaded on demand."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from resift.errors import InvalidRequestError
+from resift.reranker import Reranker
+from resift.scoring import Pool
+from resift.server.config import RANKING, Config, Entry, scorers
+from resift.server.memory import Leased, Memory, Resident
+from resift.server.recipes import Kind, OfModel
+from resift.server.tables import nearest
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """A model that a server has."""
+
+    entry: Entry
+    reranker: Reranker
+    residents: Sequence[Resident]
+    """The local models that it needs."""
+
+    @property
+    def name(self) -> str:
+        """The name that it is listed by."""
+        return self.entry.name
+
+    @property
+    def aliases(self) -> tuple[str, ...]:
+        """Other names that it answers to."""
+        return self.entry.aliases
+
+    @property
+    def default(self) -> bool:
+        """Whether it answers where no model is asked for, or one that isn't known."""
+        return self.entry.default
+
+    @property
+    def kind(self) -> Kind:
+        """``"local"``, ``"remote"``, ``"cascade"``, ``"fallback"`` or ``"cached"``."""
+        return self.entry.kind
+
+    @property
+    def loaded(self) -> bool:
+        """Whether all local models that it may need are in memory."""
+        return all(each.is_loaded for each in self.residents)
+
+    def preload(self) -> None:
+        """Load what a call needs. Raises what the first call would raise."""
+        self.reranker.warm_up()
+
+
+class Models:
+    """The models of a configuration, each local one loaded once for all that are made of it.
+
+    ``pool``: the threads that all of them share; ``None`` gives each its own. One instance is
+    shared by any number of threads.
+    """
+
+    def __init__(self, config: Config, pool: Pool | None = None) -> None:
+        settings, megabytes = config.settings, config.settings.memory_mb
+        budget = None if megabytes is None else megabytes * 10**6
+        memory = Memory(budget, pool, settings.threads)
+        made = scorers(config.models, lambda options: Leased(memory.resident(options)))
+        recipes = {each.name: each.recipe for each in config.models}
+
+        def residents(name: str) -> list[Resident]:
+            recipe = recipes[name]
+            own = [memory.resident(recipe.options)] if isinstance(recipe, OfModel) else []
+            return [*own, *(each for part in recipe.parts for each in residents(part))]
+
+        self._strict = config.settings.strict_models
+        self._served = {
+            each.name: Served(
+                each,
+                Reranker(
+                    scorer=made[each.name],
+                    **{name: getattr(each.options, name) for name in RANKING},
+                ),
+                residents(each.name),
+            )
+            for each in config.models
+        }
+        self._names = {alias: each for each in self._served.values() for alias in each.aliases}
+        self._names |= self._served
+        self._default = next(each for each in self._served.values() if each.default)
+
+    @property
+    def all(self) -> Sequence[Served]:
+        """All models, in the order of the configuration."""
+        return tuple(self._served.values())
+
+    def find(self, name: str | None) -> Served:
+        """The model of this name or alias, and for ``None`` the default.
+
+        A name that isn't known is the default's too, as many clients send one of their own; with
+        ``strict_models``, it raises ``InvalidRequestError``.
+        """
+        found = self._default if name is None else self._names.get(name)
+        if found is None and self._strict:
+            raise InvalidRequestError(
+                f"there is no model {name!r}; {nearest(str(name), list(self._names))}"
+            )
+        return found or self._default
