@@ -22,7 +22,7 @@ from resift.protocols.wire import (
 
 
 class Common(Shape):
-    """A request of Jina's, Cohere's version 1, vLLM's or infinity's, and an answer for each of them.
+    """A request of Jina's, Cohere's, vLLM's or infinity's, and an answer for each of them.
 
     A document comes back where that is asked for, as ``{"text": …}``, or as the object it was.
     """

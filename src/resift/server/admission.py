@@ -24,11 +24,16 @@ class Admission:
 
     def __init__(self, limits: Limits, clock: Callable[[], float] = time.monotonic) -> None:
         self._limits, self._clock = limits, clock
-        self.requests = self.pairs = self.body_bytes = 0
+        self.requests = self.pairs = self.bodies = self.body_bytes = 0
         self._of_key: defaultdict[str, int] = defaultdict(int)
         self._buckets: dict[str, _Bucket] = {}
         self._finished: deque[tuple[float, int]] = deque()
         """Requests that were ranked lately: when, and their pairs."""
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether any request is being read or ranked."""
+        return bool(self.requests or self.bodies)
 
     @contextmanager
     def work(self, pairs: int, key: str | None) -> Iterator[None]:
@@ -80,9 +85,11 @@ class Admission:
             held += size
             self.body_bytes += size
 
+        self.bodies += 1
         try:
             yield take
         finally:
+            self.bodies -= 1
             self.body_bytes -= held
 
     def seconds_for(self, pairs: int) -> float:

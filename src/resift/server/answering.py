@@ -33,7 +33,9 @@ _LEFT = 499
 _WITH_OBJECTS = frozenset({"vllm", "vllm-score", "infinity"})
 
 
-def json_response(body: bytes, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+def json_response(
+    body: bytes, status: int = 200, headers: dict[str, str] | None = None
+) -> Response:
     """An answer that is JSON."""
     return Response(body, status, headers, media_type="application/json")
 

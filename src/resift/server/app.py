@@ -74,9 +74,7 @@ class Server:
             exception_handlers={HTTPException: _http_error},
             lifespan=_lifespan(health),
         )
-        app = Observed(
-            starlette, metrics=metrics, tracer=tracer, draining=lambda: health.draining
-        )
+        app = Observed(starlette, metrics=metrics, tracer=tracer, draining=lambda: health.draining)
         return cls(app, health, admission, config)
 
 

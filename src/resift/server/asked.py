@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -113,11 +113,11 @@ class Asked:
             found.append("model")
         return [_UNPRINTABLE.sub("?", each[:60]) for each in found[:_MOST_NAMED]]
 
-    def calls(self) -> tuple[list[tuple[str, Sequence[str | None]]], list[Any]]:
+    def calls(self) -> tuple[list[tuple[str, Iterable[str | None]]], list[Any]]:
         """The requests for ``arank_many``, and the first stage's scores of each."""
         queries = self.request.queries
-        requests = [(each.query, each.documents) for each in queries]
-        return requests, [each.first_stage_scores for each in queries]
+        scores = [each.first_stage_scores for each in queries]
+        return [(each.query, each.documents) for each in queries], scores
 
 
 def deadline_of(header: str | None) -> float | None:

@@ -128,18 +128,16 @@ class Endpoints:
         return json_response(dumps(self._info(self.models.find(None))))
 
     def _info(self, served: Served) -> dict[str, Any]:
-        source = served.reranker_source
+        source = served.source
         limits = self.limits
         return {
             "model_id": source.model,
             "model_sha": source.revision,
             "model_dtype": source.precision or "unknown",
             "served_model_name": served.name,
-            "model_type": {
-                "reranker": {"id2label": {"0": "LABEL_0"}, "label2id": {"LABEL_0": 0}}
-            },
+            "model_type": {"reranker": {"id2label": {"0": "LABEL_0"}, "label2id": {"LABEL_0": 0}}},
             "max_concurrent_requests": limits.pairs,
-            "max_input_length": served.max_length,
+            "max_input_length": served.max_length or 0,
             "max_batch_tokens": limits.tokens,
             "max_batch_requests": None,
             "max_client_batch_size": limits.documents,
@@ -156,5 +154,5 @@ class Endpoints:
         return json_response(dumps({"model": {"name": served.name, "kind": served.kind}}))
 
     async def openapi(self, _request: Request, _note: Note) -> Response:
-        """This server's description for machines."""
+        """The server's description for machines."""
         return json_response(dumps(document(self.settings.url_prefix)))

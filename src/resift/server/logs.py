@@ -18,6 +18,7 @@ class JsonFormatter(logging.Formatter):
     """One JSON object a line, with whatever the record was given in ``extra``."""
 
     def format(self, record: logging.LogRecord) -> str:
+        """The line."""
         said: dict[str, Any] = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
@@ -37,6 +38,7 @@ class TextFormatter(logging.Formatter):
         super().__init__("%(asctime)s %(levelname)-7s %(name)s: %(message)s")
 
     def format(self, record: logging.LogRecord) -> str:
+        """The line, and below it what was raised."""
         # Names of models and paths come from outside: no control characters for the terminal.
         more = " ".join(f"{name}={value!s}" for name, value in extra_of(record).items())
         shown = "".join(each if each.isprintable() else "?" for each in more)

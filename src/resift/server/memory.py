@@ -10,7 +10,6 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from resift.call import Call
 from resift.loading.identity import weight_files
@@ -135,6 +134,11 @@ class Resident:
         if self.is_loaded:
             self._source = self._local.source
         return self._source
+
+    @property
+    def max_length(self) -> int | None:
+        """Tokens of a pair that the model reads; ``None`` while it isn't in memory."""
+        return self._local.loaded.reader.max_length if self.is_loaded else None
 
     def evict(self) -> None:
         """Forget the model; whoever calls it holds the memory's lock, and nobody uses it."""

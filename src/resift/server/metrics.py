@@ -140,7 +140,19 @@ class Metrics:
 
     def text(self) -> bytes:
         """The metrics as Prometheus reads them."""
-        return generate_latest(self.registry)
+        return generate_latest(_WithoutTimes(self.registry))  # type: ignore[arg-type]
+
+
+class _WithoutTimes:
+    """A registry without the times at which series were made: a second series for each."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._registry = registry
+
+    def collect(self) -> Iterator[Metric]:
+        for metric in self._registry.collect():
+            metric.samples = [x for x in metric.samples if not x.name.endswith("_created")]
+            yield metric
 
 
 class _Tei(Collector):
@@ -148,14 +160,18 @@ class _Tei(Collector):
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self.tally: Tally[tuple[str, tuple[str, str]]] = Tally()
-        for name, text in (
-            ("te_request_duration", "Seconds of a request"),
-            ("te_request_tokenization_duration", "Seconds of tokenizing"),
-            ("te_request_queue_duration", "Seconds in the queue"),
-            ("te_request_inference_duration", "Seconds of scoring"),
-        ):
-            made = Histogram(name, text, buckets=_SECONDS, registry=registry)
-            setattr(self, "_" + name.removeprefix("te_request_"), made)
+        self._duration = Histogram(
+            "te_request_duration", "Seconds of a request", buckets=_SECONDS, registry=registry
+        )
+        self._phases = {
+            phase: Histogram(
+                f"te_request_{name}_duration",
+                f"Seconds of {name}",
+                buckets=_SECONDS,
+                registry=registry,
+            )
+            for name, phase in _TEI_PHASES.items()
+        }
         self._length = Histogram(
             "te_request_input_length", "Tokens of a pair", buckets=_TOKENS, registry=registry
         )
@@ -171,8 +187,8 @@ class _Tei(Collector):
         timings = rankings[0].timings
         self.tally["te_request_success", ("method", "batch")] += 1
         self._duration.observe(seconds)
-        for name, phase in _TEI_PHASES.items():
-            getattr(self, f"_{name}_duration").observe(getattr(timings, phase))
+        for phase, histogram in self._phases.items():
+            histogram.observe(getattr(timings, phase))
         for ranking in rankings:
             counts = ranking.counts
             if counts.pairs:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from resift.errors import InvalidRequestError
 from resift.reranker import Reranker
-from resift.scoring import Pool
+from resift.scoring import Pool, Scorer, Source
 from resift.server.config import RANKING, Config, Entry, scorers
 from resift.server.memory import Leased, Memory, Resident
 from resift.server.recipes import Kind, OfModel
@@ -42,6 +42,18 @@ class Served:
     def kind(self) -> Kind:
         """``"local"``, ``"remote"``, ``"cascade"``, ``"fallback"`` or ``"cached"``."""
         return self.entry.kind
+
+    @property
+    def source(self) -> Source:
+        """The origin of its scores, as far as it is known before it is loaded."""
+        scorer: Scorer = self.reranker.options["scorer"]
+        return scorer.source
+
+    @property
+    def max_length(self) -> int | None:
+        """Tokens of a pair that it reads; ``None`` where that isn't known (yet)."""
+        own = self.entry.options.max_length
+        return own or next((x.max_length for x in self.residents if x.max_length), None)
 
     @property
     def loaded(self) -> bool:

@@ -1,4 +1,4 @@
-"""What is noted of a request while it is answered, for its line in the log and its metrics."""
+"""Notes on a request while it is answered, for its line in the log and its metrics."""
 
 from __future__ import annotations
 

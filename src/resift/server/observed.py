@@ -1,4 +1,4 @@
-"""What is done for each request, whatever it asks: its number, span, metrics, and line in the log."""
+"""The frame of each request: its number, its span, its metrics, and its line in the log."""
 
 from __future__ import annotations
 

@@ -57,7 +57,7 @@ class Service:
                 requests,
                 first_stage_scores=scores,
                 observer=_Watcher(self.tracer, self.limits.tokens),
-                **asked.options(deadline_ms),  # type: ignore[arg-type]
+                **asked.options(deadline_ms),
             )
             answered = Answered(asked, served, rankings, request_id)
             answered.check_whole()

@@ -67,7 +67,9 @@ class Settings:
         "megabytes that models may take; those used longest ago make room. None is no bound",
     )
     strict_models: bool = option(
-        False, _flag, "refuse names of models that aren't served, and don't take the default's place"
+        False,
+        _flag,
+        "refuse names of models that aren't served, in place of taking the default",
     )
     keys_file: str | None = option(
         None, checks.check_text, "a file with a key a line; see [Keys](serving.md#keys)"

@@ -72,7 +72,9 @@ class Span:
             self._span.set_status(Status(StatusCode.ERROR, message))
 
 
-def export_to(endpoint: str | None, environment: Mapping[str, str] = os.environ) -> Callable[[], None]:
+def export_to(
+    endpoint: str | None, environment: Mapping[str, str] = os.environ
+) -> Callable[[], None]:
     """Send the process's spans to a collector, if there is one; returns how to send the last.
 
     Raises ``BackendUnavailableError`` where ``endpoint`` is given and OpenTelemetry isn't there.
