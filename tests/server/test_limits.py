@@ -16,9 +16,8 @@ from typing import Any
 
 import httpx
 import pytest
-from conftest import Serve
 from numbers_scorer import Numbers
-from running import configured, process, resident_megabytes, until
+from server.running import Serve, configured, process, resident_megabytes, until
 
 from resift import InvalidRequestError
 from resift.server.admission import Admission

@@ -9,6 +9,7 @@ import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from resift.call import Call
@@ -19,7 +20,7 @@ from resift.once import Once
 from resift.options import LoadOptions
 from resift.request import Request
 from resift.scoring import Local, Pool, Scored, Scorer, Source
-from resift.scoring.scorer import Uncopied
+from resift.scoring.scorer import Uncopied, cuts_of
 from resift.server.config import local_scorer
 
 _logger = logging.getLogger(__name__)
@@ -203,6 +204,12 @@ class Leased(Uncopied):
         source = self.source
         _logger.warning("%s isn't loaded at the deadline: nothing was scored", source.model)
         return [Scored.nothing(len(each.texts), source, late=True) for each in requests]
+
+    def cuts(self, request: Request, call: Call) -> list[int | None]:
+        """Find where the model cuts each text; see ``Cutting``."""
+        with self._lent(replace(call, deadline=None)) as scorer:
+            assert scorer is not None
+            return cuts_of(scorer, request, call)
 
     def rebuilt(self, wrap: Callable[[Scorer], Scorer]) -> Leased:
         """The same model with ``wrap`` around it, and around its estimator, whenever it is lent."""
