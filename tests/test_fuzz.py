@@ -65,6 +65,7 @@ plausible: dict[str, st.SearchStrategy[Any]] = {
         ["auto", "none", "sigmoid", "minmax", "softmax", Calibration(slope=2.0, intercept=0.1)]
     ),
     "max_length": st.integers(1, 40),
+    "max_document_tokens": st.integers(1, 40),
     "long_documents": st.sampled_from(["truncate", "windows"]),
     "prune": st.sampled_from(["auto", "off"]),
     "prior": st.one_of(

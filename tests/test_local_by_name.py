@@ -54,7 +54,7 @@ def test_options_are_checked_when_it_is_made() -> None:
 def test_its_signature_shows_every_option() -> None:
     shown = inspect.signature(Local).parameters
     loading = {name for name in declared() if hasattr(LoadOptions(), name)} - {"on_timing"}
-    assert set(shown) == loading
+    assert set(shown) == {"pool", *loading}
     assert shown["backend"].default == "auto"
 
 

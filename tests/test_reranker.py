@@ -155,6 +155,19 @@ def test_a_query_keeps_half_the_window(
     assert ranking[0].truncated_tokens == 100 - (16 - 3 - kept)
 
 
+@pytest.mark.parametrize("long_documents", ["truncate", "windows"])
+def test_max_document_tokens_bounds_a_document_alone(tiny: Path, long_documents: Any) -> None:
+    options: dict[str, Any] = {"max_length": 5, "long_documents": long_documents}
+    reranker = Reranker(tiny, **options)
+    document = "w1 w2 good"
+    for most in (1, 2, 3, 4):
+        (cut,) = reranker.rank("a", [document], max_document_tokens=most)
+        kept = " ".join(document.split()[:most])
+        (same,) = reranker.rank("a", [kept])
+        assert cut.logit == same.logit
+        assert cut.truncated_tokens == same.truncated_tokens + max(0, 3 - most)
+
+
 def test_max_length_out_of_bounds_is_refused(tiny: Path) -> None:
     reranker = Reranker(tiny)
     assert reranker.rank("a b", ["good good"], max_length=5)[0].truncated_tokens == 1

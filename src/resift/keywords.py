@@ -53,6 +53,8 @@ class InitOptions(TypedDict, total=False):
     """How logits become scores; "auto" is "sigmoid", and "none" where there are no logits."""
     max_length: int | None
     """Tokens of a query and a document together; None is the model's default."""
+    max_document_tokens: int | None
+    """Tokens of a document that are read; None is as many as max_length has room for."""
     long_documents: LongDocuments
     """Cut a document's tail, or score overlapping windows and take the largest logit."""
     prune: Prune | None
@@ -131,6 +133,8 @@ class SharedOptions(TypedDict, total=False):
     """How logits become scores; "auto" is "sigmoid", and "none" where there are no logits."""
     max_length: int | None
     """Tokens of a query and a document together; None is the model's default."""
+    max_document_tokens: int | None
+    """Tokens of a document that are read; None is as many as max_length has room for."""
     long_documents: LongDocuments
     """Cut a document's tail, or score overlapping windows and take the largest logit."""
     prune: Prune | None
@@ -182,6 +186,8 @@ class RerankerOptions(TypedDict, total=False):
     """How logits become scores; "auto" is "sigmoid", and "none" where there are no logits."""
     max_length: int | None
     """Tokens of a query and a document together; None is the model's default."""
+    max_document_tokens: int | None
+    """Tokens of a document that are read; None is as many as max_length has room for."""
     long_documents: LongDocuments
     """Cut a document's tail, or score overlapping windows and take the largest logit."""
     prune: Prune | None
@@ -203,6 +209,8 @@ class ScoreOptions(TypedDict, total=False):
     """How logits become scores; "auto" is "sigmoid", and "none" where there are no logits."""
     max_length: int | None
     """Tokens of a query and a document together; None is the model's default."""
+    max_document_tokens: int | None
+    """Tokens of a document that are read; None is as many as max_length has room for."""
     long_documents: LongDocuments | None
     """Cut a document's tail, or score overlapping windows and take the largest logit."""
     observer: Observer | None
@@ -220,6 +228,8 @@ class CallOptions(TypedDict, total=False):
     """How logits become scores; "auto" is "sigmoid", and "none" where there are no logits."""
     max_length: int | None
     """Tokens of a query and a document together; None is the model's default."""
+    max_document_tokens: int | None
+    """Tokens of a document that are read; None is as many as max_length has room for."""
     long_documents: LongDocuments | None
     """Cut a document's tail, or score overlapping windows and take the largest logit."""
     prune: Prune | None
@@ -269,6 +279,8 @@ class DataOptions:
     """How logits become scores; "auto" is "sigmoid", and "none" where there are no logits."""
     max_length: int | None
     """Tokens of a query and a document together; None is the model's default."""
+    max_document_tokens: int | None
+    """Tokens of a document that are read; None is as many as max_length has room for."""
     long_documents: LongDocuments
     """Cut a document's tail, or score overlapping windows and take the largest logit."""
     prune: Prune | None

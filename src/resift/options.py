@@ -61,6 +61,13 @@ class RankOptions:
         see="[Truncation](#truncation)",
         at=("made", "rank", "score"),
     )
+    max_document_tokens: int | None = option(
+        None,
+        partial(check_positive_int, otherwise="None for as many as max_length has room for"),
+        "tokens of a document that are read; None is as many as max_length has room for",
+        see="[Truncation](#truncation)",
+        at=("made", "rank", "score"),
+    )
     long_documents: LongDocuments = option(
         "truncate",
         partial(check_choice, choices=get_args(LongDocuments)),

@@ -37,6 +37,8 @@ class Timings:
 
     load: float = 0.0
     tokenize: float = 0.0
+    queue: float = 0.0
+    """Until the first forward pass began, for other callers' passes; part of ``infer``, about."""
     infer: float = 0.0
     rank: float = 0.0
     total: float = 0.0

@@ -34,6 +34,13 @@ class Observer:
     def progress(self, done: int, total: int) -> None:
         """Receive progress, before the first batch and after each: pairs scored, of all pairs."""
 
+    def planned(self, pairs: int, tokens: int) -> None:
+        """Receive how many pairs, with how many tokens in all, are about to be queued.
+
+        It comes again where two scorers take part, and with a deadline, where texts are read in
+        several parts.
+        """
+
 
 def check_observer(given: Any) -> Observer | None:
     """Pass ``None`` and what has an observer's methods. Raises ``InvalidRequestError``."""
@@ -59,6 +66,7 @@ class TimingEvent:
     error: str | None
     load: float
     tokenize: float
+    queue: float
     infer: float
     rank: float
     total: float
@@ -105,8 +113,10 @@ class Stopwatch:
 
     def __init__(self, observer: Observer, start: float | None = None) -> None:
         self._observer = observer
+        # An observer needn't be an Observer, and this method came later.
+        self.planned = getattr(observer, "planned", Observer().planned)
         self.start = time.perf_counter() if start is None else start
-        self._seconds: dict[Phase, float] = {}
+        self._seconds: dict[Phase | Literal["queue"], float] = {}
 
     @contextmanager
     def phase(self, name: Phase) -> Iterator[None]:
@@ -117,6 +127,10 @@ class Stopwatch:
                 yield
             finally:
                 self._seconds[name] = self._seconds.get(name, 0.0) + time.perf_counter() - start
+
+    def add_queue(self, seconds: float) -> None:
+        """Add the time that one scorer's passes waited."""
+        self._seconds["queue"] = self._seconds.get("queue", 0.0) + seconds
 
     def timings(self) -> Timings:
         """The seconds of the phases so far, and the total since the start."""

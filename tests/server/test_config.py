@@ -171,7 +171,12 @@ def test_every_option_of_a_model_can_be_given(read: Read) -> None:
     values |= {"score_threshold": 0.5, "deadline_ms": 100.0, "offline": True, "backend": "onnx"}
     values |= {"on_error": "first_stage", "long_documents": "windows", "normalization": "none"}
     values |= {"prune": "off", "precision": "fp32", "max_length": 9, "max_documents": 9}
-    values |= {"max_batch_tokens": 9, "trust_remote_code": False, "model": "resift-nano"}
+    values |= {
+        "max_batch_tokens": 9,
+        "max_document_tokens": 9,
+        "trust_remote_code": False,
+        "model": "resift-nano",
+    }
     # One in place of device; of a call alone; shared; functions and secrets.
     others = {"devices", "top_n", "threads", "max_queue_pairs", "max_queue_tokens"}
     assert values.keys() | others | {"token", "on_timing"} == declared().keys()

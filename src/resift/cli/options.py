@@ -29,7 +29,7 @@ def add_option(parser: argparse._ActionsContainer, name: str, **settings: Any) -
 
 def given_options(parsed: argparse.Namespace) -> dict[str, Any]:
     """The options that the command line gave, by name."""
-    found = {name: getattr(parsed, name) for name in NAMES}
+    found = {name: getattr(parsed, name, None) for name in NAMES}
     return {name: value for name, value in found.items() if value is not None}
 
 

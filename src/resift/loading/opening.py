@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
 from threading import BoundedSemaphore
@@ -18,9 +17,8 @@ from resift.families.table import find_family
 from resift.loading.costs import Costs
 from resift.loading.finding import find_files
 from resift.loading.model import AnyBackend, LoadedModel
-from resift.loading.passes import Limits
 from resift.loading.plan import Way, plan_of, wider
-from resift.loading.queue import FairQueue
+from resift.loading.pool import Pool
 from resift.loading.reader import Reader
 from resift.loading.selftest import check_golden
 from resift.models.folder import ModelFiles
@@ -34,20 +32,22 @@ DEFAULT_MAX_LENGTH = 512
 """Tokens of a pair where no card says otherwise: what most cross-encoders were trained with."""
 
 
-def load_model(options: LoadOptions) -> LoadedModel:
+def load_model(options: LoadOptions, pool: Pool | None = None) -> LoadedModel:
     """Find a model, and open it in the first way that passes its self-test.
 
-    Raises ``ModelError`` or ``BackendUnavailableError``, each naming the file or the option.
+    Its passes run in ``pool``, or else in threads of its own. Raises ``ModelError`` or
+    ``BackendUnavailableError``, each naming the file or the option.
     """
-    return first_able(options.backend, options.first_device, lambda each: _load(options, each))
+    load = partial(_load, options, pool)
+    return first_able(options.backend, options.first_device, load)
 
 
-def _load(options: LoadOptions, backends: Sequence[str]) -> LoadedModel:
+def _load(options: LoadOptions, pool: Pool | None, backends: Sequence[str]) -> LoadedModel:
     files = find_files(options, backends)
     found = plan_of(files, backends, options.precision, options.first_device)
     for reason in found.refused:
         _logger.info("%s: %s", files.name, reason)
-    opener = Opener.of(files, options, backends)
+    opener = Opener.of(files, options, backends, pool)
     missing: list[BackendUnavailableError] = []
     faults: list[SelfTestError] = []
     for way in found.ways:
@@ -78,9 +78,16 @@ class Opener:
     reader: Reader
     vocabulary_ids: Sequence[int]
     """The ids of the answers of a model with a language-modelling head."""
+    pool: Pool
 
     @classmethod
-    def of(cls, files: ModelFiles, options: LoadOptions, backends: Sequence[str]) -> Opener:
+    def of(
+        cls,
+        files: ModelFiles,
+        options: LoadOptions,
+        backends: Sequence[str],
+        pool: Pool | None = None,
+    ) -> Opener:
         """Prepare to open a model.
 
         Raises ``UnsupportedModelError`` for a tokenizer or a configuration that can't be used.
@@ -95,7 +102,11 @@ class Opener:
         )
         reader = Reader(files.name, family, tokenizer, window, max_length)
         vocabulary_ids = tokenizer.token_ids(prompt.answers) if prompt else []
-        return cls(files, options, with_code(backends, files.config), reader, vocabulary_ids)
+        coding = with_code(backends, files.config)
+        pool = pool or Pool(
+            max_queue_pairs=options.max_queue_pairs, max_queue_tokens=options.max_queue_tokens
+        )
+        return cls(files, options, coding, reader, vocabulary_ids, pool)
 
     def open(self, way: Way) -> LoadedModel:
         """Open the model in one way.
@@ -109,11 +120,7 @@ class Opener:
             reader=self.reader,
             backend=backend,
             float32=Once(partial(self._float32, way, backend)),
-            queue=FairQueue(
-                ThreadPoolExecutor(backend.workers, thread_name_prefix="resift"),
-                backend.workers,
-                Limits.of(self.options.max_queue_pairs, self.options.max_queue_tokens),
-            ),
+            queue=self.pool.queue(backend.device, backend.workers),
             costs=Costs(),
             reading=BoundedSemaphore(machine.available_threads()),
             one_by_one=self.files.mixes_rows(way.artifact),

@@ -56,6 +56,17 @@ class Limits:
             )
 
 
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """The work that is queued."""
+
+    pairs: int
+    tokens: int
+    """With padding."""
+    running: int
+    """Forward passes that run now."""
+
+
 @dataclass(slots=True)
 class Room:
     """The size of a pass that others may join."""

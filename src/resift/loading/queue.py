@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -13,7 +14,7 @@ from queue import Empty, SimpleQueue
 import numpy as np
 from numpy.typing import NDArray
 
-from resift.loading.passes import Done, Limits, Pass, Room
+from resift.loading.passes import Done, Limits, Pass, Room, Waiting
 from resift.text.batch import Pair
 
 # Of the passes of another job, so many are looked at for one that can join.
@@ -21,6 +22,10 @@ _LOOKED_AT = 16
 
 Forward = Callable[[Sequence[Pair], int], NDArray[np.float32]]
 """Takes pairs and their padded length; returns their logits, ``float32 [pairs]``."""
+
+
+OnPass = Callable[[int, int], None]
+"""Takes the pairs and padded tokens of a pass that is about to run; called in its thread."""
 
 
 class FairQueue:
@@ -31,8 +36,15 @@ class FairQueue:
     joined where all workers are busy.
     """
 
-    def __init__(self, pool: ThreadPoolExecutor, workers: int, limits: Limits) -> None:
+    def __init__(
+        self,
+        pool: ThreadPoolExecutor,
+        workers: int,
+        limits: Limits,
+        on_pass: OnPass | None = None,
+    ) -> None:
         self._pool, self._workers, self._limits = pool, workers, limits
+        self._on_pass = on_pass
         self._lock = threading.Lock()
         self._jobs: list[Job] = []
         """Those that have passes to run."""
@@ -40,6 +52,12 @@ class FairQueue:
         self._running = 0
         self._served = 0
         """Tokens that the job served last had had."""
+
+    @property
+    def waiting(self) -> Waiting:
+        """The passes that wait and run now."""
+        with self._lock:
+            return Waiting(self._waiting_pairs, self._waiting_tokens, self._running)
 
     def check(self, pairs: int) -> None:
         """Raise ``OverloadedError`` if so many pairs, of unknown length, are too many now."""
@@ -54,7 +72,7 @@ class FairQueue:
             if not job.admitted:
                 self._limits.check("pairs", self._waiting_pairs, pairs)
                 self._limits.check("tokens", self._waiting_tokens, tokens)
-                job.admitted = True
+                job.admitted, job.admitted_at = True, time.perf_counter()
             self._waiting_pairs += pairs
             self._waiting_tokens += tokens
             job.passes.extend(passes)
@@ -78,6 +96,9 @@ class FairQueue:
                 if not parts:
                     self._running -= 1
                     return
+            if self._on_pass is not None:
+                pairs = sum(len(each.pairs) for _, each in parts)
+                self._on_pass(pairs, pairs * max(each.length for _, each in parts))
             _run(parts)
 
     def _take(self) -> list[tuple[Job, Pass]]:
@@ -110,7 +131,8 @@ class FairQueue:
         del job.passes[at]
         self._served = job.served
         job.served += found.tokens
-        job.started = True
+        if not job.started:
+            job.started, job.began = True, time.perf_counter()
         if not job.passes:
             self._jobs.remove(job)
         return job, found
@@ -166,6 +188,8 @@ class Job:
         self.served = 0
         self.outstanding = 0
         """Number of passes that ``next`` hasn't told of."""
+        self.admitted_at = self.began = math.nan
+        """When it was queued, and when its first pass began, by ``time.perf_counter``."""
         self.admitted = self.started = self.over = False
         """Let into the queue; begun; not to be gone on with."""
 

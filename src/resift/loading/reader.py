@@ -38,5 +38,9 @@ class Reader:
             )
         query, texts = self.family.format(request.query, request.texts)
         return self.tokenizer.tokenize(
-            query, texts, max_length=max_length, long_documents=options.long_documents
+            query,
+            texts,
+            max_length=max_length,
+            long_documents=options.long_documents,
+            max_document_tokens=options.max_document_tokens,
         )

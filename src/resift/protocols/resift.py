@@ -35,10 +35,13 @@ class Resift(Shape):
             "normalization",
             "score_threshold",
             "max_length",
+            "max_document_tokens",
             "long_documents",
             "prune",
             "prior",
             "deadline_ms",
+            "max_documents",
+            "on_error",
         }
     )
     limits = Limits(documents=1000)
@@ -74,10 +77,13 @@ class Resift(Shape):
             normalization=read.any("normalization"),
             score_threshold=read.number("score_threshold"),
             max_length=read.positive("max_length"),
+            max_document_tokens=read.positive("max_document_tokens"),
             long_documents=read.text("long_documents"),
             prune=read.text("prune"),
             prior=read.any("prior"),
             deadline_ms=read.number("deadline_ms"),
+            max_documents=read.positive("max_documents"),
+            on_error=read.text("on_error"),
             extra=read.rest(),
         )
 

@@ -46,6 +46,8 @@ class Shape(ABC):
     tells_all: bool = False
     """Whether a result says all that ``Ranking.to_dict()`` does."""
     needs_model: bool = False
+    needs_all: bool = False
+    """Whether clients need a score for every document, unless they say how many."""
     about_path: str | None = None
     """The route where the server tells about itself, for ``decode_about``."""
 
@@ -184,6 +186,17 @@ def encode_openai_failure(failure: Failure) -> Json:
     kind = failure.kind or "invalid_request_error"
     return {
         "error": {"message": failure.message, "type": kind, "param": None, "code": failure.status}
+    }
+
+
+def encode_failure_for_all(failure: Failure) -> Json:
+    """An error as all clients read it that don't expect an object: each has a key of its own."""
+    message = failure.message
+    return {
+        "error": message,
+        "error_type": failure.kind or "Validation",
+        "message": message,
+        "detail": message,
     }
 
 

@@ -34,6 +34,7 @@ class Tei(Shape):
     # 500 isn't among them: it gives 424 where the model fails, which will fail again.
     retried = frozenset({408, 429, 502, 503, 504})
     about_path = "/info"
+    needs_all = True
 
     def encode_request(self, request: WireRequest) -> Json:
         self.check_said(request)

@@ -111,7 +111,7 @@ class VllmScore(Vllm):
     name = "vllm-score"
     path = "/v1/score"
     speaks = _COMMON
-    several_queries = True
+    several_queries = needs_all = True
 
     def encode_request(self, request: WireRequest) -> Json:
         self.check_said(request)

@@ -28,6 +28,7 @@ class Weaviate(Shape):
     scale = "weaviate"
     # As many as Weaviate itself sends at a time.
     limits = Limits(documents=32)
+    needs_all = True
     retried = frozenset({429, 502, 503, 504})
 
     def encode_request(self, request: WireRequest) -> Json:

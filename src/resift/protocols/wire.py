@@ -62,6 +62,8 @@ class WireRequest:
     prune: str | None = None
     prior: Any = None
     deadline_ms: float | None = None
+    max_documents: int | None = None
+    on_error: str | None = None
     rank_fields: tuple[str, ...] | None = None
     """Names of the fields of the documents given that make their texts."""
     lone: bool = False

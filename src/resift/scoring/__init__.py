@@ -1,6 +1,8 @@
 """The narrow waist: texts in, logits out. What answers requests, and what wraps around it."""
 
 from resift.call import Call
+from resift.loading.passes import Waiting
+from resift.loading.pool import Pool
 from resift.options import LoadOptions
 from resift.request import Request
 from resift.scoring.by_name import Local
@@ -23,9 +25,11 @@ __all__ = [
     "Local",
     "LocalScorer",
     "Margin",
+    "Pool",
     "Remote",
     "Request",
     "Scored",
     "Scorer",
     "Source",
+    "Waiting",
 ]

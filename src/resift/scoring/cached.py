@@ -147,7 +147,8 @@ def _keys(digest: str, request: Request, call: Call) -> list[bytes]:
     """The key of each text: a sha256 over all that its logit depends on."""
     options = call.options
     # As JSON, so that no two lists of parts are the same bytes.
-    known = [digest, options.max_length, options.long_documents, request.query]
+    lengths = (options.max_length, options.max_document_tokens, options.long_documents)
+    known = [digest, *lengths, request.query]
     start = sha256(json.dumps(known).encode() + b"\0")
     keys = []
     for text in request.texts:

@@ -18,6 +18,7 @@ from resift.errors import (
 )
 from resift.loading import opening
 from resift.loading.model import LoadedModel
+from resift.loading.pool import Pool
 from resift.models.card import Estimator
 from resift.models.sources.disk import is_bundled
 from resift.models.store.manifest import sha256
@@ -38,9 +39,9 @@ class EarlyExit(Uncopied):
     Without a reliable estimator, nothing is pruned.
     """
 
-    def __init__(self, options: LoadOptions) -> None:
+    def __init__(self, options: LoadOptions, pool: Pool | None = None) -> None:
         self._options = options
-        self._model = LocalScorer(options)
+        self._model = LocalScorer(options, pool=pool)
         self._estimator: Once[tuple[Scorer, Margin] | None] = Once(self._open_estimator)
         self._arrange(lambda model: model)
 

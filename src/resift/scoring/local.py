@@ -6,6 +6,7 @@ import logging
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from resift.backends.choice import installed_backends
@@ -13,6 +14,7 @@ from resift.call import Call
 from resift.loading import opening
 from resift.loading.identity import digest_of
 from resift.loading.model import LoadedModel
+from resift.loading.pool import Pool
 from resift.once import Once
 from resift.options import LoadOptions
 from resift.redaction import shown
@@ -30,12 +32,17 @@ class LocalScorer(Uncopied):
     unknown backend, and ``BackendUnavailableError`` for one that isn't installed.
     """
 
-    def __init__(self, options: LoadOptions, load: Callable[[], LoadedModel] | None = None) -> None:
+    def __init__(
+        self,
+        options: LoadOptions,
+        load: Callable[[], LoadedModel] | None = None,
+        pool: Pool | None = None,
+    ) -> None:
         backend = installed_backends(options.backend, options.first_device)[0]
         self._source = Source(model=shown(os.fspath(options.model)), backend=backend)
         self._max_batch_tokens = options.max_batch_tokens
         self._given = options, load
-        self._model = Once(load or (lambda: opening.load_model(options)))
+        self._model = Once(load or partial(_load, options, pool))
         self._digest = Once(lambda: digest_of(self._model.get()))
 
     @property
@@ -100,3 +107,8 @@ class LocalScorer(Uncopied):
 
     def __repr__(self) -> str:
         return f"LocalScorer({self._given[0]!r})"
+
+
+def _load(options: LoadOptions, pool: Pool | None) -> LoadedModel:
+    # Looked up now: tests replace it.
+    return opening.load_model(options, pool) if pool else opening.load_model(options)

@@ -82,6 +82,8 @@ class Work:
                     break
                 self._read(each, job)
             self._wait(job, left=0)
+        if job.admitted_at <= job.began:
+            call.watch.add_queue(job.began - job.admitted_at)
 
     def answers(self, source: Source) -> list[Scored]:
         """The answer to each request, after ``run``."""
@@ -168,6 +170,7 @@ class Work:
         self._padded += [0] * len(new)
         length, padded = self._model.reader.tokenizer.length, self._model.padded_length
         self._lengths += map(length, new)
+        self._call.watch.planned(len(new), sum(self._lengths[first:]))
         lengths = [padded(each) for each in self._lengths[first:]]
         in_order = self._call.deadline is not None
         budget = self._small_budget(max(lengths, default=1)) if in_order else self._budget

@@ -1,1 +1,1 @@
-"""The server: rerankers behind HTTP, in the shapes that existing clients speak."""
+"""The server: one process that the clients of other rerankers can talk to."""

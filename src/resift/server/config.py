@@ -142,7 +142,7 @@ def scorers(
 def local_scorer(options: LoadOptions, **more: Any) -> Local:
     """``Local`` of these options."""
     named = {name: getattr(options, name) for name in LOADING if name != "on_timing"}
-    return Local(**named, **more)
+    return Local(**{**named, **more})
 
 
 def _usual(table: Table) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -10,7 +10,6 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from resift.call import Call
 from resift.loading.identity import weight_files
@@ -19,7 +18,7 @@ from resift.models.sources.disk import BUNDLED
 from resift.once import Once
 from resift.options import LoadOptions
 from resift.request import Request
-from resift.scoring import Local, Scored, Scorer, Source
+from resift.scoring import Local, Pool, Scored, Scorer, Source
 from resift.scoring.scorer import Uncopied
 from resift.server.config import local_scorer
 
@@ -33,9 +32,11 @@ class Memory:
     that were used longest ago are evicted, but never one in use, and never the one used last.
     """
 
-    def __init__(self, budget: int | None, pool: Any = None) -> None:
+    def __init__(
+        self, budget: int | None, pool: Pool | None = None, threads: int | None = None
+    ) -> None:
         self.budget = budget
-        self._more = {} if pool is None else {"pool": pool}
+        self._shared = {"pool": pool, "threads": threads}
         self._residents: list[Resident] = []
         self.lock = threading.Lock()
         """Held for the books alone, never while a model is loaded."""
@@ -52,7 +53,7 @@ class Memory:
 
     def new(self, options: LoadOptions) -> Local:
         """A scorer of these options that has loaded nothing yet."""
-        return local_scorer(options, **self._more)
+        return local_scorer(options, **self._shared)
 
     def tick(self) -> int:
         """A number above all before it."""
@@ -70,6 +71,7 @@ class Memory:
             is_new = not resident.size
             with self.lock:
                 resident.size, resident.source = size, local.source
+                resident.max_length = local.loaded.reader.max_length
             name = local.source.model
             _logger.info("%s is loaded: %.1f MB", name, size / 1e6)
             if is_new and self.budget is not None and size > self.budget:
@@ -116,6 +118,8 @@ class Resident:
         self._memory = memory
         self.source: Source = self._reset().source
         """As complete as it ever was: a cascade reads it between calls."""
+        self.max_length: int | None = None
+        """Tokens of a pair that the model reads; ``None`` before it was ever loaded."""
 
     def _reset(self) -> Local:
         local = self._memory.new(self.options)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from resift.errors import InvalidRequestError
 from resift.reranker import Reranker
+from resift.scoring import Pool, Scorer, Source
 from resift.server.config import RANKING, Config, Entry, scorers
 from resift.server.memory import Leased, Memory, Resident
 from resift.server.recipes import Kind, OfModel
@@ -20,6 +20,8 @@ class Served:
 
     entry: Entry
     reranker: Reranker
+    keeping_all: Reranker
+    """The same without a threshold, for clients that need every document."""
     residents: Sequence[Resident]
     """The local models that it needs."""
 
@@ -44,6 +46,18 @@ class Served:
         return self.entry.kind
 
     @property
+    def source(self) -> Source:
+        """The origin of its scores, as far as it is known before it is loaded."""
+        scorer: Scorer = self.reranker.options["scorer"]
+        return scorer.source
+
+    @property
+    def max_length(self) -> int | None:
+        """Tokens of a pair that it reads; ``None`` where that isn't known (yet)."""
+        own = self.entry.options.max_length
+        return own or next((x.max_length for x in self.residents if x.max_length), None)
+
+    @property
     def loaded(self) -> bool:
         """Whether all local models that it may need are in memory."""
         return all(each.is_loaded for each in self.residents)
@@ -60,9 +74,10 @@ class Models:
     shared by any number of threads.
     """
 
-    def __init__(self, config: Config, pool: Any = None) -> None:
-        megabytes = config.settings.memory_mb
-        memory = Memory(None if megabytes is None else megabytes * 10**6, pool)
+    def __init__(self, config: Config, pool: Pool | None = None) -> None:
+        settings, megabytes = config.settings, config.settings.memory_mb
+        budget = None if megabytes is None else megabytes * 10**6
+        memory = Memory(budget, pool, settings.threads)
         made = scorers(config.models, lambda options: Leased(memory.resident(options)))
         recipes = {each.name: each.recipe for each in config.models}
 
@@ -72,17 +87,14 @@ class Models:
             return [*own, *(each for part in recipe.parts for each in residents(part))]
 
         self._strict = config.settings.strict_models
-        self._served = {
-            each.name: Served(
-                each,
-                Reranker(
-                    scorer=made[each.name],
-                    **{name: getattr(each.options, name) for name in RANKING},
-                ),
-                residents(each.name),
-            )
-            for each in config.models
-        }
+
+        def served(entry: Entry) -> Served:
+            options = {name: getattr(entry.options, name) for name in RANKING}
+            scorer = made[entry.name]
+            whole = Reranker(scorer=scorer, **{**options, "score_threshold": None})
+            return Served(entry, Reranker(scorer=scorer, **options), whole, residents(entry.name))
+
+        self._served = {each.name: served(each) for each in config.models}
         self._names = {alias: each for each in self._served.values() for alias in each.aliases}
         self._names |= self._served
         self._default = next(each for each in self._served.values() if each.default)

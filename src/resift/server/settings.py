@@ -1,35 +1,153 @@
-"""The settings of a server, from its command line and the tables of its configuration file."""
+"""The settings of the server, each declared once, as the tables of its file have them."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
+from ipaddress import ip_address
+from typing import Any, Literal, get_args
 
-from resift.checks import check_positive_int
+from resift import checks
+from resift.declaring import check_each, option
+from resift.errors import InvalidRequestError
+
+LogFormat = Literal["json", "text"]
+
+_MIB = 2**20
+
+
+def _positive_int(name: str, given: Any) -> Any:
+    return _required(name, checks.check_positive_int(name, given, "left out"))
+
+
+def _seconds(name: str, given: Any) -> Any:
+    if given == 0 and not isinstance(given, bool):
+        return 0.0
+    return _required(name, checks.check_positive(name, given, "0"))
+
+
+def _required(name: str, checked: Any) -> Any:
+    if checked is None:
+        raise InvalidRequestError(f"{name} must not be None; leave it out for the default")
+    return checked
+
+
+def _port(name: str, given: Any) -> int:
+    if not isinstance(given, int) or isinstance(given, bool) or not 0 <= given < 65536:
+        raise InvalidRequestError(f"{name} must be from 0, for any free one, to 65535: {given!r}")
+    return given
+
+
+def _prefix(name: str, given: Any) -> str:
+    text = str(checks.check_str(name, given) if given else "")
+    if text and (not text.startswith("/") or text.endswith("/")):
+        raise InvalidRequestError(f"{name} must be like '/rerankers', or empty: {given!r}")
+    return text
+
+
+_optional_int = partial(checks.check_positive_int, otherwise="None for no bound")
+_flag = checks.check_bool
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Settings:
     """The table ``[server]``. Invalid values raise ``InvalidRequestError``."""
 
-    host: str = "127.0.0.1"
-    port: int = 8080
-    threads: int | None = None
-    """Forward passes at a time, of all models; ``None`` for the CPUs that the process may use."""
-    memory_mb: int | None = None
-    """Megabytes that local models may take together; ``None`` for any number."""
-    strict_models: bool = False
-    """Whether a model that the configuration doesn't name is refused."""
+    host: str = option("127.0.0.1", checks.check_str, "the address to listen at")
+    port: int = option(8080, _port, "the port to listen at; 0 is any free one")
+    url_prefix: str = option("", _prefix, "a path before all routes, such as /rerankers")
+    threads: int | None = option(
+        None,
+        partial(checks.check_positive_int, otherwise="None for all that the process may use"),
+        "forward passes at a time, of all models together; None is the CPUs that it may use",
+    )
+    memory_mb: int | None = option(
+        None,
+        _optional_int,
+        "megabytes that models may take; those used longest ago make room. None is no bound",
+    )
+    strict_models: bool = option(
+        False,
+        _flag,
+        "refuse names of models that aren't served, in place of taking the default",
+    )
+    keys_file: str | None = option(
+        None, checks.check_text, "a file with a key a line; see [Keys](serving.md#keys)"
+    )
+    require_keys: bool | None = option(
+        None,
+        partial(checks.check_bool, optional=True),
+        "refuse to start without keys; None does so where it listens beyond this machine",
+    )
+    open_metrics: bool = option(False, _flag, "answer /metrics without a key")
+    page: bool = option(True, _flag, "show a page for trying it out at /")
+    drain_seconds: float = option(
+        3.0, _seconds, "seconds from SIGTERM in which new requests are told to go elsewhere"
+    )
+    shutdown_seconds: float = option(
+        30.0, _seconds, "seconds from SIGTERM in which requests that were accepted may finish"
+    )
+    header_seconds: float = option(10.0, _seconds, "seconds for the head of a request to arrive")
+    body_seconds: float = option(30.0, _seconds, "seconds for a body to arrive")
+    keep_alive_seconds: float = option(
+        75.0, _seconds, "seconds that an idle connection stays open: longer than a balancer's 60"
+    )
+    log_format: LogFormat = option(
+        "json", partial(checks.check_choice, choices=get_args(LogFormat)), "lines of JSON, or text"
+    )
+    log_queries: bool = option(False, _flag, "log queries; documents are never logged")
+    otlp_endpoint: str | None = option(
+        None,
+        checks.check_text,
+        "where to send traces (OTLP over HTTP); None is OTEL_EXPORTER_OTLP_ENDPOINT, or nowhere",
+    )
 
     def __post_init__(self) -> None:
-        check_positive_int("threads", self.threads, "left out for all that the process may use")
-        check_positive_int("memory_mb", self.memory_mb, "left out for no limit")
+        check_each(self)
+
+    @property
+    def is_local(self) -> bool:
+        """Whether it listens to this machine alone."""
+        if self.host == "localhost":
+            return True
+        try:
+            return ip_address(self.host).is_loopback
+        except ValueError:
+            return False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Limits:
-    """The table ``[limits]``."""
+    """The table ``[limits]``: bounds of one request, of all, and of each key."""
 
-    max_queue_pairs: int | None = None
-    """Pairs that may wait, of all models; ``None`` for 100,000."""
-    max_queue_tokens: int | None = None
-    """Padded tokens that may wait, of all models; ``None`` for 20,000,000."""
+    body_bytes: int = option(32 * _MIB, _positive_int, "bytes of a body")
+    all_bodies_bytes: int = option(
+        256 * _MIB, _positive_int, "bytes of all bodies that are being read or ranked"
+    )
+    queries: int = option(100, _positive_int, "queries of a request")
+    documents: int = option(10_000, _positive_int, "documents of a request")
+    query_characters: int = option(100_000, _positive_int, "characters of a query")
+    document_characters: int = option(1_000_000, _positive_int, "characters of a document")
+    tokens: int = option(
+        5_000_000, _positive_int, "tokens that the model would read for a request, of all pairs"
+    )
+    pairs: int = option(
+        20_000,
+        _positive_int,
+        "pairs of query and document of all requests in work; where none is, any request is let in",
+    )
+    max_queue_pairs: int | None = option(
+        None, _optional_int, "pairs that may wait for the models of this machine; None is 100,000"
+    )
+    max_queue_tokens: int | None = option(
+        None, _optional_int, "padded tokens that may wait for them; None is 20,000,000"
+    )
+    key_pairs: int | None = option(
+        None, _optional_int, "pairs of all requests in work with one key; None is no bound"
+    )
+    key_pairs_per_minute: int | None = option(
+        None, _optional_int, "pairs that one key may send in a minute; None is no bound"
+    )
+
+    def __post_init__(self) -> None:
+        check_each(self)

@@ -25,6 +25,7 @@ _FIXED: dict[str, Any] = {
     "devices": ["cpu"],
     "precision": "fp32",
     "max_length": 128,
+    "max_document_tokens": 100,
     "max_batch_tokens": 512,
     "threads": 1,
     "normalization": "none",

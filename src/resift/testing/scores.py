@@ -40,6 +40,15 @@ class ScoreRows(Subject):
         kept = self.rank(QUERY, texts, max_length=64, long_documents="windows")
         assert [r.index for r in kept] == [1, 0]
 
+    def test_max_document_tokens_cuts_documents(self) -> None:
+        document = TEXTS[3] + " " + TEXTS[0]
+        texts = [document, "x"]
+        cut, whole = (
+            {r.index: r.score or 0.0 for r in self.rank(QUERY, texts, max_document_tokens=most)}
+            for most in (4, 400)
+        )
+        assert cut[0] < whole[0]
+
     # Scores
 
     @pytest.mark.parametrize(

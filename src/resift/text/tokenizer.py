@@ -12,7 +12,7 @@ from resift.errors import InvalidRequestError, UnsupportedModelError
 from resift.text.batch import Batch, Ids, Pair, as_ids
 from resift.text.prompt import Prompt
 from resift.text.template import PairTemplate
-from resift.text.windows import LongDocuments, TokenizedText, cut_tail, cut_windows
+from resift.text.windows import LongDocuments, TokenizedText, cut_text
 
 # The most that the tokenizer gets at once: it keeps about 100 bytes for each token, and a request
 # may have hundreds of documents of a megabyte each.
@@ -78,12 +78,19 @@ class PairTokenizer:
         return self._template.size + 2
 
     def tokenize(
-        self, query: str, texts: Sequence[str], *, max_length: int, long_documents: LongDocuments
+        self,
+        query: str,
+        texts: Sequence[str],
+        *,
+        max_length: int,
+        long_documents: LongDocuments,
+        max_document_tokens: int | None = None,
     ) -> TokenizedRequest:
         """Cut a query and its documents to ``max_length`` tokens a pair.
 
         The query keeps at most half of ``max_length``; a document gets the rest, and loses its
-        tail (``"truncate"``) or is spread over overlapping windows (``"windows"``).
+        tail (``"truncate"``) or is spread over overlapping windows (``"windows"``). Before that,
+        it is cut to ``max_document_tokens``.
         Raises ``InvalidRequestError`` where ``max_length`` is below ``min_length``.
         """
         if max_length < self.min_length:
@@ -95,11 +102,13 @@ class PairTokenizer:
         room = max_length - self._template.size
         kept_query = whole_query[: min(max_length // 2, room - 1)]
         room -= len(kept_query)
-        cut = cut_windows if long_documents == "windows" else cut_tail
         return TokenizedRequest(
             query=kept_query,
             query_truncated=len(kept_query) < len(whole_query),
-            texts=tuple(cut(ids, room) for ids in self._encode(texts)),
+            texts=tuple(
+                cut_text(ids, room, long_documents, max_document_tokens)
+                for ids in self._encode(texts)
+            ),
         )
 
     def length(self, pair: Pair) -> int:

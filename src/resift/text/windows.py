@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from resift.text.batch import Ids
@@ -21,6 +21,16 @@ class TokenizedText:
     """One, or several that overlap, ``int32 [tokens]`` each."""
     truncated_tokens: int
     """Number of tokens that are in no window."""
+
+
+def cut_text(
+    ids: Ids, room: int, long_documents: LongDocuments, most: int | None = None
+) -> TokenizedText:
+    """Cut ``ids`` (``int32 [tokens]``) to the first ``most``, and what is left to fit ``room``."""
+    kept = ids if most is None else ids[:most]
+    cut = cut_windows if long_documents == "windows" else cut_tail
+    text = cut(kept, room)
+    return replace(text, truncated_tokens=text.truncated_tokens + len(ids) - len(kept))
 
 
 def cut_tail(ids: Ids, room: int) -> TokenizedText:

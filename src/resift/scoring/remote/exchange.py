@@ -90,6 +90,7 @@ class Exchange:
             # As models on this machine do: no error for one document that is too long.
             truncate=True if "truncate" in speaks else None,
             max_length=options.max_length,
+            max_document_tokens=options.max_document_tokens,
             long_documents="windows" if options.long_documents == "windows" else None,
             # A server that prunes has to know for how many. Otherwise all scores are wanted.
             prune="auto" if prunes else None,

@@ -24,6 +24,7 @@ class RerankTimingEvent(BaseEvent):
     error: str | None
     load: float
     tokenize: float
+    queue: float
     infer: float
     rank: float
     total: float

@@ -1,0 +1,73 @@
+"""The command ``resift serve``."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from resift.cli.options import NAMES, add_option, given_options
+from resift.cli.output import EXIT_OK
+from resift.errors import BackendUnavailableError, InvalidRequestError
+from resift.options import defaults
+
+if TYPE_CHECKING:
+    # argparse has no public name for it.
+    from argparse import _SubParsersAction
+
+_EPILOG = """\
+Speaks resift's own protocol (POST /v1/rank) and those of Text Embeddings Inference, Cohere, Jina,
+Voyage, vLLM, infinity and Weaviate's sidecar. It listens at once and loads meanwhile: GET
+/health/ready says when it can rank. SIGTERM lets the accepted requests finish. Keys of clients are
+in keys_file= of the configuration, or in RESIFT_API_KEYS; beyond this machine it needs some.
+
+examples:
+  resift serve
+  resift serve --model resift-nano --port 9000
+  resift serve --config resift.toml
+"""
+
+
+def add_parser(commands: _SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add ``serve`` to the commands."""
+    serve = commands.add_parser(
+        "serve",
+        help="answer the clients of rerankers over HTTP",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    serve.set_defaults(run=_serve)
+    serve.add_argument(
+        "--config", metavar="FILE", help="a file of TOML with settings, limits and models"
+    )
+    serve.add_argument("--host", help="the address to listen at (default: 127.0.0.1)")
+    serve.add_argument("--port", type=int, help="the port to listen at (default: 8080)")
+    serve.add_argument("--keys-file", metavar="FILE", help="a file with clients' keys, one a line")
+    serve.add_argument("--no-keys", action="store_true", help="need no keys, wherever it listens")
+    serve.add_argument("--log-format", choices=["json", "text"], help="(default: json)")
+    served = defaults("made")
+    for name in NAMES:
+        if name in served:
+            add_option(serve, name)
+
+
+def _serve(parsed: argparse.Namespace) -> int:
+    try:
+        from resift.server.config import Config
+        from resift.server.run import run
+    except ModuleNotFoundError as error:
+        raise BackendUnavailableError(
+            f"{error.name} isn't installed, which resift serve needs: pip install 'resift[server]'"
+        ) from error
+    options = given_options(parsed)
+    if parsed.config and options:
+        raise InvalidRequestError(
+            f"--config has the models and their options: give {sorted(options)} there"
+        )
+    config = Config.read(parsed.config) if parsed.config else Config.of(**options)
+    names = ("host", "port", "keys_file", "log_format")
+    given = {name: getattr(parsed, name) for name in names if getattr(parsed, name) is not None}
+    if parsed.no_keys:
+        given["require_keys"] = False
+    run(replace(config, settings=replace(config.settings, **given)))
+    return EXIT_OK
