@@ -1,4 +1,4 @@
-"""What a server answers to a probe, as it is: nothing is put in order or left out."""
+"""Answers of a server to probes, as they are: nothing is put in order or left out."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ class Asker:
 
 
 def _kind(error: ResiftError) -> Failed:
-    """Of failures, those that say nothing about what was asked are "unavailable"."""
+    """Sort a failure: one that says nothing about what was asked is "unavailable"."""
     status = getattr(error, "status", None)
     if status == 200:
         return "unreadable"

@@ -1,4 +1,4 @@
-"""How a server behaves: repeated, among other documents, with many, and with odd texts."""
+"""A server's behaviour: repeated, among other documents, with many, and with odd texts."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def judge_repeated(tables: Tables) -> Iterator[Finding]:
 
 
 def _neighbours(tables: Tables) -> dict[str, float]:
-    """By how much scores differ from those of the probe ``main``, in other company."""
+    """Differences of scores from those of the probe ``main``, in other company."""
     main = tables["main"].there
     found = {}
     back = tables.get(REVERSED.name)
@@ -88,6 +88,10 @@ def judge_neighbours(tables: Tables, *, requestwise: bool, listwise: bool) -> It
     if largest <= _SLIGHT * width:
         said = f"scores don't depend on the other documents: within {largest:.2g}"
         yield Finding(topic="neighbours", verdict="same", said=said, evidence=evidence)
+        return
+    if largest <= 3 * _repeated(tables):
+        said = "scores change by themselves, by as much as among other documents"
+        yield Finding(topic="neighbours", verdict="unknown", said=said, evidence=evidence)
         return
     worst = max(found, key=lambda name: found[name])
     yield Finding(

@@ -7,17 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from resift.compare.asking import Answer, Asker
-from resift.compare.behaviour import (
-    judge_many,
-    judge_neighbours,
-    judge_odd,
-    judge_repeated,
-    noise,
-)
-from resift.compare.findings import Finding
-from resift.compare.fitting import Fit, Grain, fit, grain_of
-from resift.compare.lengths import eye_of, judge_length, judge_query
-from resift.compare.order import judge_indices, judge_order
+from resift.compare.judging import judge
 from resift.compare.pairs import (
     AGAIN,
     ALONE,
@@ -35,8 +25,7 @@ from resift.compare.pairs import (
     Probe,
 )
 from resift.compare.report import Report
-from resift.compare.scores import is_requestwise, judge_model, judge_rounding, judge_scale
-from resift.compare.tables import Table, Tables, Values
+from resift.compare.tables import Table, Tables
 from resift.errors import InvalidRequestError
 from resift.protocols import PROTOCOLS
 from resift.reranker import Reranker
@@ -70,7 +59,7 @@ def compare_server(
     local = Reranker() if reranker is None else reranker
     answers = _ask(asker)
     tables = _score(local, answers)
-    findings = tuple(_judge(asker, tables, model))
+    findings = tuple(judge(asker, tables, model))
     said = tables[MAIN.name].answer.model
     return Report(
         server=asker.address.server,
@@ -127,131 +116,3 @@ def _score(local: Reranker, answers: list[tuple[Probe, Answer]]) -> Tables:
         probe.name: Table(probe, answer, np.array(logits, dtype=np.float64))
         for (probe, answer), logits in zip(answers, scored, strict=True)
     }
-
-
-def _judge(asker: Asker, tables: Tables, model: str | None) -> Iterator[Finding]:
-    main = tables[MAIN.name]
-    order_alone = asker.shape.scale == ORDER
-    yield _judge_answer(main, order_alone=order_alone)
-    if not main.is_answered or (not order_alone and not np.isfinite(main.there).any()):
-        return
-    if order_alone:
-        kept = {name: each for name, each in tables.items() if each.is_answered}
-        yield judge_model(kept, None, order_alone=True)
-        yield _judge_same_order(tables)
-        return
-    grain = _grain(tables)
-    indices = list(judge_indices(tables, asker.shape.name, grain))
-    yield from indices
-    yield from judge_order(tables, asker.shape.name)
-    if any(each.topic == "index" and each.verdict == "differs" for each in indices):
-        yield from _judge_misplaced(asker, tables, grain)
-        return
-    found = _fit(tables, grain)
-    yield judge_model(_fitted(tables), found, order_alone=False)
-    yield from _judge_scales(asker, tables, found)
-    yield judge_rounding(_fitted(tables), grain)
-    yield from _judge_behaviour(asker, tables, found, grain, model)
-
-
-def _judge_answer(main: Table, *, order_alone: bool) -> Finding:
-    if not main.is_answered:
-        what = {
-            "unavailable": "the server can't be asked",
-            "refused": "the server refuses",
-            "unreadable": "the answer can't be read",
-        }[main.answer.failed or "unreadable"]
-        return Finding(
-            topic="answer",
-            verdict="unknown",
-            said=f"{what}: {main.answer.why}",
-            evidence={"status": main.answer.status},
-            advice="check the address, the protocol, the model's name and the key, and the "
-            "server's log",
-        )
-    if not order_alone and not np.isfinite(main.there).any():
-        return Finding(
-            topic="answer",
-            verdict="unknown",
-            said="the answer has no finite score",
-            advice="look for NaN in the server's log: a model in float16 may overflow",
-        )
-    return Finding(topic="answer", verdict="same", said="the server answers in this protocol")
-
-
-def _fitted(tables: Tables) -> Tables:
-    """The requests that the scale is fitted on."""
-    names = (MAIN.name, SECOND.name)
-    return {name: tables[name] for name in names if tables[name].is_answered}
-
-
-def _grain(tables: Tables) -> Grain:
-    """The rounding of all scores but those of the default scale."""
-    kept = [each.there for each in tables.values() if each.is_answered and not each.probe.plain]
-    return grain_of(np.concatenate(kept))
-
-
-def _fit(tables: Tables, grain: Grain) -> Fit | None:
-    return fit([(each.here, each.there) for each in _fitted(tables).values()], grain)
-
-
-def _judge_scales(asker: Asker, tables: Tables, found: Fit | None) -> Iterator[Finding]:
-    wanted = "logit" if asker.gives_logits else "sigmoid"
-    scores = np.concatenate([each.there for each in _fitted(tables).values()])
-    yield judge_scale("scale", found, scores, wanted)
-    plain = tables.get(PLAIN.name)
-    if plain is not None and plain.is_answered:
-        # Without the model, the range tells; with it, a second scale of the same logits.
-        again = fit([(plain.here, plain.there)], grain_of(plain.there)) if found else None
-        yield judge_scale("default scale", again, plain.there, "sigmoid")
-
-
-def _judge_misplaced(asker: Asker, tables: Tables, grain: Grain) -> Iterator[Finding]:
-    """The model and the scale by the scores in their order; the rest needs indices."""
-    ordered = {
-        name: Table(each.probe, each.answer, np.sort(each.here)) for name, each in tables.items()
-    }
-    pairs = [(each.here, _sorted(each)) for each in _fitted(ordered).values()]
-    found = fit(pairs, grain)
-    if found is not None:
-        said = "the same model, by its scores in their order"
-        yield Finding(topic="model", verdict="same", said=said)
-        wanted = "logit" if asker.gives_logits else "sigmoid"
-        yield judge_scale("scale", found, np.concatenate([each for _, each in pairs]), wanted)
-        yield judge_rounding({}, grain)
-    for topic in ("repeated", "neighbours", "length", "query", "odd texts"):
-        said = "indices can't be relied on, so it isn't known what a score belongs to"
-        yield Finding(topic=topic, verdict="unknown", said=said)
-
-
-def _sorted(table: Table) -> Values:
-    return np.sort(table.there)
-
-
-def _judge_behaviour(
-    asker: Asker, tables: Tables, found: Fit | None, grain: Grain, model: str | None
-) -> Iterator[Finding]:
-    requestwise = is_requestwise(found)
-    listwise = asker.shape.is_listwise(model)
-    yield from judge_repeated(tables)
-    yield from judge_neighbours(tables, requestwise=requestwise, listwise=listwise)
-    noisy = noise(tables, requestwise=requestwise or listwise)
-    eye = eye_of(tables, found, grain, noisy, requestwise=requestwise)
-    yield from judge_length(tables, eye)
-    yield from judge_query(tables, eye)
-    yield from judge_many(tables.get(MANY.name), asker.shape.limits.documents)
-    yield from judge_odd(tables, found, requestwise=requestwise)
-
-
-def _judge_same_order(tables: Tables) -> Finding:
-    again = tables[AGAIN.name].answer
-    first = [each.index for each in tables[MAIN.name].answer.scores]
-    if again.failed:
-        return Finding(topic="repeated", verdict="unknown", said=f"no answer: {again.why}")
-    same = first == [each.index for each in again.scores]
-    return Finding(
-        topic="repeated",
-        verdict="same" if same else "differs",
-        said=f"the same request has {'the same' if same else 'another'} order",
-        advice="" if same else "set the temperature to 0, or ask several times and merge",
-    )

@@ -1,4 +1,4 @@
-"""What was found about a server: one question, its answer, the evidence, and what to do."""
+"""A finding about a server: one question, its answer, the evidence, and what to do."""
 
 from __future__ import annotations
 

@@ -48,6 +48,11 @@ class Fit:
     offset: float = 0.0
     """Of a logit, before the scale."""
 
+    @property
+    def is_simple(self) -> bool:
+        """Whether it has no factor and no offset."""
+        return (self.factor, self.offset) == (1.0, 0.0)
+
 
 def grain_of(values: Values) -> Grain:
     """The coarsest rounding that all values show."""
@@ -100,7 +105,7 @@ def _judge(
 
 
 def _errors(here: Values, there: Values, inverse: Inverse, grain: Grain) -> Values:
-    """How far each logit is from the interval that its score stands for."""
+    """The distance of each logit from the interval that its score stands for."""
     with np.errstate(all="ignore"):
         half = grain.half(there)
         ends = np.stack([inverse(there - half), inverse(there + half)])

@@ -1,4 +1,4 @@
-"""How much of long documents and queries a server reads.
+"""The share of long documents and queries that a server reads.
 
 Two documents that are equal but for one sentence have the same score where it isn't read. That
 holds for any model, so nothing has to be known of the one there.
@@ -24,7 +24,7 @@ _LONGEST = LENGTHS[-1]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Eye:
-    """What differences of scores can be seen."""
+    """Sees differences of scores, as far as noise and rounding let it."""
 
     found: Fit | None
     requestwise: bool
@@ -61,7 +61,7 @@ class Eye:
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    """For each place of a sentence, whether it is read there and here."""
+    """Whether a sentence is read there and here, for each place of it."""
 
     there: dict[str, bool | None]
     here: dict[str, bool]
@@ -75,7 +75,7 @@ class _Seen:
 
 
 def judge_length(tables: Tables, eye: Eye) -> Iterator[Finding]:
-    """From which length on a document is cut, where, or refused."""
+    """The length from which on a document is cut, and where, or refused."""
     whole = tables.get(LONG.name)
     if whole is None:
         return
@@ -112,7 +112,7 @@ def _look(table: Table, eye: Eye) -> _Seen:
 
 
 def _reach(read: dict[str, bool | None] | dict[str, bool]) -> str:
-    """What is read of a document, in words."""
+    """Say what is read of a document, in words."""
     ends = [read[f"after {words} words"] for words in LENGTHS]
     start, middle = read["before them"], read["in their middle"]
     unread = [words for words, each in zip(LENGTHS, ends, strict=True) if each is False]

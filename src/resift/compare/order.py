@@ -1,4 +1,4 @@
-"""What is wrong with the order and the indices of a server's answers."""
+"""Faults of the order and the indices of a server's answers."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def _judge_top(table: Table | None, protocol: str) -> Iterator[Finding]:
 
 
 def failure(topic: str, table: Table) -> Finding:
-    """What can't be said for want of an answer."""
+    """The finding that there is no answer."""
     return Finding(
         topic=topic,
         verdict="unknown",

@@ -12,7 +12,7 @@ from resift.compare.findings import Finding
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Report:
-    """What a comparison of a server with a model here found."""
+    """Findings about a server, compared with a model here."""
 
     server: str
     """Host and port."""

@@ -94,7 +94,7 @@ def judge_scale(topic: str, found: Fit | None, scores: Values, wanted: str) -> F
     if scale is None:
         said = "another model's scores, which tell no more than their range"
         return Finding(topic=topic, verdict="unknown", said=said, evidence=evidence)
-    if found and found.factor != 1.0:
+    if found and not found.is_simple:
         evidence |= {"factor": round(found.factor, 3), "offset": round(found.offset, 3)}
     same = scale == wanted
     return Finding(
