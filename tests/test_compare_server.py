@@ -117,6 +117,14 @@ def test_a_sound_server_is_the_same(shape: str, small: Reranker) -> None:
     assert ("top_n" in topics) == ("top_n" in PROTOCOLS[shape].speaks)
 
 
+@pytest.mark.parametrize("shape", ["tei", "jina"])
+def test_another_precision_is_the_same_model(shape: str, small: Reranker) -> None:
+    there = Reranker("resift-small", precision="fp32")
+    with served(shape, Planted(there)) as server:
+        report = compared(server, small)
+    assert [each for each in report.findings if each.verdict != "same"] == []
+
+
 def test_of_an_order_the_order_alone_is_compared(small: Reranker, nano: Reranker) -> None:
     with served("openai-listwise", Planted(small)) as server:
         same, other = compared(server, small), compared(server, nano)
@@ -518,7 +526,7 @@ UNUSABLE: dict[str, tuple[Fault, str]] = {
     "no such route": (failing("jina", 404), "status 404"),
     "garbage": (lambda reply: Reply(b"<html>hello</html>"), "can't be read"),
     "another shape": (lambda reply: Reply(b"[1, 2]"), "must be an object"),
-    "busy": (failing("jina", 429), "status 429"),
+    "busy": (failing("jina", 429), "can't be asked"),
     "broken off": (lambda reply: Reply(reply.body, sent=5), "broke off"),
     "no scores": (changed(lambda body: {**body, "results": []}), "no finite score"),
 }

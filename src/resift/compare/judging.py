@@ -21,6 +21,18 @@ from resift.scales import ORDER
 _WAVERING = 0.05
 """A share of the spread of scores: of what wavers more, no scale is told."""
 
+_NO_ANSWER = {
+    "unavailable": (
+        "the server can't be asked",
+        "see that it runs at this address, is done loading and has time, and ask again",
+    ),
+    "refused": (
+        "the server refuses",
+        "check the address, the protocol, the model's name and the key",
+    ),
+    "unreadable": ("the answer can't be read", "check the address and the protocol"),
+}
+
 
 def judge(asker: Asker, tables: Tables, model: str | None) -> Iterator[Finding]:
     """All findings, of which later ones rest on earlier ones."""
@@ -50,18 +62,14 @@ def judge(asker: Asker, tables: Tables, model: str | None) -> Iterator[Finding]:
 
 def _judge_answer(main: Table, *, order_alone: bool) -> Finding:
     if not main.is_answered:
-        what = {
-            "unavailable": "the server can't be asked",
-            "refused": "the server refuses",
-            "unreadable": "the answer can't be read",
-        }[main.answer.failed or "unreadable"]
+        what, advice = _NO_ANSWER[main.answer.failed or "unreadable"]
+        status = main.answer.status
         return Finding(
             topic="answer",
             verdict="unknown",
             said=f"{what}: {main.answer.why}",
-            evidence={"status": main.answer.status},
-            advice="check the address, the protocol, the model's name and the key, and the "
-            "server's log",
+            evidence={} if status is None else {"status": status},
+            advice=advice,
         )
     if not order_alone and not np.isfinite(main.there).any():
         return Finding(

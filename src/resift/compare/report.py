@@ -65,7 +65,7 @@ class Report:
         there = f"{self.remote_model} on " if self.remote_model else ""
         lines.append(
             f"{there}{self.server} ({self.protocol}) and {self.model} here: {self.status}; "
-            f"{self.requests} requests"
+            f"{self.requests} {'request' if self.requests == 1 else 'requests'}"
         )
         return "".join(f"{_printable(line)}\n" for line in lines)
 
