@@ -17,8 +17,9 @@ from remote.loopback import Fault, Loopback, Reply, changed, failing, serve
 from resift import InvalidRequestError, Reranker
 from resift.cli.main import main
 from resift.compare import Report, compare_server
+from resift.compare.pairs import MAIN, SECOND
 from resift.protocols import PROTOCOLS, WireRequest, WireResponse, WireResult, WireScore
-from resift.scoring import Cached, Local
+from resift.scoring import Cached, Local, Remote
 
 Values = NDArray[np.float64]
 SCORED = sorted(PROTOCOLS.keys() - {"openai-listwise"})
@@ -235,6 +236,21 @@ def test_another_model_is_told(shape: str, small: Reranker, nano: Reranker) -> N
     assert 0.3 < found.evidence["kendall_tau"] < 0.95
 
 
+def test_logits_are_as_good_where_scores_are_for_sorting_alone(small: Reranker) -> None:
+    with served("weaviate", Planted(small, plain=identity)) as server:
+        report = compared(server, small)
+    assert differing(report) == set()
+    assert said(report, "scale") == "logits"
+
+
+def test_a_model_here_without_logits_is_refused(small: Reranker) -> None:
+    with served("jina", Planted(small)) as server:
+        here = Reranker(scorer=Remote(server.url, protocol="jina", model=MODEL))
+        with pytest.raises(InvalidRequestError, match="reranker must give logits"):
+            compared(server, here)
+        assert server.bodies == []
+
+
 def test_of_another_model_a_sigmoid_too_many_is_told_by_the_range(
     small: Reranker, nano: Reranker
 ) -> None:
@@ -331,6 +347,19 @@ def test_a_long_pair_that_fails_the_request_is_told(
     assert report.requests <= 25
 
 
+def test_requests_are_bounded_where_all_that_can_fail_does(small: Reranker) -> None:
+    short = set(MAIN.documents) | set(SECOND.documents)
+
+    def answered(reply: Reply) -> Reply:
+        return reply if set(documents(reply.asked)) <= short else failing("tei", 400)(reply)
+
+    with served("tei", Planted(small)) as server:
+        server.always = answered
+        report = compared(server, small)
+    assert differing(report) == {"length", "odd texts"}
+    assert report.requests == len(server.bodies) <= 25
+
+
 def test_too_much_in_all_is_told_from_a_long_pair(small: Reranker) -> None:
     def answered(reply: Reply) -> Reply:
         words = sum(len(text.split()) for text in documents(reply.asked))
@@ -374,6 +403,28 @@ def test_places_for_indices_are_told(small: Reranker) -> None:
     length = report.finding("length")
     assert length is not None
     assert length.verdict == "unknown"
+
+
+def test_places_for_indices_are_told_of_another_model(small: Reranker, nano: Reranker) -> None:
+    with served("tei", Planted(nano)) as server:
+        server.always = changed(numbered_by_place)
+        report = compared(server, small)
+    assert differing(report) == {"index"}, report.to_text()
+    assert said(report, "model").startswith("another model, or")
+
+
+def test_documents_that_come_back_at_other_indices_are_told(
+    small: Reranker, nano: Reranker
+) -> None:
+    def turned(body: Any) -> Any:
+        results, count = body["results"], len(body["results"])
+        moved = [{**each, "index": (each["index"] + 1) % count} for each in results]
+        return {**body, "results": moved if count > 3 else results}
+
+    with served("vllm", Planted(nano)) as server:
+        server.always = changed(turned)
+        report = compared(server, small)
+    assert differing(report) == {"index"}, report.to_text()
 
 
 def test_scores_in_another_order_than_indices_are_told(small: Reranker) -> None:

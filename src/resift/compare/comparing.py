@@ -29,7 +29,7 @@ from resift.compare.tables import Table, Tables
 from resift.errors import InvalidRequestError
 from resift.protocols import PROTOCOLS
 from resift.reranker import Reranker
-from resift.scales import ORDER
+from resift.scales import LOGIT, ORDER
 from resift.scoring.remote.secret import Key
 
 
@@ -46,8 +46,8 @@ def compare_server(
 
     ``url``, ``protocol``, ``model`` and ``key`` are those of ``resift.scoring.Remote``: the
     server's address, a name of ``resift.protocols.PROTOCOLS``, the model's name there, and the key.
-    ``reranker`` is the model here, by default the bundled one. ``timeout`` is in seconds, for each
-    of at most 25 requests.
+    ``reranker`` is the model here, which has to give logits; by default it is the bundled one.
+    ``timeout`` is in seconds, for each of at most 25 requests.
 
     A server that can't be reached, refuses or answers garbage is a finding too, and the report's
     ``status`` is then ``"unknown"``. Raises ``InvalidRequestError`` for an invalid option,
@@ -57,6 +57,13 @@ def compare_server(
         raise InvalidRequestError(f"protocol must be one of {list(PROTOCOLS)}, not {protocol!r}")
     asker = Asker(url, protocol=protocol, model=model, key=key, timeout=timeout)
     local = Reranker() if reranker is None else reranker
+    # Before anything is sent: without documents, a ranking names its model.
+    here = local.rank(MAIN.query, ())
+    if here.scale != LOGIT:
+        raise InvalidRequestError(
+            f"reranker must give logits, and {here.model} gives scores on the scale "
+            f"{here.scale!r}; give a model on this machine"
+        )
     answers = _ask(asker)
     tables = _score(local, answers)
     findings = tuple(judge(asker, tables, model))
@@ -64,15 +71,11 @@ def compare_server(
     return Report(
         server=asker.address.server,
         protocol=protocol,
-        model=_name(local),
+        model=here.model,
         remote_model=said or model,
         requests=asker.requests,
         findings=findings,
     )
-
-
-def _name(local: Reranker) -> str:
-    return local.rank(MAIN.query, ()).model
 
 
 def _ask(asker: Asker) -> list[tuple[Probe, Answer]]:

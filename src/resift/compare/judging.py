@@ -15,7 +15,7 @@ from resift.compare.lengths import eye_of, judge_length, judge_query
 from resift.compare.order import judge_indices, judge_order
 from resift.compare.pairs import AGAIN, MAIN, MANY, PLAIN, SECOND
 from resift.compare.scores import is_requestwise, judge_model, judge_rounding, judge_scale
-from resift.compare.tables import Table, Tables, Values, spread
+from resift.compare.tables import Table, Tables, spread
 from resift.scales import ORDER
 
 _WAVERING = 0.05
@@ -105,15 +105,22 @@ def _fit(tables: Tables, grain: Grain) -> Fit | None:
     return fit(pairs, replace(grain, absolute=grain.absolute + wavers)) or found
 
 
+def _wanted(asker: Asker) -> tuple[str, ...]:
+    """The scales that the protocol promises."""
+    if asker.gives_logits:
+        return ("logit",)
+    # Its scores are for sorting alone, and are whatever the model's configuration makes of them.
+    return ("sigmoid", "logit") if asker.shape.name == "weaviate" else ("sigmoid",)
+
+
 def _judge_scales(asker: Asker, tables: Tables, found: Fit | None) -> Iterator[Finding]:
-    wanted = "logit" if asker.gives_logits else "sigmoid"
     scores = np.concatenate([each.there for each in _fitted(tables).values()])
-    yield judge_scale("scale", found, scores, wanted)
+    yield judge_scale("scale", found, scores, _wanted(asker))
     plain = tables.get(PLAIN.name)
     if plain is not None and plain.is_answered:
         # Without the model, the range tells; with it, a second scale of the same logits.
         again = fit([(plain.here, plain.there)], grain_of(plain.there)) if found else None
-        yield judge_scale("default scale", again, plain.there, "sigmoid")
+        yield judge_scale("default scale", again, plain.there, ("sigmoid",))
 
 
 def _judge_misplaced(asker: Asker, tables: Tables, grain: Grain) -> Iterator[Finding]:
@@ -121,21 +128,20 @@ def _judge_misplaced(asker: Asker, tables: Tables, grain: Grain) -> Iterator[Fin
     ordered = {
         name: Table(each.probe, each.answer, np.sort(each.here)) for name, each in tables.items()
     }
-    pairs = [(each.here, _sorted(each)) for each in _fitted(ordered).values()]
+    pairs = [(each.here, np.sort(each.there)) for each in _fitted(ordered).values()]
     found = fit(pairs, grain)
     if found is not None:
         said = "the same model, by its scores in their order"
         yield Finding(topic="model", verdict="same", said=said)
-        wanted = "logit" if asker.gives_logits else "sigmoid"
-        yield judge_scale("scale", found, np.concatenate([each for _, each in pairs]), wanted)
+        scores = np.concatenate([each for _, each in pairs])
+        yield judge_scale("scale", found, scores, _wanted(asker))
         yield judge_rounding({}, grain)
+    else:
+        said = "another model, or scores that belong to nothing"
+        yield Finding(topic="model", verdict="unknown", said=said)
     for topic in ("repeated", "neighbours", "length", "query", "odd texts"):
         said = "indices can't be relied on, so it isn't known what a score belongs to"
         yield Finding(topic=topic, verdict="unknown", said=said)
-
-
-def _sorted(table: Table) -> Values:
-    return np.sort(table.there)
 
 
 def _judge_behaviour(

@@ -133,7 +133,7 @@ def _reach(read: dict[str, bool | None] | dict[str, bool]) -> str:
 def _judge_refusal(tables: Tables, whole: Table) -> Finding:
     if whole.answer.failed == "unavailable":
         return failure("length", whole)
-    steps = [(int(each.name.split()[0]), tables.get(each.name)) for each in UP_TO]
+    steps = [(words, tables.get(each.name)) for words, each in zip(LENGTHS, UP_TO, strict=True)]
     taken = [words for words, table in steps if table is not None and table.is_answered]
     refused = [table for _, table in steps if table is not None and not table.is_answered]
     table = refused[0] if refused else whole

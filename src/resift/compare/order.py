@@ -79,6 +79,7 @@ def _judge_top(table: Table | None, protocol: str) -> Iterator[Finding]:
     if not table.is_answered:
         yield failure("top_n", table)
         return
+    why = _LEFT_OUT_BY.get(protocol, "it isn't kept")
     asked, count = table.probe.top_n, len(table.answer.scores)
     if count == asked:
         yield Finding(topic="top_n", verdict="same", said=f"top_n={asked} gives {asked}")
@@ -88,7 +89,7 @@ def _judge_top(table: Table | None, protocol: str) -> Iterator[Finding]:
         verdict="note" if protocol in _LEFT_OUT_BY else "differs",
         said=f"top_n={asked} gives {count} documents",
         evidence={"asked": asked, "came": count},
-        advice=f"{_LEFT_OUT_BY.get(protocol, 'it is ignored')}: cut the answer yourself",
+        advice=f"{why}: cut the answer yourself",
     )
 
 

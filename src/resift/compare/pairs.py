@@ -161,7 +161,6 @@ UP_TO = tuple(
     for words in LENGTHS
 )
 """A short document and two long ones, for a server that doesn't answer ``LONG``."""
-LONG_ALONE = Probe(name="long alone", query=SORTING, documents=at_end(LENGTHS[-1])[:1])
 LONG_QUERIES = tuple(
     Probe(
         name=f"long query {place}",

@@ -81,11 +81,11 @@ def _by_rank(table: Table) -> Values:
     return ranks
 
 
-def judge_scale(topic: str, found: Fit | None, scores: Values, wanted: str) -> Finding:
+def judge_scale(topic: str, found: Fit | None, scores: Values, wanted: tuple[str, ...]) -> Finding:
     """Whether scores are on the scale that the protocol promises.
 
-    ``wanted`` is ``"logit"`` or ``"sigmoid"``. ``found`` is ``None`` for another model, whose
-    scores tell by their range alone.
+    ``wanted`` has ``"logit"``, ``"sigmoid"``, or both. ``found`` is ``None`` for another model,
+    whose scores tell by their range alone.
     """
     known = scores[np.isfinite(scores)]
     low, high = (float(known.min()), float(known.max())) if len(known) else (0.0, 0.0)
@@ -96,24 +96,24 @@ def judge_scale(topic: str, found: Fit | None, scores: Values, wanted: str) -> F
         return Finding(topic=topic, verdict="unknown", said=said, evidence=evidence)
     if found and not found.is_simple:
         evidence |= {"factor": round(found.factor, 3), "offset": round(found.offset, 3)}
-    same = scale == wanted
+    same = scale in wanted
     return Finding(
         topic=topic,
         verdict="same" if same else "differs",
         said=_SCALES[scale] + ("" if found else ", by their range"),
-        evidence={"scale": scale, "expected": wanted, **evidence},
+        evidence={"scale": scale, "expected": " or ".join(wanted), **evidence},
         advice="" if same else _ADVICE[scale],
     )
 
 
-def _by_range(low: float, high: float, wanted: str) -> str | None:
+def _by_range(low: float, high: float, wanted: tuple[str, ...]) -> str | None:
     if low == high:
         return None
     if low >= 0.5 and high <= 0.7311:
         return "sigmoid of sigmoid"
-    if wanted == "sigmoid" and (low < 0 or high > 1):
+    if "logit" not in wanted and (low < 0 or high > 1):
         return "logit"
-    if wanted == "logit" and low >= 0 and high <= 1:
+    if "sigmoid" not in wanted and low >= 0 and high <= 1:
         return "sigmoid"
     return None
 
