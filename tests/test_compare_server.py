@@ -213,6 +213,15 @@ def test_a_scale_is_told(name: str, small: Reranker) -> None:
         assert neighbours.verdict == "unknown"
 
 
+def test_what_rounding_hides_is_not_taken_for_unread(small: Reranker) -> None:
+    with served("jina", Planted(small, plain=lambda x: sigmoid(x - 4).round(2))) as server:
+        report = compared(server, small)
+    assert differing(report) == {"scale", "rounding"}, report.to_text()
+    length = report.finding("length")
+    assert length is not None
+    assert length.evidence["there"]["after 320 words"] is None
+
+
 def test_float16_is_worth_a_note(small: Reranker) -> None:
     def half(logits: Values) -> Values:
         return logits.astype(np.float16).astype(np.float64)
@@ -334,8 +343,9 @@ def documents(body: Any) -> Sequence[str]:
 def test_a_long_pair_that_fails_the_request_is_told(
     status: int, words: str, small: Reranker
 ) -> None:
-    with served("tei", Planted(small)) as server:
-        server.always = over(400, failing("tei", status, "must have less than 512 tokens"))
+    # Its clients ask again after a 500.
+    with served("jina", Planted(small)) as server:
+        server.always = over(400, failing("jina", status, "must have less than 512 tokens"))
         report = compared(server, small)
     assert differing(report) == {"length"}, report.to_text()
     assert "between 320 and 640 words" in said(report, "length")
