@@ -1,4 +1,4 @@
-"""What a server lets in: sizes, keys, how much at a time; and that the rest gets a clear answer."""
+"""The door of a server: sizes, keys, how much at a time; the rest gets a clear answer."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ class Answered:
         return dumps(shape.encode_response(WireResponse(results=results), request))
 
     def headers(self) -> dict[str, str]:
-        """What ran, how long it took, and what isn't in the body."""
+        """The headers: what ran, how long it took, and what isn't in the body."""
         first = self.rankings[0]
         timings = first.timings
         counts = [each.counts for each in self.rankings]
