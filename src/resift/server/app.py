@@ -138,7 +138,10 @@ async def _http_error(request: Request, error: Exception) -> Response:
     refused = RefusedError(
         error.status_code, said.get(error.status_code, error.detail), reason="not_found"
     )
-    return failure_response(refused, shape_of_path(request.url.path))
+    response = failure_response(refused, shape_of_path(request.url.path))
+    # Which methods there are.
+    response.headers.update(error.headers or {})
+    return response
 
 
 def _lifespan(health: Health) -> Callable[[Starlette], AbstractAsyncContextManager[None]]:
