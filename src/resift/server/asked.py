@@ -113,7 +113,7 @@ class Asked:
         if request.max_query_tokens is not None:
             found.append("max_tokens_per_query")
         if request.truncation_side == "left":
-            found.append("truncation_side")
+            found.append("truncation_direction" if self.shape.name == "tei" else "truncation_side")
         if request.truncate is False and not self.forbids_cutting:
             found.append("truncate")
         if request.model not in (None, served.name, *served.aliases):
