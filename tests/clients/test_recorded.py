@@ -134,3 +134,31 @@ def test_elasticsearch(client: httpx.Client, reranker: Reranker) -> None:
     assert [each["index"] for each in results] == [each.index for each in ranking]
     scores = [each["relevance_score"] for each in results]
     assert scores == pytest.approx([each.score for each in ranking], abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("options", "ignored"),
+    [
+        # litellm/llms/huggingface/rerank/transformation.py: always these.
+        ('"raw_scores":false,"truncate":false,"truncation_direction":"Right"', "truncate"),
+        # HuggingFaceTEIRanker, with a truncation_direction.
+        (
+            '"raw_scores":false,"truncate":true,"truncation_direction":"Left"',
+            "truncation_direction",
+        ),
+    ],
+    ids=["LiteLLM", "Haystack"],
+)
+def test_tei_clients_that_name_a_side_to_cut(
+    options: str, ignored: str, client: httpx.Client, reranker: Reranker
+) -> None:
+    long = f"{TEXTS[0]} {'word ' * 2000}"
+    body = f'{{{options},"query":{QUOTED},"texts":{json.dumps([TEXTS[1], long])}}}'
+    headers = {"authorization": f"Bearer {KEY}"}
+    answer = client.post("/rerank", content=body.encode(), headers=headers)
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["x-resift-ignored"] == ignored
+    assert answer.headers["x-resift-truncated"] == "1"
+    scores = {each["index"]: each["score"] for each in answer.json()}
+    wanted = reranker.score(QUERY, [TEXTS[1], long])
+    assert [scores[0], scores[1]] == pytest.approx(wanted, abs=1e-6)
