@@ -65,7 +65,7 @@ class Answered:
 
     def check_whole(self) -> None:
         """Raise ``WireError`` where the request forbids cutting, and something was cut."""
-        if self.asked.request.truncate is not False:
+        if not self.asked.forbids_cutting:
             return
         for ranking in self.rankings:
             for each in ranking:
