@@ -160,6 +160,7 @@ BELOW["scoring"] = {
 BELOW["flow"] = {"scoring", "selection", *BELOW["scoring"]}
 BELOW["reranker"] = {"flow", "given", "keywords", "signatures", "threads", *BELOW["flow"]}
 BELOW["adapter"] = {"reranker", *BELOW["reranker"]}
+BELOW["server"] = {"reranker", *BELOW["reranker"]}
 BELOW["attributes"] = {"adapter", *BELOW["adapter"]}
 
 
@@ -203,14 +204,14 @@ def test_wrappers_import_scorers_alone(name: str) -> None:
     assert found <= allowed
 
 
-@pytest.mark.parametrize("room", ["cli", "export", "testing"])
+@pytest.mark.parametrize("room", ["cli", "export", "server", "testing"])
 def test_no_other_package_imports_the_top_layer(room: str) -> None:
     users = {
         name for name in NAMES if not within(name, room)
         and any(within(each, room) for each in IMPORTS[name])
     }  # fmt: skip
-    # The command that exports.
-    assert users <= {"resift.cli.export"}
+    # The commands that export and serve.
+    assert users <= {"resift.cli.export", "resift.cli.serve"}
 
 
 @pytest.mark.parametrize("module", MODULES, ids=str)

@@ -5,18 +5,22 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from importlib.util import find_spec
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from markdown_it import MarkdownIt
 
 from resift import Calibration, InvalidRequestError
 from resift.options import declared
 from resift.prior import Prior
 from resift.scoring import Margin
-from resift.server.config import Config
+from resift.server import recipes
+from resift.server.config import COMMON, Config
 from resift.server.recipes import OfCache, OfCascade, OfModel, OfServer
 
 Read = Callable[[str], Config]
@@ -189,7 +193,7 @@ WRONG: list[tuple[str, int, list[str]]] = [
     (A + "[server]\nprot = 80\n", 4, ["server.prot", "did you mean 'port'?", "memory_mb"]),
     ("[limits]\nmax_queue_pair = 8\n", 2, ["did you mean 'max_queue_pairs'?"]),
     (A + 'precison = "int8"\n', 3, ["models.a.precison", "'precision'"]),
-    (A + "# protocol\nprotocol = 1\n", 4, ["models.a.protocol isn't known of a model with model"]),
+    (A + "# protocol\nprotocol = 1\n", 4, ["models.a.protocol isn't known beside 'model'"]),
     ('[options]\nmodel = "x"\n', 2, ["options.model"]),
     ('[options]\nprun = "auto"\n', 2, ["did you mean 'prune'?"]),
     (f"{FAR}protocol = 'tei'\nbackend = 'onnx'\n", 4, ["models.far.backend", "remote"]),
@@ -276,10 +280,9 @@ def test_an_error_names_the_line(read: Read, text: str, line: int, parts: list[s
 
 
 def test_a_backend_that_is_not_installed(read: Read, monkeypatch: pytest.MonkeyPatch) -> None:
-    import resift.backends.choice as choice
-
-    found = choice.find_spec
-    monkeypatch.setattr(choice, "find_spec", lambda x: None if x == "openvino" else found(x))
+    monkeypatch.setattr(
+        "resift.backends.choice.find_spec", lambda x: None if x == "openvino" else find_spec(x)
+    )
     with pytest.raises(InvalidRequestError, match=r"toml:4: in \[models.a\], backend 'openvino'"):
         read(A + '\nbackend = "openvino"\n')
 
@@ -392,3 +395,31 @@ def test_the_line_is_found_after_anything(read: Read, data: st.DataObject) -> No
     line = text[: text.index("prot", text.rindex("[server") + 1)].count("\n") + 1
     with pytest.raises(InvalidRequestError, match=rf"toml:{line}: server\.prot isn't known"):
         read(text)
+
+
+PAGE = Path(__file__).parents[2] / "docs/configuration.md"
+
+
+def test_the_page_shows_files_that_are_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COHERE_API_KEY", "key")
+    path = Path("models.toml")
+    tokens = MarkdownIt().parse(PAGE.read_text(encoding="utf-8"))
+    blocks = [(each.info, each.content) for each in tokens if each.type == "fence"]
+    assert [language for language, _ in blocks] == ["toml", "toml", "", "toml"]
+    for (_, text), (following, error) in pairwise([*blocks, ("", "")]):
+        path.write_text(text, encoding="utf-8")
+        if error and not following:
+            with pytest.raises(InvalidRequestError) as caught:
+                Config.read(path)
+            assert str(caught.value).startswith(error.strip().removesuffix("..."))
+        elif text.strip() and not text.startswith("models.toml:"):
+            assert len(Config.read(path).models) > 2
+
+
+def test_the_page_names_every_key() -> None:
+    page = PAGE.read_text(encoding="utf-8")
+    known = {*recipes.KEYS, *COMMON, "keep", "max_bytes", "folder", "key_env", "key_file"}
+    assert [each for each in sorted(known) if f"`{each}`" not in page] == []

@@ -18,6 +18,7 @@ from remote.loopback import failing, serve
 from resift import InvalidRequestError, Observer, Ranking, Reranker
 from resift.loading import opening
 from resift.loading.model import LoadedModel
+from resift.server import memory
 from resift.server.config import Config
 from resift.server.models import Models
 
@@ -234,25 +235,37 @@ def test_a_cache_around_one_model_survives_its_eviction(
     assert not [each for each in caplog.messages if "digest" in each]
 
 
-def test_what_was_used_longest_ago_goes_first(make: Make) -> None:
-    # Each of the three is another model to the server; some 8 MB by its files.
-    three = "".join(
-        f'[models.m{n}]\nmodel = "resift-nano"\nmax_batch_tokens = {n}000\n' for n in "123"
-    )
-    models = make(three)
-    for name in ("m1", "m2", "m3"):
-        models.find(name).preload()
-    assert loaded(models) == {"m1", "m2", "m3"}
-    sizes = {each.name: each.residents[0].size for each in models.all}
-    assert all(size > 7_000_000 for size in sizes.values())
+# To the server, each is another model: of some 8 MB, by its files.
+THREE = "".join(
+    f'[models.m{n}]\nmodel = "resift-nano"\nmax_batch_tokens = {n}000\n' for n in (1, 2, 3)
+)
 
-    budget = (max(sizes.values()) * 5 // 2) // 10**6
-    models = make(f"[server]\nmemory_mb = {budget}\n{three}")
+
+def test_what_was_used_longest_ago_goes_first(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory, "_resident_bytes", lambda: 0)
+    models = make("[server]\nmemory_mb = 20\n" + THREE)
     for name in ("m1", "m2", "m1", "m3"):
         models.find(name).preload()
-    assert "m3" in loaded(models)
-    assert "m2" not in loaded(models)
-    assert len(loaded(models)) <= 2
+    assert loaded(models) == {"m1", "m3"}
+    models.find("m2").preload()
+    assert loaded(models) == {"m3", "m2"}
+    roomy = make("[server]\nmemory_mb = 25\n" + THREE)
+    for served in roomy.all:
+        served.preload()
+    assert loaded(roomy) == {"m1", "m2", "m3"}
+
+
+def test_a_model_takes_what_memory_grows_by(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    models = make("[server]\nmemory_mb = 250\n" + THREE)
+    grown = iter(range(0, 10**10, 10**8))
+    monkeypatch.setattr(memory, "_resident_bytes", lambda: next(grown))
+    for name in ("m1", "m2", "m3"):
+        models.find(name).preload()
+    assert loaded(models) == {"m2", "m3"}
+    # What it took before is expected of it again, even where memory doesn't grow.
+    monkeypatch.setattr(memory, "_resident_bytes", lambda: 0)
+    models.find("m1").preload()
+    assert loaded(models) == {"m3", "m1"}
 
 
 def test_a_model_larger_than_the_budget_is_loaded_all_the_same(

@@ -162,7 +162,7 @@ def _entry(
     name: str, table: Table, loading: Mapping[str, Any], ranking: Mapping[str, Any]
 ) -> Entry:
     kind = kind_of(table)
-    _check_keys(table, KEYS[kind] | COMMON | RANKING, f" of a model with {kind} =")
+    _check_keys(table, KEYS[kind] | COMMON | RANKING, f" beside {kind!r}")
     recipe = read_recipe(table, kind, loading)
     common = read_table(table, _Common, also=table.values)
     own = checked(table, RANKING)

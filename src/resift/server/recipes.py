@@ -1,4 +1,4 @@
-"""What the tables of models say: how each scorer is made, of what, and with which options."""
+"""Recipes of scorers, as tables of models have them: made of what, and with which options."""
 
 from __future__ import annotations
 

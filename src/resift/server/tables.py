@@ -121,7 +121,7 @@ def read_table(table: Table, kind: type[T], also: Collection[str] = ()) -> T:
 
 
 def nearest(given: str, known: Collection[str]) -> str:
-    """What was probably meant by an unknown name, and all that there are."""
+    """Say what was probably meant by an unknown name, and all that there are."""
     near = get_close_matches(given, known, n=1)
     meant = f"did you mean {near[0]!r}? " if near else ""
     return f"{meant}expected some of {sorted(known)}"
