@@ -88,3 +88,10 @@ def _address(process: subprocess.Popen[bytes], log: Path) -> str:
     until(lambda: _LISTENS in said() or process.poll() is not None)
     assert process.poll() is None, said()
     return said().partition(_LISTENS)[2].split()[0]
+
+
+def run(*command: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    """Run a command to its end."""
+    return subprocess.run(
+        command, cwd=cwd, capture_output=True, encoding="utf-8", timeout=_PATIENCE
+    )
