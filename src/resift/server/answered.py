@@ -50,6 +50,9 @@ class Answered:
         }
         if cut:
             found["x-resift-truncated"] = str(cut)
+        pruned = sum(each.pruned_documents for each in counts)
+        if pruned:
+            found["x-resift-pruned"] = str(pruned)
         if unscored:
             found["x-resift-unscored"] = str(unscored)
         ignored = self.asked.ignored(self.served)
@@ -78,12 +81,17 @@ class Answered:
         if self.asked.shape.tells_all:
             return WireResult.of(ranking.to_dict(), id=self.request_id)
         lowest = _below(ranking)
-        scores = tuple(
+        scores = [
             WireScore(index=each.index, score=lowest if each.score is None else each.score)
             for each in ranking
-        )
+        ]
+        if self.asked.needs_all and len(scores) < ranking.counts.documents:
+            # A cascade left them out, as they are below the others.
+            kept = {each.index for each in scores}
+            left_out = (i for i in range(ranking.counts.documents) if i not in kept)
+            scores += [WireScore(index=index, score=lowest) for index in left_out]
         return WireResult(
-            scores=scores,
+            scores=tuple(scores),
             model=self.served.name,
             id=self.request_id,
             tokens=ranking.counts.tokens,

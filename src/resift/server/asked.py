@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -97,8 +96,6 @@ class Asked:
             found["normalization"] = None
         if deadline_ms is not None:
             found["deadline_ms"] = min(deadline_ms, found["deadline_ms"] or deadline_ms)
-        if self.needs_all:
-            found |= {"prune": "off", "score_threshold": -sys.float_info.max}
         return {name: value for name, value in found.items() if value is not None}
 
     def ignored(self, served: Served) -> list[str]:

@@ -140,7 +140,7 @@ class Metrics:
 
     def text(self) -> bytes:
         """The metrics as Prometheus reads them."""
-        return generate_latest(_WithoutTimes(self.registry))  # type: ignore[arg-type]
+        return generate_latest(_WithoutTimes(self.registry))
 
 
 class _WithoutTimes:

@@ -20,6 +20,8 @@ class Served:
 
     entry: Entry
     reranker: Reranker
+    keeping_all: Reranker
+    """The same without a threshold, for clients that need every document."""
     residents: Sequence[Resident]
     """The local models that it needs."""
 
@@ -85,17 +87,14 @@ class Models:
             return [*own, *(each for part in recipe.parts for each in residents(part))]
 
         self._strict = config.settings.strict_models
-        self._served = {
-            each.name: Served(
-                each,
-                Reranker(
-                    scorer=made[each.name],
-                    **{name: getattr(each.options, name) for name in RANKING},
-                ),
-                residents(each.name),
-            )
-            for each in config.models
-        }
+
+        def served(entry: Entry) -> Served:
+            options = {name: getattr(entry.options, name) for name in RANKING}
+            scorer = made[entry.name]
+            whole = Reranker(scorer=scorer, **{**options, "score_threshold": None})
+            return Served(entry, Reranker(scorer=scorer, **options), whole, residents(entry.name))
+
+        self._served = {each.name: served(each) for each in config.models}
         self._names = {alias: each for each in self._served.values() for alias in each.aliases}
         self._names |= self._served
         self._default = next(each for each in self._served.values() if each.default)

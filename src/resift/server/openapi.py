@@ -45,6 +45,7 @@ _HEADERS = {
     "x-resift-scale": "the scale of what the model gave: logit, or a server's own",
     "x-resift-ignored": "keys of the request that changed nothing",
     "x-resift-truncated": "documents that the model didn't see whole",
+    "x-resift-pruned": "documents that early exit or a cascade left out",
     "x-resift-unscored": "documents that weren't scored, for lack of time or by a limit",
 }
 

@@ -29,9 +29,10 @@ async def read_body(
     Raises ``RefusedError`` for one that is too large (413), too slow (408), or that there is no
     room for now (429), and ``ClientDisconnect``.
     """
+    body = _Body(receive)
     try:
         async with asyncio.timeout(settings.body_seconds or None):
-            return await _whole(receive, headers, take, limits.body_bytes)
+            return await _whole(body, headers, take, limits.body_bytes)
     except TimeoutError:
         raise RefusedError(
             408,
@@ -43,12 +44,35 @@ async def read_body(
         error.closes = True
         # Who waits for "100 Continue" hasn't sent anything.
         if "expect" not in headers:
-            await _let_go_by(receive)
+            await body.let_go_by()
         raise
 
 
+class _Body:
+    """The parts of a body, as they come."""
+
+    def __init__(self, receive: Receive) -> None:
+        self._receive, self._is_over = receive, False
+
+    async def parts(self) -> AsyncIterator[bytes]:
+        while not self._is_over:
+            message: Message = await self._receive()
+            if message["type"] == "http.disconnect":
+                raise ClientDisconnect
+            self._is_over = not message.get("more_body", False)
+            yield message.get("body", b"")
+
+    async def let_go_by(self) -> None:
+        try:
+            async with asyncio.timeout(_PATIENCE):
+                async for _ in self.parts():
+                    pass
+        except (TimeoutError, ClientDisconnect):
+            return
+
+
 async def _whole(
-    receive: Receive, headers: Mapping[str, str], take: Callable[[int], None], most: int
+    body: _Body, headers: Mapping[str, str], take: Callable[[int], None], most: int
 ) -> bytes:
     if headers.get("content-encoding", "identity") != "identity":
         raise RefusedError(415, "the body is compressed; send it as it is")
@@ -57,31 +81,12 @@ async def _whole(
         _check(int(announced), most)
     parts: list[bytes] = []
     size = 0
-    async for part in _parts(receive):
+    async for part in body.parts():
         size += len(part)
         _check(size, most)
         take(len(part))
         parts.append(part)
     return b"".join(parts)
-
-
-async def _let_go_by(receive: Receive) -> None:
-    try:
-        async with asyncio.timeout(_PATIENCE):
-            async for _ in _parts(receive):
-                pass
-    except (TimeoutError, ClientDisconnect):
-        return
-
-
-async def _parts(receive: Receive) -> AsyncIterator[bytes]:
-    while True:
-        message: Message = await receive()
-        if message["type"] == "http.disconnect":
-            raise ClientDisconnect
-        yield message.get("body", b"")
-        if not message.get("more_body", False):
-            return
 
 
 def _check(size: int, most: int) -> None:

@@ -37,12 +37,12 @@ def run(config: Config) -> None:
     finish = export_to(settings.otlp_endpoint)
     _allow_many_files()
     try:
-        _Listening(Server.of(config)).run()
+        Listening(Server.of(config)).run()
     finally:
         finish()
 
 
-class _Listening(uvicorn.Server):
+class Listening(uvicorn.Server):
     """uvicorn's server, which closes its sockets only after clients were told to go elsewhere."""
 
     def __init__(self, server: Server) -> None:

@@ -53,7 +53,8 @@ class Service:
         served = self.models.find(asked.request.model)
         requests, scores = asked.calls()
         with self.admission.work(asked.pairs, key):
-            rankings = await served.reranker.arank_many(
+            reranker = served.keeping_all if asked.needs_all else served.reranker
+            rankings = await reranker.arank_many(
                 requests,
                 first_stage_scores=scores,
                 observer=_Watcher(self.tracer, self.limits.tokens),
