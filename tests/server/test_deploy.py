@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shlex
+import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator
@@ -16,7 +17,7 @@ from typing import Any
 import pytest
 import tiny_models
 import yaml
-from server.served import Served, run, serve
+from served import Served, serve
 
 from resift.cli.main import _parser
 from resift.server.config import Config
@@ -37,10 +38,7 @@ Instruction = tuple[str, str]
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """A server whose metrics have a sample of everything."""
     folder = tmp_path_factory.mktemp("deployed")
-    tiny_models.build(folder / "tiny")
-    text = '[models.tiny]\nmodel = "tiny"\npreload = true\n'
-    (folder / "resift.toml").write_text(text, encoding="utf-8")
-    with serve(folder, "--config", "resift.toml") as running:
+    with serve("--model", str(tiny_models.build(folder / "tiny"))) as running:
         for body in ({"documents": ["good", "a b"]}, {"documents": [1]}):
             running.http.post("/v1/rank", json={"query": "a", **body})
         yield running
@@ -97,7 +95,7 @@ def test_the_image_serves_at_its_port_and_not_as_root() -> None:
     assert not Settings(host=parsed.host).is_local
 
 
-def test_the_images_health_check_tells_ready_from_not(served: Served, tmp_path: Path) -> None:
+def test_the_images_health_check_tells_ready_from_not(served: Served) -> None:
     (check,) = given("HEALTHCHECK")
     python, *arguments = json.loads(check.partition("CMD ")[2])
     assert python == "python"
@@ -109,7 +107,7 @@ def test_the_images_health_check_tells_ready_from_not(served: Served, tmp_path: 
         ("127.0.0.1:1", "", 1),
     ):
         code = [each.replace(own, address).replace("ready", path or "ready") for each in arguments]
-        assert run(sys.executable, *code, cwd=tmp_path).returncode == status
+        assert subprocess.run([sys.executable, *code]).returncode == status
 
 
 def unit() -> ConfigParser:
