@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import httpx
-from running import PATIENCE, process, until
+from server.running import PATIENCE, process, until
 
 _SAMPLE = re.compile(r"(?m)^([^#\n].*) (\S+)$")
 

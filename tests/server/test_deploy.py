@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 import tiny_models
 import yaml
-from served import Served, serve
+from server.served import Served, serve
 
 from resift.cli.main import _parser
 from resift.server.config import Config

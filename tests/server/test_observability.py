@@ -16,8 +16,8 @@ import pytest
 import tiny_models
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
-from running import until
-from served import Served, serve
+from server.running import until
+from server.served import Served, serve
 
 from resift.server.metrics import CONTENT_TYPE
 
