@@ -51,6 +51,13 @@ ALLOWED = {
     "scoring/remote/scorer.py": {"httpx"},
     "scoring/remote/server.py": {"httpx", "tenacity"},
     "scoring/remote/settings.py": {"httpx"},
+    "server/metrics.py": {"prometheus_client"},
+    "server/run.py": {"uvicorn"},
+    "server/tracing.py": {"opentelemetry"},
+    **{
+        f"server/{name}.py": {"starlette"}
+        for name in ("answering", "app", "endpoints", "observed", "pages", "reading")
+    },
     **{
         f"testing/{name}.py": {"pytest", "hypothesis"}
         for name in (
@@ -159,6 +166,7 @@ BELOW["scoring"] = {
 }  # fmt: skip
 BELOW["flow"] = {"scoring", "selection", *BELOW["scoring"]}
 BELOW["reranker"] = {"flow", "given", "keywords", "signatures", "threads", *BELOW["flow"]}
+BELOW["compare"] = {"reranker", *BELOW["reranker"]}
 BELOW["adapter"] = {"reranker", *BELOW["reranker"]}
 BELOW["server"] = {"reranker", *BELOW["reranker"]}
 BELOW["attributes"] = {"adapter", *BELOW["adapter"]}

@@ -36,6 +36,11 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     for path in pages:
         uri = path.relative_to(ROOT).as_posix()
         files.append(File(uri, str(ROOT), config.site_dir, directory_urls))
+    for file in list(files.media_files()):
+        if file.src_uri.startswith("images/"):
+            files.remove(file)
+            uri = f"docs/{file.src_uri}"
+            files.append(File(uri, str(ROOT), config.site_dir, directory_urls))
     for name in config.extra["reference"]:
         content = f"# `{name}`\n\n::: {name}\n"
         files.append(File.generated(config, _reference(name), content=content))

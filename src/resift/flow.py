@@ -153,3 +153,27 @@ def _unanswered(
         unscored=len(everything),
         error=f"{type(error).__name__}: {error}",
     )
+
+
+def scores_in_input_order(rankings: Sequence[Ranking]) -> list[list[float]]:
+    """The score of every document, in the order given. Raises ``InvalidRequestError`` without."""
+    for ranking in rankings:
+        left_out = ranking.counts.pruned_documents
+        if left_out:
+            raise InvalidRequestError(
+                f"the scorer left out {left_out} of {ranking.counts.documents} documents, and "
+                "score() needs a score for each; use rank(), or a scorer that scores them all"
+            )
+    return [
+        [_score(result) for result in sorted(ranking, key=lambda result: result.index)]
+        for ranking in rankings
+    ]
+
+
+def _score(result: RankedDocument) -> float:
+    if result.score is None:
+        raise InvalidRequestError(
+            f"documents[{result.index}] has no score, and score() needs one for each; use rank(), "
+            "which returns the others"
+        )
+    return result.score

@@ -12,18 +12,18 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 from resift.call import Call
 from resift.declaring import declared_in
-from resift.errors import InvalidRequestError
-from resift.flow import rank_all
+from resift.flow import rank_all, scores_in_input_order
 from resift.given import check_names, joined_options, refuse_assignment, split_options
 from resift.keywords import CallOptions, InitOptions, ScoreOptions
 from resift.options import DEFAULT_MODEL, LoadOptions, defaults
-from resift.ranking import RankedDocument, Ranking
+from resift.ranking import Ranking
 from resift.request import Request
 from resift.scoring.estimator import EarlyExit
 from resift.scoring.ready import check_scorer
-from resift.scoring.scorer import Scorer
+from resift.scoring.scorer import Scorer, cuts_of
 from resift.signatures import shows
 from resift.telemetry import TimingEvent, check_observer
+from resift.text.windows import LongDocuments
 from resift.threads import in_thread
 
 Documents = Iterable[str | None]
@@ -152,7 +152,33 @@ class Reranker:
         self, requests: Iterable[tuple[str, Documents]], **options: Unpack[ScoreOptions]
     ) -> list[list[float]]:
         """``score`` for several queries, sharing batches; see ``rank_many``."""
-        return _in_input_order(self._run(requests, options, keep_all=True))
+        return scores_in_input_order(self._run(requests, options, keep_all=True))
+
+    def cuts(
+        self,
+        query: str,
+        documents: Documents,
+        *,
+        max_length: int | None = None,
+        max_document_tokens: int | None = None,
+        long_documents: LongDocuments | None = None,
+    ) -> list[int | None]:
+        """Find where the model stops reading each document, in the order given.
+
+        Each is the offset, in characters (code points) from 0, of the first one that the model
+        doesn't see with these options, or ``None`` where it sees all. Nothing is scored.
+
+        Raises what ``score`` does, and ``InvalidRequestError`` for a ``scorer`` that can't tell.
+        """
+        options = self._rank_options.override(
+            max_length=max_length,
+            max_document_tokens=max_document_tokens,
+            long_documents=long_documents,
+        )
+        call = Call.of(replace(options, deadline_ms=None))
+        request = Request.of(query, documents)
+        found = cuts_of(self._scorer, request, call) if request.texts else []
+        return [found[slot] for slot in request.slots]
 
     async def arank(
         self,
@@ -187,7 +213,7 @@ class Reranker:
         self, requests: Iterable[tuple[str, Documents]], **options: Unpack[ScoreOptions]
     ) -> list[list[float]]:
         """``score_many`` in a worker thread; see ``arank``."""
-        return _in_input_order(await self._arun(requests, options, keep_all=True))
+        return scores_in_input_order(await self._arun(requests, options, keep_all=True))
 
     def warm_up(self) -> None:
         """Load the model now, unless it is loaded. Raises what the first ranking would raise."""
@@ -266,26 +292,3 @@ class Reranker:
 
     def __repr__(self) -> str:
         return f"Reranker({', '.join(f'{k}={v!r}' for k, v in self.options.items())})"
-
-
-def _in_input_order(rankings: list[Ranking]) -> list[list[float]]:
-    for ranking in rankings:
-        left_out = ranking.counts.pruned_documents
-        if left_out:
-            raise InvalidRequestError(
-                f"the scorer left out {left_out} of {ranking.counts.documents} documents, and "
-                "score() needs a score for each; use rank(), or a scorer that scores them all"
-            )
-    return [
-        [_score(result) for result in sorted(ranking, key=lambda result: result.index)]
-        for ranking in rankings
-    ]
-
-
-def _score(result: RankedDocument) -> float:
-    if result.score is None:
-        raise InvalidRequestError(
-            f"documents[{result.index}] has no score, and score() needs one for each; use rank(), "
-            "which returns the others"
-        )
-    return result.score

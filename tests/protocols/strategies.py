@@ -51,6 +51,7 @@ FIELDS: dict[str, st.SearchStrategy[Any]] = {
     "prune": st.sampled_from(["auto", "off"]),
     "prior": st.just("auto") | st.floats(0, 3),
     "deadline_ms": st.floats(1, 1000),
+    "return_cuts": st.booleans(),
 }
 
 

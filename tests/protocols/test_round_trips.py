@@ -168,6 +168,26 @@ def test_a_ranking_says_all_that_it_is_over_the_wire() -> None:
     )
 
 
+def test_a_result_says_where_its_document_was_cut() -> None:
+    shape, documents = PROTOCOLS["resift"], ("Sort a dictionary by value. " * 30, "Bread.")
+    request = WireRequest(
+        queries=(WireQuery(query="sort a dict", documents=documents),), return_cuts=True
+    )
+    assert shape.decode_request(loads(dumps(shape.encode_request(request)))) == request
+    reranker = Reranker(max_length=40)
+    ranking = reranker.rank("sort a dict", documents).to_dict()
+    cuts = reranker.cuts("sort a dict", documents)
+    for each in ranking["results"]:
+        each["cut_at"] = cuts[each["index"]]
+    response = WireResponse(results=(WireResult.of(ranking),))
+    body = loads(dumps(shape.encode_response(response, request)))
+    said = {each["index"]: each["cut_at"] for each in body["rankings"][0]["results"]}
+    assert 0 < said[0] < len(documents[0])
+    assert said[1] is None
+    read = shape.decode_response(body, request).result
+    assert {each.index: each.extra["cut_at"] for each in read.scores} == said
+
+
 def test_options_have_resifts_own_names() -> None:
     body = {
         "query": "q",

@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
+from server import chromium
+from server.page_server import PageServer
+from server.page_server import serving as serving_page
+from server.running import Serve, configured, serving
 
 from resift import Reranker
 from resift.scoring import Scorer
 from resift.server import models
 from resift.server.app import Server
 
-# For running.py beside this file.
-sys.path.insert(0, str(Path(__file__).parent))
-
-from running import configured, serving
-
-Serve = Callable[..., httpx.Client]
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
 
 
 @pytest.fixture(scope="session")
@@ -54,3 +52,31 @@ def serve(monkeypatch: pytest.MonkeyPatch) -> Iterator[Serve]:
             return client
 
         yield start
+
+
+@pytest.fixture(scope="session")
+def paged() -> Iterator[PageServer]:
+    """A server with the bundled models, for all tests of the page."""
+    with serving_page() as found:
+        yield found
+
+
+@pytest.fixture
+def page_server(paged: PageServer) -> PageServer:
+    """The same, as new."""
+    paged.bodies, paged.failure, paged.key = [], None, None
+    return paged
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Chromium."""
+    with chromium.started() as browser:
+        yield browser
+
+
+@pytest.fixture
+def page(page_server: PageServer, browser: Browser) -> Iterator[Page]:
+    """The page in the browser."""
+    with chromium.opened(browser, page_server.url) as page:
+        yield page

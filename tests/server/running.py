@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -20,6 +20,9 @@ from resift.server.config import Config
 from resift.server.run import Listening
 
 PATIENCE = 60.0
+
+Serve = Callable[..., httpx.Client]
+"""Starts a server, and gives a client of it."""
 
 
 def configured(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import tomllib
 from collections.abc import Callable
 from importlib.util import find_spec
 from itertools import pairwise
@@ -11,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
@@ -21,6 +22,7 @@ from resift.prior import Prior
 from resift.scoring import Margin
 from resift.server import recipes
 from resift.server.config import COMMON, Config
+from resift.server.lines import Place, lines_of
 from resift.server.recipes import OfCache, OfCascade, OfModel, OfServer
 
 Read = Callable[[str], Config]
@@ -153,8 +155,9 @@ def test_one_model_without_a_file() -> None:
     assert only.options.max_length == 64
     with pytest.raises(TypeError, match="topn"):
         Config.of(topn=3)
-    with pytest.raises(InvalidRequestError, match="max_length"):
-        Config.of(max_length=0)
+    for name, wrong in (("max_length", 0), ("backend", "abacus")):
+        with pytest.raises(InvalidRequestError, match=name):
+            Config.of(**{name: wrong})
 
 
 def test_a_folder_is_named_by_its_last_part(tmp_path: Path) -> None:
@@ -168,7 +171,12 @@ def test_every_option_of_a_model_can_be_given(read: Read) -> None:
     values |= {"score_threshold": 0.5, "deadline_ms": 100.0, "offline": True, "backend": "onnx"}
     values |= {"on_error": "first_stage", "long_documents": "windows", "normalization": "none"}
     values |= {"prune": "off", "precision": "fp32", "max_length": 9, "max_documents": 9}
-    values |= {"max_batch_tokens": 9, "trust_remote_code": False, "model": "resift-nano"}
+    values |= {
+        "max_batch_tokens": 9,
+        "max_document_tokens": 9,
+        "trust_remote_code": False,
+        "model": "resift-nano",
+    }
     # One in place of device; of a call alone; shared; functions and secrets.
     others = {"devices", "top_n", "threads", "max_queue_pairs", "max_queue_tokens"}
     assert values.keys() | others | {"token", "on_timing"} == declared().keys()
@@ -242,6 +250,11 @@ WRONG: list[tuple[str, int, list[str]]] = [
     (A + '[models.b]\ncascade = ["a", "a"]\nkeep = [0]\n', 5, ["keep[0] must be", "0"]),
     (A + '[models.b]\ncascade = ["a", "a"]\nkeep = [{ margn = 1 }]\n', 5, ["keep.0.margn"]),
     (A + '[models.b]\ncascade = ["a", "a"]\nkeep = [{ margin = -1 }]\n', 5, ["margin must be"]),
+    (
+        A + '[models.b]\ncascade = ["a", "a"]\nkeep = [{ margin = true }]\n',
+        5,
+        ["number, not True"],
+    ),
     (A + '[models.b]\ncascade = ["a"]\nkeep = []\n', 5, ["at least two scorers"]),
     (A + '[models.b]\ncascade = "a"\nkeep = []\n', 4, ["must be a list of names of models"]),
     (A + '[models.b]\nfallback = ["a"]\n', 4, ["to fall back to"]),
@@ -359,6 +372,11 @@ def test_a_token_of_the_hub_is_never_shown(read: Read) -> None:
         assert SECRET not in str(caught.value)
 
 
+def test_what_else_is_sent_is_never_shown(read: Read) -> None:
+    config = read(f"{FAR}protocol = 'tei'\nextra = {{ api_key = '{SECRET}' }}\n")
+    assert SECRET not in repr(config)
+
+
 def test_credentials_of_an_address_are_never_shown(read: Read) -> None:
     with pytest.raises(InvalidRequestError, match="no credentials") as caught:
         read(f"[models.a]\nremote = 'https://me:{SECRET}@host'\nprotocol = 'tei'\n")
@@ -368,33 +386,48 @@ def test_credentials_of_an_address_are_never_shown(read: Read) -> None:
 VALUES = [
     "1", "'it'", '"a \\" [b] # c"', "'''\n[no]\n'it'''''", '"""\nno = 1 \\""" ""\n"""""', "[]",
     "[ # a ]\n 1, ']',\n [2] ]", "{ a = 1, b = [\n{ c = '}' }] }", "2026-01-01T00:00:00Z", '""',
-    "''", '""""""', "0x1F # a = 'b", "-inf",
+    "''", '""""""', "0x1F # a = 'b", "-inf", '[ """a"""", "]",\n"" ]', "[ '''a'''', ']',\n1 ]",
+    "[ # it's ]\n]",
 ]  # fmt: skip
-KEYS = ["k{}", '"k {}"', "'k.{}'", "k{} . 'a' ", '"\\u00e9{}"."]"', '"#{}"', "{}"]
+KEYS = [
+    ("k{}", ["k{}"]), ('"k {}"', ["k {}"]), ("'k.{}'", ["k.{}"]), ("k{} . 'a' ", ["k{}", "a"]),
+    ('"\\u00e9{}"."]"', ["é{}", "]"]), ('"#{}"', ["#{}"]), ("{}", ["{}"]),
+]  # fmt: skip
 BETWEEN = ["", "\n", "# [a] = '''", "  ", "\t# x\n\n"]
 
 
-@settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=150, deadline=None)
 @given(data=st.data())
-def test_the_line_is_found_after_anything(read: Read, data: st.DataObject) -> None:
-    text = f"{FAR}protocol = 'tei'\n[ models . \"far\" . extra ] # more\n"
+def test_each_key_has_its_line(data: st.DataObject) -> None:
+    text = "# first\n[ a . b ] # ]\n"
+    table: Place = ("a", "b")
+    wanted: dict[Place, int] = {("a",): 2, ("a", "b"): 2}
+
+    def name(place: Place, parts: list[str]) -> Place:
+        for part in parts:
+            place = (*place, part)
+            wanted.setdefault(place, text.count("\n") + 1)
+        return place
+
     for number in range(data.draw(st.integers(0, 6))):
-        key = data.draw(st.sampled_from(KEYS)).format(number)
-        value = data.draw(st.sampled_from(VALUES))
-        between = data.draw(st.sampled_from(BETWEEN))
-        if data.draw(st.booleans()):
-            text += f"[[models.far.extra.{key}]]\n"
+        key, forms = data.draw(st.sampled_from(KEYS))
+        key, parts = key.format(number), [each.format(number) for each in forms]
+        place: Place = table
+        for element in range(data.draw(st.integers(0, 2))):
+            place = (*name(("a", "b"), parts), element)
+            wanted[place] = text.count("\n") + 1
+            text += f" [[ a.b.{key}]]\n"
             if data.draw(st.booleans()):
-                text += f"[models.far.extra.{key}.x]\n"
-        text += f"{key} = {value}\n{between}\n"
-    assert read(text).models[0].kind == "remote"
-    form = data.draw(st.sampled_from(["[server]\nprot = {}\n", "[server.prot]\nx={}\n"]))
-    text += form.format(data.draw(st.sampled_from(VALUES)))
-    line = text[: text.index("prot", text.rindex("[server") + 1)].count("\n") + 1
-    with pytest.raises(InvalidRequestError, match=rf"toml:{line}: server\.prot isn't known"):
-        read(text)
+                place = name(place, ["x"])
+                text += f"[a.'b'.{key}.x]\n"
+        table = place
+        name(table, parts)
+        text += (
+            f"{key} = {data.draw(st.sampled_from(VALUES))}\n{data.draw(st.sampled_from(BETWEEN))}\n"
+        )
+    tomllib.loads(text)
+    assert lines_of(text) == wanted
+    assert lines_of(text.replace("\n", "\r\n")) == wanted
 
 
 PAGE = Path(__file__).parents[2] / "docs/configuration.md"

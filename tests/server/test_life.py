@@ -11,9 +11,8 @@ from typing import Any
 
 import httpx
 import pytest
-from conftest import Serve
 from numbers_scorer import Numbers
-from running import process, until
+from server.running import Serve, process, until
 
 from resift.server import health
 

@@ -1,4 +1,4 @@
-"""What a server lets in: sizes, keys, how much at a time; and that the rest gets a clear answer."""
+"""The door of a server: sizes, keys, how much at a time; the rest gets a clear answer."""
 
 from __future__ import annotations
 
@@ -16,9 +16,8 @@ from typing import Any
 
 import httpx
 import pytest
-from conftest import Serve
 from numbers_scorer import Numbers
-from running import configured, process, resident_megabytes, until
+from server.running import Serve, configured, process, resident_megabytes, until
 
 from resift import InvalidRequestError
 from resift.server.admission import Admission

@@ -8,10 +8,10 @@ from typing import Any
 
 import httpx
 import pytest
-from conftest import Serve
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numbers_scorer import Numbers
+from server.running import Serve
 
 from resift import Reranker
 from resift.protocols import PROTOCOLS, WireError
@@ -149,7 +149,7 @@ def test_top_n_in_every_word_for_it(
     assert [each["index"] for each in listed] == [1, 5]
 
 
-DOCUMENT = {
+DOCUMENT: dict[str, Callable[[str], Any]] = {
     "/v1/rerank": lambda text: {"text": text},
     "/rerank": lambda text: {"text": text},
     "/cohere/v1/rerank": lambda text: {"text": text},

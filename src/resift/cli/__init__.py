@@ -1,1 +1,1 @@
-"""The command line: ``resift rank``, ``resift export`` and ``resift models``."""
+"""The command line: ``resift rank``, ``export``, ``models`` and ``compare-server``."""

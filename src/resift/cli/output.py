@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from typing import IO
 
 EXIT_OK, EXIT_NOTHING_KEPT, EXIT_USAGE, EXIT_FAILED = 0, 1, 2, 3
+EXIT_DIFFERS = 1
 
 
 @contextmanager

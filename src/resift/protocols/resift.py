@@ -22,7 +22,8 @@ class Resift(Shape):
 
     ``{"requests": [{"query", "documents", "first_stage_scores"?}], …options}``, answered with
     ``{"rankings": […]}``, each as ``Ranking.to_dict()`` has it. For a single query, ``query`` and
-    ``documents`` may stand beside the options. Options have the names of ``Reranker.rank``.
+    ``documents`` may stand beside the options. Options have the names of ``Reranker.rank``. With
+    ``return_cuts``, each result has a ``cut_at`` as ``Reranker.cuts`` gives it.
     """
 
     name = "resift"
@@ -42,6 +43,7 @@ class Resift(Shape):
             "deadline_ms",
             "max_documents",
             "on_error",
+            "return_cuts",
         }
     )
     limits = Limits(documents=1000)
@@ -84,6 +86,7 @@ class Resift(Shape):
             deadline_ms=read.number("deadline_ms"),
             max_documents=read.positive("max_documents"),
             on_error=read.text("on_error"),
+            return_cuts=read.flag("return_cuts"),
             extra=read.rest(),
         )
 

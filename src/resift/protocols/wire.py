@@ -64,6 +64,8 @@ class WireRequest:
     deadline_ms: float | None = None
     max_documents: int | None = None
     on_error: str | None = None
+    return_cuts: bool | None = None
+    """Whether to say where each document was cut."""
     rank_fields: tuple[str, ...] | None = None
     """Names of the fields of the documents given that make their texts."""
     lone: bool = False

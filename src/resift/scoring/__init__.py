@@ -12,13 +12,14 @@ from resift.scoring.cuts import Margin
 from resift.scoring.fallback import Fallback
 from resift.scoring.local import LocalScorer
 from resift.scoring.remote.scorer import Remote
-from resift.scoring.scorer import Compound, Identified, Scored, Scorer, Source
+from resift.scoring.scorer import Compound, Cutting, Identified, Scored, Scorer, Source
 
 __all__ = [
     "Cached",
     "Call",
     "Cascade",
     "Compound",
+    "Cutting",
     "Fallback",
     "Identified",
     "LoadOptions",

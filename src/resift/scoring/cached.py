@@ -21,7 +21,15 @@ from resift.scales import LOGIT
 from resift.scoring.asking import ask
 from resift.scoring.disk import Disk
 from resift.scoring.ready import check_is_scorer
-from resift.scoring.scorer import Identified, Scored, Scorer, Source, Uncopied, rebuilt
+from resift.scoring.scorer import (
+    Identified,
+    Scored,
+    Scorer,
+    Source,
+    Uncopied,
+    cuts_of,
+    rebuilt,
+)
 from resift.scoring.stores import Entry, Memory, Store
 
 _logger = logging.getLogger(__name__)
@@ -71,6 +79,10 @@ class Cached(Uncopied):
     def score(self, requests: Sequence[Request], call: Call) -> list[Scored]:
         """Answer each request; the scorer gets the texts that aren't kept."""
         return self._scorer.score(requests, call)
+
+    def cuts(self, request: Request, call: Call) -> list[int | None]:
+        """Find where the scorer behind it cuts each text; see ``Cutting``."""
+        return cuts_of(self._given, request, call)
 
     def rebuilt(self, wrap: Callable[[Scorer], Scorer]) -> Scorer:  # noqa: ARG002
         """The same scorer: a model is cached once."""

@@ -60,6 +60,10 @@ class EarlyExit(Uncopied):
         """The whole model, loaded now unless it is loaded."""
         return self._model.loaded
 
+    def cuts(self, request: Request, call: Call) -> list[int | None]:
+        """Find where each text is cut, by the whole model; see ``Cutting``."""
+        return self._model.cuts(request, call)
+
     def score(self, requests: Sequence[Request], call: Call) -> list[Scored]:
         """Answer each request as ``Cascade`` where one may be pruned, else as ``LocalScorer``."""
         if not any(may_prune(request, call) for request in requests):

@@ -75,6 +75,12 @@ class LocalScorer(Uncopied):
         """A digest of the model, loaded now unless it is loaded; see ``Identified``."""
         return None if self._in_time(call) is None else self._digest.get()
 
+    def cuts(self, request: Request, call: Call) -> list[int | None]:
+        """Find where each text is cut, by the model, loaded now unless it is; see ``Cutting``."""
+        model = self.loaded
+        with model.reading:
+            return model.reader.cuts(request, call.options)
+
     def score(self, requests: Sequence[Request], call: Call) -> list[Scored]:
         """Score every text, or those that there is time for.
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from resift.call import Call
+from resift.errors import InvalidRequestError
 from resift.ranking import Stage, Status
 from resift.request import Request
 
@@ -122,6 +123,28 @@ class Identified(Scorer, Protocol):
 
         ``None`` where that isn't known, or not at the call's deadline. It may load the model.
         """
+
+
+@runtime_checkable
+class Cutting(Scorer, Protocol):
+    """A scorer that tells where it cuts long texts."""
+
+    def cuts(self, request: Request, call: Call) -> list[int | None]:
+        """Find the first character of each text that it doesn't see; ``None`` where it sees all.
+
+        Offsets are in code points, from 0. It may load the model. Raises ``InvalidRequestError``
+        for an impossible ``max_length``, or where it can't tell.
+        """
+
+
+def cuts_of(scorer: Scorer, request: Request, call: Call) -> list[int | None]:
+    """Find where a scorer cuts each text. Raises ``InvalidRequestError`` if it doesn't tell."""
+    if not isinstance(scorer, Cutting):
+        raise InvalidRequestError(
+            f"{scorer.source.model} doesn't tell where it cuts documents: a model on this machine "
+            "does, with a cache or without. For others, truncated_tokens says how much wasn't seen"
+        )
+    return scorer.cuts(request, call)
 
 
 @runtime_checkable

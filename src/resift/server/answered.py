@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from resift.protocols import WireError, WireResponse, WireResult, WireScore, dumps
@@ -19,15 +19,18 @@ class Answered:
     served: Served
     rankings: Sequence[Ranking]
     request_id: str
+    cuts: Sequence[Mapping[int, int | None]]
+    """For each query, where documents were cut, by their indices."""
 
     def body(self) -> bytes:
         """The body, in the request's shape."""
         shape, request = self.asked.shape, self.asked.request
-        results = tuple(self._result(each) for each in self.rankings)
+        pairs = zip(self.rankings, self.cuts, strict=True)
+        results = tuple(self._result(ranking, cuts) for ranking, cuts in pairs)
         return dumps(shape.encode_response(WireResponse(results=results), request))
 
     def headers(self) -> dict[str, str]:
-        """What ran, how long it took, and what isn't in the body."""
+        """The headers: what ran, how long it took, and what isn't in the body."""
         first = self.rankings[0]
         timings = first.timings
         counts = [each.counts for each in self.rankings]
@@ -77,9 +80,13 @@ class Answered:
                     "truncation; shorten it, or allow that"
                 )
 
-    def _result(self, ranking: Ranking) -> WireResult:
+    def _result(self, ranking: Ranking, cuts: Mapping[int, int | None]) -> WireResult:
         if self.asked.shape.tells_all:
-            return WireResult.of(ranking.to_dict(), id=self.request_id)
+            said = ranking.to_dict()
+            for each in said["results"]:
+                if each["index"] in cuts:
+                    each["cut_at"] = cuts[each["index"]]
+            return WireResult.of(said, id=self.request_id)
         lowest = _below(ranking)
         scores = [
             WireScore(index=each.index, score=lowest if each.score is None else each.score)

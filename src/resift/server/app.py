@@ -38,6 +38,7 @@ class Server:
     app: ASGIApp
     health: Health
     admission: Admission
+    keys: Keys
     config: Config
 
     @classmethod
@@ -75,7 +76,7 @@ class Server:
             lifespan=_lifespan(health),
         )
         app = Observed(starlette, metrics=metrics, tracer=tracer, draining=lambda: health.draining)
-        return cls(app, health, admission, config)
+        return cls(app, health, admission, keys, config)
 
 
 def create_app(config: Config) -> ASGIApp:

@@ -9,6 +9,7 @@ import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from resift.call import Call
@@ -19,7 +20,7 @@ from resift.once import Once
 from resift.options import LoadOptions
 from resift.request import Request
 from resift.scoring import Local, Pool, Scored, Scorer, Source
-from resift.scoring.scorer import Uncopied
+from resift.scoring.scorer import Uncopied, cuts_of
 from resift.server.config import local_scorer
 
 _logger = logging.getLogger(__name__)
@@ -70,7 +71,8 @@ class Memory:
             size = max(resident.size, files, _resident_bytes() - before)
             is_new = not resident.size
             with self.lock:
-                resident.size = size
+                resident.size, resident.source = size, local.source
+                resident.max_length = local.loaded.reader.max_length
             name = local.source.model
             _logger.info("%s is loaded: %.1f MB", name, size / 1e6)
             if is_new and self.budget is not None and size > self.budget:
@@ -115,30 +117,21 @@ class Resident:
         self.used = 0
         """The tick of its last use."""
         self._memory = memory
-        self._reset()
-        self._source = self._local.source
+        self.source: Source = self._reset().source
+        """As complete as it ever was: a cascade reads it between calls."""
+        self.max_length: int | None = None
+        """Tokens of a pair that the model reads; ``None`` before it was ever loaded."""
 
-    def _reset(self) -> None:
-        self._local = local = self._memory.new(self.options)
+    def _reset(self) -> Local:
+        local = self._memory.new(self.options)
         self._arranged: dict[int, Scorer] = {}
         self._loaded = Once(lambda: self._memory.load(self, local))
+        return local
 
     @property
     def is_loaded(self) -> bool:
         """Whether the model is in memory."""
         return self._loaded.is_made
-
-    @property
-    def source(self) -> Source:
-        """The model's source, as complete as it ever was."""
-        if self.is_loaded:
-            self._source = self._local.source
-        return self._source
-
-    @property
-    def max_length(self) -> int | None:
-        """Tokens of a pair that the model reads; ``None`` while it isn't in memory."""
-        return self._local.loaded.reader.max_length if self.is_loaded else None
 
     def evict(self) -> None:
         """Forget the model; whoever calls it holds the memory's lock, and nobody uses it."""
@@ -203,6 +196,12 @@ class Leased(Uncopied):
         source = self.source
         _logger.warning("%s isn't loaded at the deadline: nothing was scored", source.model)
         return [Scored.nothing(len(each.texts), source, late=True) for each in requests]
+
+    def cuts(self, request: Request, call: Call) -> list[int | None]:
+        """Find where the model cuts each text; see ``Cutting``."""
+        with self._lent(replace(call, deadline=None)) as scorer:
+            assert scorer is not None
+            return cuts_of(scorer, request, call)
 
     def rebuilt(self, wrap: Callable[[Scorer], Scorer]) -> Leased:
         """The same model with ``wrap`` around it, and around its estimator, whenever it is lent."""

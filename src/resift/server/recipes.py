@@ -235,7 +235,7 @@ def _secret(table: Table, name: str) -> str | None:
         return None
     where = _name(table, given[0])
     found = os.environ.get(where) if given == [variable] else _content(table, file)
-    if not found or found.isspace():
+    if not found:
         what = "an environment variable" if given == [variable] else "a file"
         raise table.error(
             f"{table.named(given[0])} must name {what} with the {name} in it, and what it names is "

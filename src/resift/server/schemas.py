@@ -67,6 +67,7 @@ SCHEMAS: dict[str, Json] = {
             max_documents=_COUNT,
             on_error={"enum": ["raise", "first_stage"]},
             return_documents=_FLAG,
+            return_cuts=_FLAG,
         ),
         "anyOf": [{"required": ["query", "documents"]}, {"required": ["requests"]}],
     },

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TypeVar
 
+from resift.errors import InvalidRequestError
+from resift.ranking import Ranking
+from resift.reranker import Reranker
 from resift.server.admission import Admission
 from resift.server.answered import Answered
 from resift.server.asked import Asked
@@ -60,9 +63,36 @@ class Service:
                 observer=_Watcher(self.tracer, self.limits.tokens),
                 **asked.options(deadline_ms),
             )
-            answered = Answered(asked, served, rankings, request_id)
+            cuts = await _aside(lambda: _cuts(reranker, asked, rankings), asked.characters)
+            answered = Answered(asked, served, rankings, request_id, cuts)
             answered.check_whole()
             return answered, await _aside(answered.body, asked.characters)
+
+
+def _cuts(
+    reranker: Reranker, asked: Asked, rankings: Sequence[Ranking]
+) -> list[dict[int, int | None]]:
+    """For each query, where its documents were cut, by their indices, where that was asked for."""
+    if not asked.request.return_cuts:
+        return [{} for _ in rankings]
+    request = asked.request
+    found: list[dict[int, int | None]] = []
+    for query, ranking in zip(request.queries, rankings, strict=True):
+        at = [each.index for each in ranking if each.truncated_tokens]
+        try:
+            cuts = reranker.cuts(
+                query.query,
+                [query.documents[index] for index in at],
+                max_length=request.max_length,
+                max_document_tokens=request.max_document_tokens,
+                long_documents=request.long_documents,  # type: ignore[arg-type]
+            )
+        except InvalidRequestError:
+            # Models elsewhere, and several together, don't tell.
+            found.append({})
+        else:
+            found.append(dict(zip(at, cuts, strict=True)))
+    return found
 
 
 class _Watcher(Observer):

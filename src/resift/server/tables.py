@@ -38,7 +38,7 @@ class Table:
         Raises ``InvalidRequestError`` for one that can't be read, and for what isn't TOML.
         """
         try:
-            text = Path(path).read_bytes().decode("utf-8-sig").replace("\r\n", "\n")
+            text = Path(path).read_bytes().decode("utf-8-sig")
         except (OSError, ValueError) as error:
             reason = error.strerror if isinstance(error, OSError) else "it isn't UTF-8"
             raise InvalidRequestError(

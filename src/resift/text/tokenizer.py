@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -93,15 +94,7 @@ class PairTokenizer:
         it is cut to ``max_document_tokens``.
         Raises ``InvalidRequestError`` where ``max_length`` is below ``min_length``.
         """
-        if max_length < self.min_length:
-            raise InvalidRequestError(
-                f"max_length={max_length} leaves no room for text: this model needs at least "
-                f"{self.min_length}, special tokens included"
-            )
-        whole_query = next(self._encode([query]))
-        room = max_length - self._template.size
-        kept_query = whole_query[: min(max_length // 2, room - 1)]
-        room -= len(kept_query)
+        whole_query, kept_query, room = self._room(query, max_length)
         return TokenizedRequest(
             query=kept_query,
             query_truncated=len(kept_query) < len(whole_query),
@@ -110,6 +103,40 @@ class PairTokenizer:
                 for ids in self._encode(texts)
             ),
         )
+
+    def cuts(
+        self,
+        query: str,
+        texts: Sequence[str],
+        *,
+        max_length: int,
+        long_documents: LongDocuments,
+        max_document_tokens: int | None = None,
+    ) -> Iterator[int | None]:
+        """Find where ``tokenize`` cuts the tail of each text.
+
+        The offset, in code points, where the first token begins that isn't kept; ``None`` where all
+        are. Raises as ``tokenize`` does.
+        """
+        _, _, room = self._room(query, max_length)
+        rooms = [max_document_tokens, None if long_documents == "windows" else room]
+        most = min((each for each in rooms if each is not None), default=sys.maxsize)
+        for chunk in _chunks(texts):
+            for encoding in self._tokenizer.encode_batch(chunk, add_special_tokens=False):
+                dropped = encoding.offsets[most:]
+                yield dropped[0][0] if dropped else None
+
+    def _room(self, query: str, max_length: int) -> tuple[Ids, Ids, int]:
+        """The query's tokens, those that are kept, and how many of each document's are."""
+        if max_length < self.min_length:
+            raise InvalidRequestError(
+                f"max_length={max_length} leaves no room for text: this model needs at least "
+                f"{self.min_length}, special tokens included"
+            )
+        whole = next(self._encode([query]))
+        room = max_length - self._template.size
+        kept = whole[: min(max_length // 2, room - 1)]
+        return whole, kept, room - len(kept)
 
     def length(self, pair: Pair) -> int:
         """The number of tokens in a pair, special tokens included."""
