@@ -32,6 +32,7 @@ _REFUSALS = {
     "401": "the key is missing or wrong",
     "408": "the body took too long",
     "413": "beyond a limit of the server",
+    "415": "the body is compressed",
     "422": "not what the shape or the model takes",
     "429": "too much is in work; Retry-After says when to come again",
     "500": "the model can't rank this",
