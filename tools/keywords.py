@@ -165,7 +165,7 @@ def with_tables(path: Path, tables: Mapping[str, str]) -> str:
     page = path.read_text(encoding="utf-8")
     for name, text in tables.items():
         place = re.compile(_TABLE.format(name), re.DOTALL)
-        page = place.sub(lambda _, text=text: text, page)
+        page = place.sub(text.replace("\\", r"\\"), page)
     return page
 
 
