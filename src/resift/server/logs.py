@@ -55,10 +55,11 @@ def extra_of(record: logging.LogRecord) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def configure(log_format: LogFormat) -> None:
+def configure(log_format: LogFormat | None) -> None:
     """Have the process log to standard error, resift and uvicorn alike."""
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(JsonFormatter() if log_format == "json" else TextFormatter())
+    is_text = sys.stderr.isatty() if log_format is None else log_format == "text"
+    handler.setFormatter(TextFormatter() if is_text else JsonFormatter())
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)

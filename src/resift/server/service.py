@@ -72,7 +72,7 @@ class Service:
 def _cuts(
     reranker: Reranker, asked: Asked, rankings: Sequence[Ranking]
 ) -> list[dict[int, int | None]]:
-    """For each query, where its documents were cut, by their indices, where that was asked for."""
+    """The places where each query's documents were cut, by index, where that was asked for."""
     if not asked.request.return_cuts:
         return [{} for _ in rankings]
     request = asked.request
