@@ -118,6 +118,8 @@ def _gets(path: str, summary: str, kind: str | None, is_open: bool) -> Json:
         answers["401"] = {"description": _REFUSALS["401"]}
     if "ready" in path or path in ("/health", "/ping"):
         answers["503"] = {"description": "not ready; the body says why"}
+    if "live" in path:
+        answers["503"] = {"description": "stuck: end it, and start it again"}
     found: Json = {
         "summary": summary,
         "operationId": _identifier("get", path),
