@@ -37,13 +37,12 @@ class TextFormatter(logging.Formatter):
     def __init__(self) -> None:
         super().__init__("%(asctime)s %(levelname)-7s %(name)s: %(message)s")
 
-    def format(self, record: logging.LogRecord) -> str:
-        """The line, and below it what was raised."""
-        # Names of models and paths come from outside: no control characters for the terminal.
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802
+        """The line, above what was raised."""
         more = " ".join(f"{name}={value!s}" for name, value in extra_of(record).items())
-        shown = "".join(each if each.isprintable() else "?" for each in more)
-        first, *rest = super().format(record).split("\n")
-        return "\n".join([f"{first} {shown}".rstrip(), *rest])
+        line = f"{super().formatMessage(record)} {more}".rstrip()
+        # Names of models and paths come from outside: no control characters for the terminal.
+        return "".join(each if each.isprintable() else "?" for each in line)
 
 
 def extra_of(record: logging.LogRecord) -> dict[str, Any]:

@@ -188,7 +188,9 @@ class _Tei(Collector):
         self.tally["te_request_success", ("method", "batch")] += 1
         self._duration.observe(seconds)
         for phase, histogram in self._phases.items():
-            histogram.observe(getattr(timings, phase))
+            # TEI counts no waiting into its inference.
+            waited = timings.queue if phase == "infer" else 0.0
+            histogram.observe(max(0.0, getattr(timings, phase) - waited))
         for ranking in rankings:
             counts = ranking.counts
             if counts.pairs:
