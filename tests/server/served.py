@@ -26,7 +26,7 @@ class Served:
 
     @property
     def log(self) -> str:
-        """What it has written so far."""
+        """The lines that it has written so far."""
         return "".join(self.process.lines)
 
     def line(self, request_id: str) -> dict[str, Any]:

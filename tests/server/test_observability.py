@@ -1,4 +1,4 @@
-"""What a running server says of itself: metrics, logs and traces, and what none of them shows."""
+"""Metrics, logs and traces of a running server, and what none of them may show."""
 
 from __future__ import annotations
 
