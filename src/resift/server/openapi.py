@@ -44,7 +44,7 @@ _HEADERS = {
     "x-resift-model": "the name of the model that ranked",
     "x-resift-status": "complete, partial, or fallback",
     "x-resift-scale": "the scale of what the model gave: logit, or a server's own",
-    "x-resift-normalization": "what made scores of that: sigmoid, none, minmax, softmax, calibration",
+    "x-resift-normalization": "what made scores of that: sigmoid, none, or another",
     "x-resift-ignored": "keys of the request that changed nothing",
     "x-resift-truncated": "documents that the model didn't see whole",
     "x-resift-pruned": "documents that early exit or a cascade left out",
