@@ -337,9 +337,9 @@ def test_a_slow_second_head_is_cut_off_too(serve: Serve) -> None:
     body = json.dumps({"query": "q", "texts": ["1"]}).encode()
     with connected(client) as slow:
         slow.sendall(HEAD + f"content-length: {len(body)}\r\n\r\n".encode() + body)
-        assert b"200 OK" in slow.recv(10_000)
         slow.sendall(b"POST /re")
-        assert slow.recv(1000) == b""
+        answers = b"".join(iter(lambda: slow.recv(10_000), b""))
+        assert answers.count(b"HTTP/1.1") == answers.count(b"200 OK") == 1
 
 
 def test_an_idle_connection_stays_open(serve: Serve) -> None:
