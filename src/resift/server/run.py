@@ -115,9 +115,11 @@ def _http_protocol(header_seconds: float) -> type[H11Protocol]:
 
         def data_received(self, data: bytes) -> None:
             super().data_received(data)
-            # A head that isn't whole: since its first bytes, and no later ones.
-            if self._is_between() and self.conn.trailing_data[0]:
-                self._wait()
+            self._wait_for_head()
+
+        def on_response_complete(self) -> None:
+            super().on_response_complete()
+            self._wait_for_head()
 
         def handle_events(self) -> None:
             super().handle_events()
@@ -127,6 +129,11 @@ def _http_protocol(header_seconds: float) -> type[H11Protocol]:
         def connection_lost(self, exc: Exception | None) -> None:
             self._stop_waiting()
             super().connection_lost(exc)
+
+        def _wait_for_head(self) -> None:
+            # One that isn't whole: since its first bytes, and no later ones.
+            if self._is_between() and self.conn.trailing_data[0]:
+                self._wait()
 
         def _is_between(self) -> bool:
             return self.cycle is None or self.cycle.response_complete
