@@ -34,7 +34,7 @@ class Workload:
         return request(self.kind, self.documents, number)
 
 
-WORKLOADS = (Workload("mixed", 20), Workload("mixed", 50), Workload("short", 5))
+WORKLOADS = (Workload("short", 5), Workload("mixed", 20), Workload("mixed", 50))
 
 
 class Load:
