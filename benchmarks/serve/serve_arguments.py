@@ -19,7 +19,7 @@ _NUMBERS: dict[str, tuple[Any, Any]] = {
     "rounds": (2, 1),
     "workload_seconds": (240.0, 60.0),
     "seconds": (10.0, 1.0),
-    "arrivals": (20, 2),
+    "arrivals": (12, 2),
     "shares": (_SHARES, _QUICK_SHARES),
     "blocks": (7, 1),
     "in_flight": (1000, 50),
@@ -42,7 +42,7 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
     add("--rounds", type=int, help="default 2, quick 1")
     add("--workload-seconds", type=float, help="no further round after; default 240, quick 60")
     add("--seconds", type=float, help="of arrivals at each rate; default 10, quick 1")
-    add("--arrivals", type=int, help="at each rate at least; default 20, quick 2")
+    add("--arrivals", type=int, help="at each rate at least; default 12, quick 2")
     add("--shares", nargs="+", type=float, help=f"rates; default {_SHARES}, quick {_QUICK_SHARES}")
     add("--blocks", type=int, help="of the overhead; default 7, quick 1")
     add("--in-flight", type=int, help="requests when SIGTERM comes; default 1000, quick 50")

@@ -9,7 +9,7 @@ import os
 import platform
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -34,7 +34,7 @@ _FOLDER = Path(__file__).resolve().parent
 _SHAPE = "MiniLM-L6"
 _PLOT_SECONDS = 300.0
 # Requests of one caller, and of each of several.
-_ALONE, _SATURATED = 12, 4
+_ALONE, _SATURATED = 8, 3
 
 
 def main() -> int:
@@ -64,11 +64,10 @@ def main() -> int:
         "failed": {},
     }
     out = (options.out or ROOT / "benchmarks/results" / options.processor_class).resolve()
-    run = Run(options, environments, results)
+    # What was measured stays, whatever comes next.
+    run = Run(options, environments, results, lambda: _write(results, out))
     for part in options.parts:
         getattr(run, part)()
-        # What was measured stays, whatever comes next.
-        _write(results, out)
     _plot(environments, out)
     return 0 if results["runs"] or results["overhead"] or results["trouble"] else 1
 
@@ -92,9 +91,14 @@ class Run:
     """All parts; ``results`` is the JSON that they go into."""
 
     def __init__(
-        self, options: argparse.Namespace, environments: Environments, results: dict[str, Any]
+        self,
+        options: argparse.Namespace,
+        environments: Environments,
+        results: dict[str, Any],
+        keep: Callable[[], None],
     ) -> None:
         self._options, self._environments, self._results = options, environments, results
+        self._keep = keep
         self._models = Models(environments, options.processor_class, keep=True)
         self._workloads = [each for each in WORKLOADS if each.name in options.workloads]
 
@@ -110,6 +114,7 @@ class Run:
             self._agreement(running)
             for workload in self._workloads:
                 self._peers(workload, running)
+                self._keep()
         finally:
             for each in running.values():
                 each.stop()
@@ -131,7 +136,7 @@ class Run:
                     callers = self._options.callers
                     found = overhead(engine, running, workload, callers=callers, **counts)
                     self._results["overhead"].append(found)
-                    note(f"overhead: {workload.name}")
+                    self._keep()
             finally:
                 engine.stop()
 
@@ -150,6 +155,7 @@ class Run:
             # The last: it ends the server.
             found["term"] = terminated(running, options.in_flight, 60.0)
             note(f"SIGTERM: {found['term']}")
+            self._keep()
 
     def _peers(self, workload: Workload, running: dict[str, Running]) -> None:
         start = time.monotonic()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import signal
 import time
 from collections import Counter
@@ -26,11 +27,12 @@ def terminated(running: Running, in_flight: int, wait: float) -> Figures:
 
     Wanted: 200 or 503 with a body for each, and status 0 within ``wait`` seconds.
     """
-    answers, reset, seconds = asyncio.run(_terminated(running, in_flight))
+    answers, reset, in_work, seconds = asyncio.run(_terminated(running, in_flight))
     start = time.perf_counter()
     status = running.process.wait(wait)
     return {
         "in_flight": in_flight,
+        "in_work": in_work,
         "answers": answers,
         "reset": reset,
         "status": status,
@@ -39,13 +41,14 @@ def terminated(running: Running, in_flight: int, wait: float) -> Figures:
     }
 
 
-async def _terminated(running: Running, in_flight: int) -> tuple[dict[str, int], int, float]:
+async def _terminated(running: Running, in_flight: int) -> tuple[dict[str, int], int, int, float]:
     opened = [await Connection.open(running.port) for _ in range(in_flight)]
     server = running.server
     drawn = [_SHORT.request(number) for number in range(in_flight)]
     given = [request_of(server.path, server.body(*each)) for each in drawn]
-    # All are sent before the signal, and few are answered by then.
     await asyncio.gather(*(c.send(each) for c, each in zip(opened, given, strict=True)))
+    # Those that it has read by then are accepted, and most of them wait.
+    in_work = await _in_work(running.port)
     start = time.perf_counter()
     running.process.send_signal(signal.SIGTERM)
     found = await asyncio.gather(*(c.answer() for c in opened), return_exceptions=True)
@@ -58,7 +61,16 @@ async def _terminated(running: Running, in_flight: int) -> tuple[dict[str, int],
             statuses[str(each[0])] += 1
     for connection in opened:
         connection.close()
-    return dict(statuses), reset, time.perf_counter() - start
+    return dict(statuses), reset, in_work, time.perf_counter() - start
+
+
+async def _in_work(port: int) -> int:
+    connection = await Connection.open(port)
+    await connection.send(b"GET /metrics HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+    _, body, _ = await connection.answer()
+    connection.close()
+    found = re.search(rb"^resift_requests_in_work (\d+)", body, re.MULTILINE)
+    return int(found[1]) if found else 0
 
 
 def slow_heads(running: Running, connections: int, seconds: float) -> Figures:
