@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
-import os
-import statistics
 import subprocess
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from arguments import processors
 from measures import Figures, Load, Workload
+from posting import Client, request_of
 from reasons import UnavailableError
 from servers import Running
 
@@ -20,7 +22,9 @@ _HERE = Path(__file__).resolve().parent
 class Engine:
     """``engine_worker.py`` in a process. It works only while it is asked."""
 
-    def __init__(self, python: Path, model: Path, threads: int, variables: Mapping[str, str]) -> None:
+    def __init__(
+        self, python: Path, model: Path, threads: int, variables: Mapping[str, str]
+    ) -> None:
         command = [str(python), str(_HERE / "engine_worker.py"), str(model), str(threads)]
         self._process = subprocess.Popen(
             command,
@@ -58,31 +62,67 @@ class Engine:
 
 
 def overhead(
-    engine: Engine, running: Running, workload: Workload, *, callers: int, blocks: int, each: int
+    engine: Engine,
+    running: Running,
+    workload: Workload,
+    *,
+    callers: int,
+    blocks: int,
+    seconds: float,
+    pairs: int,
 ) -> Figures:
-    """Blocks of the same requests by turns; a first one isn't counted.
+    """The same requests by turns, in blocks of about so many ``seconds`` each.
 
-    ``one`` are pairs of medians in seconds, in process and over HTTP; ``many`` are rates: of the
-    engine by threads and by tasks, and over HTTP, with the client's share of the processors.
+    ``one`` has the seconds of each of ``pairs`` requests with one caller, in process and over HTTP.
+    ``many`` has the rates of each block with several callers: of the engine by threads and by
+    tasks, and over HTTP, with the client's share of the processors. The first isn't counted.
     """
-    one, many = [], []
-    for block in range(blocks + 1):
-        first = block * each
-        load = Load(running.server, running.port, workload, first)
-        inside = engine.ask("alone", workload, count=each, first=first)
-        outside = load.alone(each)
-        rates = {}
+    rate = engine.ask("threads", workload, count=callers, first=0, callers=callers)["rate"]
+    count = callers * max(1, round(rate * seconds / callers))
+    many = [_block(engine, running, workload, callers, count, n) for n in range(blocks + 1)]
+    one = asyncio.run(_pairs(engine, running, workload, pairs))
+    return {"workload": workload.name, "callers": callers, "one": one, "many": many[1:]}
+
+
+async def _pairs(
+    engine: Engine, running: Running, workload: Workload, pairs: int
+) -> list[tuple[float, float]]:
+    client, server, found = Client(running.port), running.server, []
+    for number in range(pairs):
+        given = request_of(server.path, server.body(*workload.request(number)))
+        # Each is the first of the two every other time.
+        if number % 2:
+            outside = await _seconds(client, given)
+        (inside,) = engine.ask("alone", workload, count=1, first=number)["latencies"]
+        if not number % 2:
+            outside = await _seconds(client, given)
+        found.append((inside, outside))
+    client.close()
+    return found[1:]
+
+
+async def _seconds(client: Client, given: bytes) -> float:
+    start = time.perf_counter()
+    await client.post(given)
+    return time.perf_counter() - start
+
+
+def _block(
+    engine: Engine, running: Running, workload: Workload, callers: int, count: int, number: int
+) -> Figures:
+    load = Load(running.server, running.port, workload)
+    rates: Figures = {}
+
+    def over_http() -> None:
+        found = load.saturated(callers, count)
+        rates["http"], rates["errors"] = found["rate"], len(found["errors"])
+        rates["client"] = found["client_seconds"] / found["seconds"] / processors()
+
+    def in_process() -> None:
         for by in ("threads", "tasks"):
-            found = engine.ask(by, workload, count=each * 2, first=first, callers=callers)
+            found = engine.ask(by, workload, count=count, first=0, callers=callers)
             rates[by] = found["rate"]
-        found = load.saturated(callers, each * 2)
-        rates |= {"http": found["rate"], "errors": len(found["errors"])}
-        rates["client"] = found["client_seconds"] / found["seconds"] / _processors()
-        if block:
-            one.append([statistics.median(x["latencies"]) for x in (inside, outside)])
-            many.append(rates)
-    return {"workload": workload.name, "callers": callers, "one": one, "many": many}
 
-
-def _processors() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    for work in (over_http, in_process) if number % 2 else (in_process, over_http):
+        work()
+    return rates

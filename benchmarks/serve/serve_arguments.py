@@ -22,6 +22,8 @@ _NUMBERS: dict[str, tuple[Any, Any]] = {
     "arrivals": (12, 2),
     "shares": (_SHARES, _QUICK_SHARES),
     "blocks": (7, 1),
+    "block_seconds": (3.0, 0.1),
+    "pairs": (60, 3),
     "in_flight": (1000, 50),
     "slow": (500, 20),
     "calls": (10_000, 200),
@@ -45,6 +47,8 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
     add("--arrivals", type=int, help="at each rate at least; default 12, quick 2")
     add("--shares", nargs="+", type=float, help=f"rates; default {_SHARES}, quick {_QUICK_SHARES}")
     add("--blocks", type=int, help="of the overhead; default 7, quick 1")
+    add("--block-seconds", type=float, help="of each way in a block; default 3, quick 0.1")
+    add("--pairs", type=int, help="requests of one caller there; default 60, quick 3")
     add("--in-flight", type=int, help="requests when SIGTERM comes; default 1000, quick 50")
     add("--slow", type=int, help="connections with slow heads; default 500, quick 20")
     add("--calls", type=int, help="of the soak; default 10000, quick 200")

@@ -131,10 +131,15 @@ class Run:
             engine = Engine(python, self._model(server, folder), threads, variables)
             try:
                 for workload in self._workloads:
-                    each = max(4, round(24 / workload.documents**0.5))
-                    counts = {"blocks": self._options.blocks, "each": each}
-                    callers = self._options.callers
-                    found = overhead(engine, running, workload, callers=callers, **counts)
+                    found = overhead(
+                        engine,
+                        running,
+                        workload,
+                        callers=self._options.callers,
+                        blocks=self._options.blocks,
+                        seconds=self._options.block_seconds,
+                        pairs=self._options.pairs,
+                    )
                     self._results["overhead"].append(found)
                     self._keep()
             finally:

@@ -176,7 +176,8 @@ def high_priority() -> bool:
 
 
 def _answers(port: int, path: str) -> bool:
-    with suppress(OSError):
+    try:
         with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=2) as answer:
             return bool(answer.status == 200)
-    return False
+    except OSError:
+        return False
