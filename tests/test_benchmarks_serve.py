@@ -123,8 +123,10 @@ def test_answers_that_are_cut_off_are_errors(module: Callable[[str], ModuleType]
         server = await asyncio.start_server(serve, "127.0.0.1", 0)
         async with server:
             client = posting.Client(server.sockets[0].getsockname()[1])
-            body: bytes = await client.post(posting.request_of("/", b""))
-            client.close()
+            try:
+                body: bytes = await client.post(posting.request_of("/", b""))
+            finally:
+                await client.close()
             return body
 
     head = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n"

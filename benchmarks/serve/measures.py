@@ -67,14 +67,14 @@ class Load:
         await client.post(given[0])
         start = time.process_time()
         record = await closed_by_tasks(lambda number: client.post(given[number]), callers, each)
-        return _figures(record, client, start)
+        return await _figures(record, client, start)
 
     async def _open(self, times: Sequence[float]) -> Figures:
         given, client = self._given(len(times)), Client(self._port)
         await client.post(given[0])
         start = time.process_time()
         record = await open_by_tasks(lambda number: client.post(given[number]), times)
-        return _figures(record, client, start)
+        return await _figures(record, client, start)
 
     def _given(self, count: int) -> list[bytes]:
         server, numbers = self._server, range(self._first, self._first + count)
@@ -86,19 +86,23 @@ def scores(server: Server, port: int, given: Request) -> list[float]:
     """A server's scores, in the order of the documents."""
 
     async def ask() -> bytes:
-        return await Client(port).post(request_of(server.path, server.body(*given)))
+        client = Client(port)
+        body = await client.post(request_of(server.path, server.body(*given)))
+        await client.close()
+        return body
 
     results = json.loads(asyncio.run(ask()))["results"]
     ordered = sorted(results, key=lambda each: int(each["index"]))
     return [float(each["relevance_score"]) for each in ordered]
 
 
-def _figures(record: Record, client: Client, start: float) -> Figures:
-    client.close()
+async def _figures(record: Record, client: Client, start: float) -> Figures:
+    seconds = time.process_time() - start
+    await client.close()
     return {
         "seconds": record.seconds,
         "rate": len(record.latencies) / record.seconds,
         "latencies": [latency for _, latency in record.latencies],
         "errors": record.errors,
-        "client_seconds": time.process_time() - start,
+        "client_seconds": seconds,
     }

@@ -97,7 +97,7 @@ async def _pairs(
         if not number % 2:
             outside = await _seconds(client, given)
         found.append((inside, outside))
-    client.close()
+    await client.close()
     return found[1:]
 
 

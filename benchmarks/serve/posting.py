@@ -6,6 +6,7 @@ HTTP/1.1 with ``Content-Length``, which all of the servers answer with.
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 _STATUS, _LENGTH, _CLOSE = b"HTTP/1.1 ", b"content-length:", b"connection: close"
@@ -41,9 +42,11 @@ class Connection:
         body = await self.reader.readexactly(length)
         return status, body, _CLOSE not in small
 
-    def close(self) -> None:
-        """Close it without waiting."""
+    async def close(self) -> None:
+        """Close it."""
         self.writer.close()
+        with suppress(OSError):
+            await self.writer.wait_closed()
 
 
 @dataclass
@@ -60,20 +63,20 @@ class Client:
             await connection.send(request)
             status, body, kept = await connection.answer()
         except BaseException:
-            connection.close()
+            await connection.close()
             raise
         if kept:
             self._free.append(connection)
         else:
-            connection.close()
+            await connection.close()
         if status != 200:
             raise OSError(f"status {status}: {body[:120].decode('utf-8', 'replace')}")
         return body
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """Close all connections."""
         for each in self._free:
-            each.close()
+            await each.close()
         self._free.clear()
 
     async def _connection(self) -> Connection:
@@ -82,7 +85,7 @@ class Client:
             # Servers close what has been idle for some seconds.
             if not found.reader.at_eof():
                 return found
-            found.close()
+            await found.close()
         return await Connection.open(self.port)
 
 

@@ -60,7 +60,7 @@ async def _terminated(running: Running, in_flight: int) -> tuple[dict[str, int],
         else:
             statuses[str(each[0])] += 1
     for connection in opened:
-        connection.close()
+        await connection.close()
     return dict(statuses), reset, in_work, time.perf_counter() - start
 
 
@@ -68,7 +68,7 @@ async def _in_work(port: int) -> int:
     connection = await Connection.open(port)
     await connection.send(b"GET /metrics HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
     _, body, _ = await connection.answer()
-    connection.close()
+    await connection.close()
     found = re.search(rb"^resift_requests_in_work (\d+)", body, re.MULTILINE)
     return int(found[1]) if found else 0
 
@@ -103,7 +103,7 @@ async def _dribble(port: int) -> None:
             await connection.send(b"a")
             await asyncio.sleep(0.5)
     finally:
-        connection.close()
+        await connection.close()
 
 
 async def _latencies(running: Running, seconds: float) -> list[float]:
@@ -116,7 +116,7 @@ async def _latencies(running: Running, seconds: float) -> list[float]:
         await client.post(given[len(found) % len(given)])
         found.append(time.perf_counter() - start)
         await asyncio.sleep(0.02)
-    client.close()
+    await client.close()
     return found
 
 
@@ -154,11 +154,11 @@ async def _too_much(running: Running, name: str, parts: list[bytes]) -> Figures:
     except (OSError, EOFError) as error:
         status, said = 0, f"{type(error).__name__}: {error}"
     seconds = time.perf_counter() - start
-    connection.close()
+    await connection.close()
     grown = (running.resident() - before) / _MIB
     client = Client(running.port)
     await client.post(request_of(running.server.path, running.server.body(*_SHORT.request(0))))
-    client.close()
+    await client.close()
     figures = {"case": name, "status": status, "said": str(said), "seconds": seconds}
     right = 400 <= status < 500 and bool(said)
     return figures | {"megabytes": grown, "right": right}
