@@ -35,6 +35,8 @@ INTEGRATIONS = [
     "integrations/resift-haystack",
 ]
 DISTRIBUTIONS = [".", *INTEGRATIONS]
+CLIENTS = Path("tests/clients")
+"""Where each file of requirements is an environment of clients that agree on one."""
 
 
 def main() -> int:
@@ -85,8 +87,11 @@ def test_all(arguments: Sequence[str], *, wheels: bool, coverage: bool) -> None:
     """Style, types and tests, on the newest dependencies."""
     with ThreadPoolExecutor() as pool:
         pinned = pool.submit(types_environment)
+        made = [pool.submit(clients_environment, path) for path in sorted(CLIENTS.glob("*.txt"))]
         python = prepare("test", wheels=wheels)
         check_style(python)
+        for each in made:
+            each.result()
         # Beside the tests: neither keeps two cores busy.
         types = pool.submit(check_types, python, pinned.result())
         try:
@@ -124,6 +129,24 @@ def types_environment() -> str:
     python = environment(".venv-types")
     pip(python, "--requirement", "tests/types.txt")
     return python
+
+
+def clients_environment(requirements: Path) -> None:
+    """An environment of clients of the server, made once and kept until its requirements change.
+
+    Where it can't be made, as without a network, the tests say that they leave its clients out.
+    """
+    folder = f".venv-clients-{requirements.stem}"
+    made = ROOT / folder / "requirements.txt"
+    wanted = requirements.read_bytes()
+    if made.exists() and made.read_bytes() == wanted:
+        return
+    try:
+        pip(environment(folder, clear=True), "--requirement", str(requirements))
+    except subprocess.CalledProcessError:
+        sys.stderr.write(f"{folder} couldn't be made\n")
+    else:
+        made.write_bytes(wanted)
 
 
 def check_types(python: str, pinned: str) -> list[subprocess.CompletedProcess[str]]:

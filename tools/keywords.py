@@ -1,10 +1,11 @@
-"""Write what is read off the declarations of options, in src/resift/options.py.
+"""Write what is read off the declarations of options, and of a server's settings.
 
-    python tools/keywords.py           write both
+    python tools/keywords.py           write all
     python tools/keywords.py --check   fail where they would change
 
-The keywords as type checkers and editors see them, which Python can't compute for them, in
-src/resift/keywords.py; and the table of docs/contract.md.
+Of src/resift/options.py: the keywords as type checkers and editors see them, which Python can't
+compute for them, in src/resift/keywords.py; and the table of docs/contract.md. Of
+src/resift/server/settings.py: the tables of docs/serving.md.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import ast
 import json
 import re
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import Field, fields
 from pathlib import Path
 from textwrap import fill
@@ -23,12 +24,14 @@ from typing import Any
 from resift import options
 from resift.declaring import Option, Place
 from resift.options import LoadOptions, RankOptions
+from resift.server.settings import Limits, Settings
 
 ROOT = Path(__file__).parents[1]
 KEYWORDS = ROOT / "src/resift/keywords.py"
 PAGE = ROOT / "docs/contract.md"
+SERVING = ROOT / "docs/serving.md"
 
-_TABLE = re.compile(r"(?<=<!-- options -->\n).*?(?=<!-- end of options -->)", re.DOTALL)
+_TABLE = r"(?<=<!-- {0} -->\n).*?(?=<!-- end of {0} -->)"
 _HEAD = '''\
 """The options as keywords and attributes, for type checkers and editors.
 
@@ -137,6 +140,35 @@ def table() -> str:
     return "".join(f"{row}\n" for row in rows)
 
 
+def settings(kind: type) -> str:
+    """The table of a server's settings or limits, in Markdown."""
+    rows = ["| key | default | meaning |", "|---|---|---|"]
+    for each in fields(kind):
+        declared: Option = each.metadata["option"]
+        default = "" if each.default is None else f"`{as_toml(each.default)}`"
+        # TOML has no None.
+        said = re.sub(r"\bNone(?= is| does)", "left out, it", declared.meaning)
+        meaning = _CODE.sub(r"`\g<0>`", said)
+        rows.append(f"| `{each.name}` | {default} | {meaning} |")
+    return "".join(f"{row}\n" for row in rows)
+
+
+def as_toml(value: object) -> str:
+    """A value as one writes it in the file."""
+    if isinstance(value, str | bool):
+        return json.dumps(value)
+    return f"{value:_}" if isinstance(value, int) and value > 9999 else str(value)
+
+
+def with_tables(path: Path, tables: Mapping[str, str]) -> str:
+    """The text of a page with these tables, each between its comments."""
+    page = path.read_text(encoding="utf-8")
+    for name, text in tables.items():
+        place = re.compile(_TABLE.format(name), re.DOTALL)
+        page = place.sub(text.replace("\\", r"\\"), page)
+    return page
+
+
 def main() -> int:
     """Write or compare; returns the exit status."""
     parser = argparse.ArgumentParser(
@@ -144,15 +176,19 @@ def main() -> int:
     )
     parser.add_argument("--check", action="store_true")
     check = parser.parse_args().check
-    page = PAGE.read_text(encoding="utf-8")
+    tables = {"settings": settings(Settings), "limits": settings(Limits)}
     stale = False
-    for path, text in ((KEYWORDS, keywords()), (PAGE, _TABLE.sub(lambda _: table(), page))):
+    for path, text in (
+        (KEYWORDS, keywords()),
+        (PAGE, with_tables(PAGE, {"options": table()})),
+        (SERVING, with_tables(SERVING, tables)),
+    ):
         if path.exists() and path.read_text(encoding="utf-8") == text:
             continue
         stale = True
         if check:
             name = path.relative_to(ROOT).as_posix()
-            sys.stderr.write(f"{name} isn't what options.py says: run python tools/keywords.py\n")
+            sys.stderr.write(f"{name} isn't what is declared: run python tools/keywords.py\n")
         else:
             path.write_text(text, encoding="utf-8")
     return int(check and stale)

@@ -20,7 +20,6 @@ plain ``TypeError``, as everywhere in Python.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from reprlib import repr as shortened
 
 __all__ = [
     "BackendUnavailableError",
@@ -78,7 +77,7 @@ class NonFiniteScoreError(ResiftError):
     """The model gave NaN or infinity for some documents, in float32 too.
 
     ``model`` and ``backend`` are names; ``indices`` are positions in the ``documents`` of
-    ``query``, from 0.
+    ``query``, from 0. The message doesn't show the query: logs keep messages.
     """
 
     def __init__(self, *, model: str, backend: str, query: str, indices: Sequence[int]) -> None:
@@ -88,9 +87,9 @@ class NonFiniteScoreError(ResiftError):
         self.indices = tuple(indices)
         super().__init__(
             f"{model} on backend {backend!r} gave NaN or infinity for the documents at indices "
-            f"{list(self.indices)} of the query {shortened(query)}, in float32 too where it has "
-            "such weights; expected finite logits. Nothing was ranked: check the model's weights, "
-            "or leave those documents out."
+            f"{list(self.indices)} of a query of {len(query)} characters, in float32 too where it "
+            "has such weights; expected finite logits. Nothing was ranked: check the model's "
+            "weights, or leave those documents out."
         )
 
 

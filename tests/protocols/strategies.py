@@ -83,7 +83,7 @@ def _queries(draw: st.DrawFn, shape: Shape) -> WireQuery:
     documents = tuple(draw(st.lists(text | null, min_size=least, max_size=5)))
     query = WireQuery(query=draw(text), documents=documents)
     if shape.name == "resift" and draw(st.booleans()):
-        scores = tuple(draw(NUMBERS) for _ in documents)
+        scores = tuple(draw(NUMBERS | st.none()) for _ in documents)
         return WireQuery(query=query.query, documents=documents, first_stage_scores=scores)
     if shape.name in ("jina", "cohere-v1") and draw(st.booleans()):
         objects = tuple({"text": each, "id": place} for place, each in enumerate(documents))

@@ -192,7 +192,7 @@ def test_options_have_resifts_own_names() -> None:
     body = {
         "query": "q",
         "documents": ["a", None],
-        "first_stage_scores": [1, 0.5],
+        "first_stage_scores": [1, None],
         "normalization": {"slope": 2.0, "intercept": 0.5},
         "top_n": 3,
         "prune": "auto",
@@ -201,7 +201,7 @@ def test_options_have_resifts_own_names() -> None:
     }
     request = PROTOCOLS["resift"].decode_request(body)
     assert request.query.documents == ("a", None)
-    assert request.query.first_stage_scores == (1.0, 0.5)
+    assert request.query.first_stage_scores == (1.0, None)
     assert Calibration(**request.normalization).slope == 2.0
     assert (request.top_n, request.prune, request.deadline_ms) == (3, "auto", 50.0)
     assert request.extra == {"topn": 1}

@@ -23,6 +23,7 @@ class Gated(Numbers):
     def __init__(self, error: Exception | None = None) -> None:
         super().__init__(error=error)
         self.let = threading.Event()
+        self.busy = False
         self.asked_for = 0
 
     def score(self, requests: Any, call: Any) -> Any:
@@ -99,6 +100,54 @@ def test_an_error_in_work_is_looked_into(serve: Serve) -> None:
     assert answer.status_code == 500
     assert "it broke" not in answer.text
     until(lambda: client.get("/health/ready").status_code == 503)
+
+
+@pytest.mark.usefixtures("at_once")
+def test_a_process_whose_workers_are_dead_is_not_alive(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(health, "_PROBE", 0.1)
+    scorer = Gated()
+    scorer.let.set()
+    client = serve(scorer)
+    until(lambda: client.get("/health/ready").status_code == 200)
+    scorer.let.clear()
+    until(lambda: client.get("/health/ready").status_code == 503)
+    assert client.get("/health/live").status_code == 200
+    until(lambda: client.get("/health/ready") and client.get("/health/live").status_code == 503)
+    scorer.let.set()
+    until(lambda: client.get("/health/ready").status_code == 200)
+    assert client.get("/health/live").status_code == 200
+
+
+@pytest.mark.usefixtures("at_once")
+def test_a_server_that_is_only_busy_is_ready(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Slow(Gated):
+        def score(self, requests: Any, call: Any) -> Any:
+            if requests[0].texts == ("It is ready.",) and self.busy:
+                time.sleep(1)
+            return super().score(requests, call)
+
+    scorer = Slow()
+    scorer.let.set()
+    client = serve(scorer)
+    until(lambda: client.get("/health/ready").status_code == 200)
+    monkeypatch.setattr(health, "_PROBE", 0.3)
+    scorer.busy = True
+    is_over = threading.Event()
+
+    def work() -> None:
+        while not is_over.is_set():
+            body = {"query": "q", "texts": ["1"]}
+            assert client.post("/rerank", json=body).status_code == 200
+
+    with ThreadPoolExecutor(1) as callers:
+        working = callers.submit(work)
+        end = time.monotonic() + 2
+        while time.monotonic() < end:
+            assert client.get("/health/ready").status_code == 200
+        is_over.set()
+        working.result(timeout=30)
 
 
 def test_health_does_not_wait_for_a_slow_model(serve: Serve) -> None:

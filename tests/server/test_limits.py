@@ -125,6 +125,7 @@ def test_unknown_paths_and_methods(server: httpx.Client) -> None:
     assert server.get("/nowhere").status_code == 404
     assert "/v1/rank" in server.get("/nowhere").json()["error"]
     assert server.get("/rerank").status_code == 405
+    assert server.get("/rerank").headers["allow"] == "POST"
     assert server.request("DELETE", "/v1/rank").json()["message"]
 
 

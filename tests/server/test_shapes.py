@@ -100,6 +100,7 @@ def test_order_and_scores_are_the_engines(
     answer = server.post(path, json=body)
     assert answer.status_code == 200, answer.text
     assert answer.headers["content-type"] == "application/json"
+    assert answer.headers["x-resift-normalization"] == "sigmoid"
     expected = [(each.index, each.score) for each in reranker.rank(QUERY, TEXTS)]
     found = read(answer.json())
     if in_order:
@@ -121,7 +122,9 @@ RAW = {
 def test_logits_are_given_where_they_are_asked_for(
     path: str, server: httpx.Client, reranker: Reranker
 ) -> None:
-    answer = server.post(path, json=RAW[path]).json()
+    answered = server.post(path, json=RAW[path])
+    assert answered.headers["x-resift-normalization"] == "none"
+    answer = answered.json()
     if path == "/v1/rank":
         answer = answer["rankings"][0]
     listed = answer if isinstance(answer, list) else answer.get("results") or answer["data"]

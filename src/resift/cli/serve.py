@@ -44,7 +44,11 @@ def add_parser(commands: _SubParsersAction[argparse.ArgumentParser]) -> None:
     serve.add_argument("--port", type=int, help="the port to listen at (default: 8080)")
     serve.add_argument("--keys-file", metavar="FILE", help="a file with clients' keys, one a line")
     serve.add_argument("--no-keys", action="store_true", help="need no keys, wherever it listens")
-    serve.add_argument("--log-format", choices=["json", "text"], help="(default: json)")
+    serve.add_argument(
+        "--log-format",
+        choices=["json", "text"],
+        help="lines of the log (default: text on a terminal)",
+    )
     served = defaults("made")
     for name in NAMES:
         if name in served:

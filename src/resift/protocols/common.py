@@ -25,6 +25,7 @@ class Common(Shape):
     """A request of Jina's, Cohere's, vLLM's or infinity's, and an answer for each of them.
 
     A document comes back where that is asked for, as ``{"text": …}``, or as the object it was.
+    ``voyage`` says whether the client may also be Voyage's, which reads ``data`` and strings.
     """
 
     name = "common"
@@ -40,6 +41,9 @@ class Common(Shape):
             "rank_fields",
         }
     )
+
+    def __init__(self, *, voyage: bool = False) -> None:
+        self._voyage = voyage
 
     def encode_request(self, request: WireRequest) -> Json:
         raise NotImplementedError("a client speaks the protocol of one server, such as 'jina'")
@@ -71,14 +75,16 @@ class Common(Shape):
     def encode_response(self, response: WireResponse, request: WireRequest) -> Json:
         result = response.result
         tokens = result.tokens or 0
-        documents = None
-        if asked_back(response, request) is not None:
+        documents, texts = None, asked_back(response, request)
+        if texts is not None:
             given = {each.index: request.query.given(each.index) for each in result.scores}
             documents = {k: {"text": v} if isinstance(v, str) else v for k, v in given.items()}
+        data = encode_scores(result.scores, "relevance_score", texts) if self._voyage else None
         return {
             "id": result.id,
             "model": result.model or request.model,
             "results": encode_scores(result.scores, "relevance_score", documents),
+            **({} if data is None else {"data": data}),
             "usage": {"prompt_tokens": tokens, "total_tokens": tokens},
             "meta": {"api_version": {"version": "1"}, "tokens": {"input_tokens": tokens}},
         }

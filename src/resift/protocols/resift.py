@@ -133,7 +133,10 @@ def _query(read: Fields) -> WireQuery:
         documents=documents,
         first_stage_scores=None
         if scores is None
-        else tuple(as_number(each, f"first_stage_scores[{i}]") for i, each in enumerate(scores)),
+        else tuple(
+            None if each is None else as_number(each, f"first_stage_scores[{i}]")
+            for i, each in enumerate(scores)
+        ),
     )
 
 

@@ -16,6 +16,7 @@ from resift.protocols.table import PROTOCOLS
 from resift.protocols.wire import Json, WireError
 
 COMMON = Common()
+_COMMON_OR_VOYAGE = Common(voyage=True)
 
 Choice = Callable[[Mapping[str, Any]], Shape]
 """Takes a request's body and returns its shape."""
@@ -32,13 +33,18 @@ def _rerank(body: Mapping[str, Any]) -> Shape:
         return PROTOCOLS["weaviate"]
     if "raw_scores" in body:
         return PROTOCOLS["infinity"]
-    return _rerank_1(body)
+    return PROTOCOLS["voyage"] if _is_voyage(body) else COMMON
 
 
 def _rerank_1(body: Mapping[str, Any]) -> Shape:
-    if "top_n" not in body and ("top_k" in body or "truncation" in body):
+    if _is_voyage(body):
         return PROTOCOLS["voyage"]
-    return COMMON
+    # LiteLLM sends Voyage none of its own words, unless it has a top_k.
+    return COMMON if "top_n" in body else _COMMON_OR_VOYAGE
+
+
+def _is_voyage(body: Mapping[str, Any]) -> bool:
+    return "top_n" not in body and ("top_k" in body or "truncation" in body)
 
 
 def _rerank_2(body: Mapping[str, Any]) -> Shape:

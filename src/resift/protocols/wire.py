@@ -29,7 +29,8 @@ class WireQuery:
     """The texts to rank; ``None`` only in resift's own shape, where it stands for ``""``."""
     originals: tuple[Any, ...] | None = None
     """The documents as they were given, where some were objects and not strings."""
-    first_stage_scores: tuple[float, ...] | None = None
+    first_stage_scores: tuple[float | None, ...] | None = None
+    """Those that the documents came with; ``None`` for those that have none."""
 
     def given(self, index: int) -> Any:
         """The document at ``index``, as it was given."""

@@ -25,6 +25,8 @@ class Admission:
     def __init__(self, limits: Limits, clock: Callable[[], float] = time.monotonic) -> None:
         self._limits, self._clock = limits, clock
         self.requests = self.pairs = self.bodies = self.body_bytes = 0
+        self.done = 0
+        """Requests that were ranked."""
         self._of_key: defaultdict[str, int] = defaultdict(int)
         self._buckets: dict[str, _Bucket] = {}
         self._finished: deque[tuple[float, int]] = deque()
@@ -56,6 +58,7 @@ class Admission:
             self._of_key[key] += pairs
         try:
             yield
+            self.done += 1
             self._finished.append((self._clock(), pairs))
         finally:
             self.requests -= 1

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from resift.protocols import WireError, WireResponse, WireResult, WireScore, dumps
 from resift.ranking import Ranking
+from resift.scales import LOGIT
 from resift.server.asked import Asked
 from resift.server.models import Served
 
@@ -45,6 +46,7 @@ class Answered:
             "x-resift-model": self.served.name,
             "x-resift-status": self.status,
             "x-resift-scale": first.scale,
+            "x-resift-normalization": self._normalization(),
             # Text Embeddings Inference's, in milliseconds.
             "x-compute-type": first.device or first.backend,
             "x-compute-time": _milliseconds(timings.total),
@@ -69,7 +71,7 @@ class Answered:
 
     def check_whole(self) -> None:
         """Raise ``WireError`` where the request forbids cutting, and something was cut."""
-        if self.asked.request.truncate is not False:
+        if not self.asked.forbids_cutting:
             return
         for ranking in self.rankings:
             for each in ranking:
@@ -83,6 +85,14 @@ class Answered:
                     "the query has more tokens than the model reads, and the request forbids "
                     "truncation; shorten it, or allow that"
                 )
+
+    def _normalization(self) -> str:
+        """The name of what made scores of what the model gave."""
+        given = self.asked.options(None).get("normalization")
+        found = self.served.entry.options.normalization if given in (None, "auto") else given
+        if found == "auto":
+            return "sigmoid" if self.rankings[0].scale == LOGIT else "none"
+        return found if isinstance(found, str) else "calibration"
 
     def _result(self, ranking: Ranking, cuts: Mapping[int, int | None]) -> WireResult:
         if self.asked.shape.tells_all:

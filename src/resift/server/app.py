@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
@@ -66,7 +65,7 @@ class Server:
             },
         )
         wanted = [each for each in models.all if each.default or each.entry.preload]
-        health = Health({each.name: each.reranker for each in wanted})
+        health = Health({x.name: x.reranker for x in wanted}, done=lambda: admission.done)
         service = Service(models, limits, admission, tracer)
         endpoints = Endpoints(settings, limits, models, service, admission, health, metrics)
         answering = Answering(keys, health, metrics, settings.url_prefix)
@@ -139,19 +138,20 @@ async def _http_error(request: Request, error: Exception) -> Response:
     refused = RefusedError(
         error.status_code, said.get(error.status_code, error.detail), reason="not_found"
     )
-    return failure_response(refused, shape_of_path(request.url.path))
+    response = failure_response(refused, shape_of_path(request.url.path))
+    # Which methods there are.
+    response.headers.update(error.headers or {})
+    return response
 
 
 def _lifespan(health: Health) -> Callable[[Starlette], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
         # It listens meanwhile.
-        loading = asyncio.create_task(health.load())
+        health.start()
         try:
             yield
         finally:
-            loading.cancel()
-            await asyncio.wait([loading])
             await health.close()
 
     return lifespan

@@ -72,6 +72,14 @@ class Asked:
         """Whether its client needs a number for every document."""
         return self.shape.needs_all and self.request.top_n is None
 
+    @property
+    def forbids_cutting(self) -> bool:
+        """Whether a pair that is too long is to be refused.
+
+        Clients that send all of TEI's defaults, as LiteLLM does, also name a side to cut.
+        """
+        return self.request.truncate is False and self.request.truncation_side is None
+
     def check(self, limits: Limits) -> None:
         """Raise ``RefusedError`` (413) for what is beyond a limit."""
         queries = self.request.queries
@@ -105,7 +113,9 @@ class Asked:
         if request.max_query_tokens is not None:
             found.append("max_tokens_per_query")
         if request.truncation_side == "left":
-            found.append("truncation_side")
+            found.append("truncation_direction" if self.shape.name == "tei" else "truncation_side")
+        if request.truncate is False and not self.forbids_cutting:
+            found.append("truncate")
         if request.model not in (None, served.name, *served.aliases):
             found.append("model")
         return [_UNPRINTABLE.sub("?", each[:60]) for each in found[:_MOST_NAMED]]

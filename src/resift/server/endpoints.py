@@ -81,7 +81,14 @@ class Endpoints:
 
     async def live(self, _request: Request, _note: Note) -> Response:
         """Whether the process answers at all."""
+        self._check_alive()
         return json_response(dumps({"status": "live"}))
+
+    def _check_alive(self) -> None:
+        if not self.health.is_alive:
+            raise RefusedError(
+                503, "no pair gets an answer any more", kind="Unhealthy", reason="not_alive"
+            )
 
     async def ready(self, _request: Request, _note: Note) -> Response:
         """Whether requests can be ranked."""
@@ -100,6 +107,7 @@ class Endpoints:
 
     async def live_without_content(self, _request: Request, _note: Note) -> Response:
         """Whether the process answers, for Weaviate."""
+        self._check_alive()
         return Response(status_code=204)
 
     async def metrics_text(self, _request: Request, _note: Note) -> Response:

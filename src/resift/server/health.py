@@ -5,19 +5,20 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from resift.reranker import Reranker
 
 _logger = logging.getLogger(__name__)
 
-# Seconds that an answer is good for; longer, while nothing else is known.
+# Seconds that an answer is good for.
 _FRESH = 5.0
-_STALE = 60.0
-# Seconds that whoever asks waits, as Weaviate gives up after 0.5; and that a pair may take.
+# Seconds that whoever asks waits, as Weaviate gives up after 0.5.
 _PATIENCE = 0.4
+# Seconds that a pair may take, loading aside; and after how many such in a row the process is dead.
 _PROBE = 20.0
+_STUCK = 3
 _PAIR = ("is it ready", ["It is ready."])
 
 
@@ -32,35 +33,39 @@ class State:
 class Health:
     """Ranks a pair with each model that has to be ready, when it is asked, and remembers it.
 
-    ``rerankers`` are those models by the name that they are served under.
+    ``rerankers`` are those models by the name that they are served under. ``done`` counts the
+    requests that were ranked: while it grows, a pair that has to wait is no sign of a fault.
     """
 
-    def __init__(self, rerankers: dict[str, Reranker]) -> None:
-        self._rerankers = rerankers
+    def __init__(self, rerankers: Mapping[str, Reranker], done: Callable[[], int]) -> None:
+        self._rerankers, self._done = rerankers, done
         self.draining = False
         self._found = State(False, "the models are being loaded")
         self._at = -float("inf")
+        self._has_been_ready = False
+        self._stuck = 0
         self._probe: asyncio.Task[None] | None = None
 
-    async def load(self) -> None:
-        """Load the models, each by a first ranking; an error is kept for whoever asks."""
-        await self._ask()
+    @property
+    def is_alive(self) -> bool:
+        """Whether the process may go on: it is dead where pairs get no answer, repeatedly."""
+        return self._stuck < _STUCK
+
+    def start(self) -> None:
+        """Begin to load the models, each by a first ranking."""
+        self._look()
 
     async def state(self) -> State:
         """Whether it is ready, as of the last seconds."""
         if self.draining:
             return State(False, "the server is shutting down")
         if time.monotonic() - self._at > _FRESH:
-            if self._probe is None or self._probe.done():
-                self._probe = asyncio.create_task(self._ask())
-            await asyncio.wait([self._probe], timeout=_PATIENCE)
-        if time.monotonic() - self._at > _STALE and self._found.ready:
-            return State(False, f"no pair was ranked for {_STALE:g} seconds")
+            await asyncio.wait([self._look()], timeout=_PATIENCE)
         return self._found
 
     def forget(self) -> None:
         """Have the next one who asks find out again: a request has just failed."""
-        self._at = min(self._at, time.monotonic() - _FRESH - 1)
+        self._at = -float("inf")
 
     async def close(self) -> None:
         """Leave no task behind."""
@@ -68,34 +73,38 @@ class Health:
             self._probe.cancel()
             await asyncio.wait([self._probe])
 
+    def _look(self) -> asyncio.Task[None]:
+        if self._probe is None or self._probe.done():
+            self._probe = asyncio.create_task(self._ask())
+        return self._probe
+
     async def _ask(self) -> None:
+        state = State(True)
         for name, reranker in self._rerankers.items():
             problem = await self._problem(reranker)
             if problem is not None:
-                if self._found.ready or self._at < 0:
-                    _logger.error("the model %r can't rank: %s", name, problem)
-                self._found = State(False, f"the model {name!r} can't rank: {problem}")
+                state = State(False, f"the model {name!r} can't rank: {problem}")
                 break
-        else:
-            if not self._found.ready:
-                _logger.info("ready")
-            self._found = State(True)
-        self._at = time.monotonic()
+        if state != self._found:
+            _logger.log(logging.INFO if state.ready else logging.ERROR, state.reason or "ready")
+        self._found, self._at = state, time.monotonic()
+        self._has_been_ready |= state.ready
 
     async def _problem(self, reranker: Reranker) -> str | None:
         query, documents = _PAIR
-        loaded = self._found.ready
+        before = self._done()
         try:
-            async with asyncio.timeout(_PROBE if loaded else None):
-                ranking = await reranker.arank(query, documents, top_n=1, deadline_ms=1e9)
+            # However long loading takes.
+            async with asyncio.timeout(_PROBE if self._has_been_ready else None):
+                # As if the call had no deadline, whatever the model's own is.
+                ranking = await reranker.arank(query, documents, deadline_ms=1e9)
         except TimeoutError:
-            return f"a pair wasn't ranked within {_PROBE:g} seconds"
+            if self._done() > before:
+                return None
+            self._stuck += 1
+            return f"a pair wasn't ranked within {_PROBE:g} seconds, nor was anything else"
         # Whatever it is, requests would meet it too.
         except Exception as error:
             return f"{type(error).__name__}: {error}"
+        self._stuck = 0
         return ranking.error
-
-
-def required(rerankers: dict[str, Reranker], names: Sequence[str]) -> dict[str, Reranker]:
-    """The rerankers of these names alone."""
-    return {name: rerankers[name] for name in names}

@@ -37,13 +37,12 @@ class TextFormatter(logging.Formatter):
     def __init__(self) -> None:
         super().__init__("%(asctime)s %(levelname)-7s %(name)s: %(message)s")
 
-    def format(self, record: logging.LogRecord) -> str:
-        """The line, and below it what was raised."""
-        # Names of models and paths come from outside: no control characters for the terminal.
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802
+        """The line, above what was raised."""
         more = " ".join(f"{name}={value!s}" for name, value in extra_of(record).items())
-        shown = "".join(each if each.isprintable() else "?" for each in more)
-        first, *rest = super().format(record).split("\n")
-        return "\n".join([f"{first} {shown}".rstrip(), *rest])
+        line = f"{super().formatMessage(record)} {more}".rstrip()
+        # Names of models and paths come from outside: no control characters for the terminal.
+        return "".join(each if each.isprintable() else "?" for each in line)
 
 
 def extra_of(record: logging.LogRecord) -> dict[str, Any]:
@@ -56,10 +55,11 @@ def extra_of(record: logging.LogRecord) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def configure(log_format: LogFormat) -> None:
+def configure(log_format: LogFormat | None) -> None:
     """Have the process log to standard error, resift and uvicorn alike."""
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(JsonFormatter() if log_format == "json" else TextFormatter())
+    is_text = sys.stderr.isatty() if log_format is None else log_format == "text"
+    handler.setFormatter(TextFormatter() if is_text else JsonFormatter())
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)

@@ -10,7 +10,6 @@ from collections import Counter as Tally
 from collections.abc import Callable, Iterator, Sequence
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
-from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from prometheus_client.metrics_core import Metric
 from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
@@ -18,7 +17,8 @@ from prometheus_client.registry import Collector
 from resift.ranking import Ranking
 from resift.scoring import Waiting
 
-CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
+# prometheus_client's names for it come and go.
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 # From 1 ms to a minute, each half as long again as the one before; TEI's begin at 15 µs.
 _SECONDS = [0.001 * 1.5**step for step in range(28)]
@@ -201,7 +201,9 @@ class _Tei(Collector):
         self.tally["te_request_success", ("method", "batch")] += 1
         self._duration.observe(seconds)
         for phase, histogram in self._phases.items():
-            histogram.observe(getattr(timings, phase))
+            # TEI counts no waiting into its inference.
+            waited = timings.queue if phase == "infer" else 0.0
+            histogram.observe(max(0.0, getattr(timings, phase) - waited))
         for ranking in rankings:
             counts = ranking.counts
             if counts.pairs:

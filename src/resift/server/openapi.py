@@ -32,6 +32,7 @@ _REFUSALS = {
     "401": "the key is missing or wrong",
     "408": "the body took too long",
     "413": "beyond a limit of the server",
+    "415": "the body is compressed",
     "422": "not what the shape or the model takes",
     "429": "too much is in work; Retry-After says when to come again",
     "500": "the model can't rank this",
@@ -43,6 +44,7 @@ _HEADERS = {
     "x-resift-model": "the name of the model that ranked",
     "x-resift-status": "complete, partial, or fallback",
     "x-resift-scale": "the scale of what the model gave: logit, or a server's own",
+    "x-resift-normalization": "what made scores of that: sigmoid, none, or another",
     "x-resift-ignored": "keys of the request that changed nothing",
     "x-resift-truncated": "documents that the model didn't see whole",
     "x-resift-pruned": "documents that early exit or a cascade left out",
@@ -117,6 +119,8 @@ def _gets(path: str, summary: str, kind: str | None, is_open: bool) -> Json:
         answers["401"] = {"description": _REFUSALS["401"]}
     if "ready" in path or path in ("/health", "/ping"):
         answers["503"] = {"description": "not ready; the body says why"}
+    if "live" in path:
+        answers["503"] = {"description": "stuck: end it, and start it again"}
     found: Json = {
         "summary": summary,
         "operationId": _identifier("get", path),

@@ -6,7 +6,7 @@ from functools import cache
 from importlib.resources import files
 
 from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import Response
 
 from resift.server.note import Note
 from resift.server.refusals import RefusedError
@@ -24,11 +24,8 @@ _HEADERS = {
 }
 
 
-async def show_page(request: Request, _note: Note) -> Response:
+async def show_page(_request: Request, _note: Note) -> Response:
     """The page itself."""
-    if not request.url.path.endswith("/"):
-        # So that its own links, which are relative, work behind a prefix.
-        return RedirectResponse(f"{request.url.path}/")
     return _file("index.html")
 
 

@@ -93,16 +93,6 @@ def refused(error: Exception) -> RefusedError | None:
         if isinstance(error, kind):
             later = getattr(error, "retry_after", None) or (1.0 if row.status == 429 else None)
             return RefusedError(
-                row.status, _message(error), kind=row.kind, reason=row.reason, retry_after=later
+                row.status, str(error), kind=row.kind, reason=row.reason, retry_after=later
             )
     return None
-
-
-def _message(error: Exception) -> str:
-    if isinstance(error, NonFiniteScoreError):
-        # Its own message has the query, which isn't for the log.
-        return (
-            f"{error.model} gave NaN or infinity for the documents at indices "
-            f"{list(error.indices)}; leave them out, or have the model's weights checked"
-        )
-    return str(error)

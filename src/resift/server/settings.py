@@ -92,8 +92,10 @@ class Settings:
     keep_alive_seconds: float = option(
         75.0, _seconds, "seconds that an idle connection stays open: longer than a balancer's 60"
     )
-    log_format: LogFormat = option(
-        "json", partial(checks.check_choice, choices=get_args(LogFormat)), "lines of JSON, or text"
+    log_format: LogFormat | None = option(
+        None,
+        partial(checks.check_choice, choices=get_args(LogFormat), optional=True),
+        "lines of JSON, or text; None is text on a terminal, and JSON elsewhere",
     )
     log_queries: bool = option(False, _flag, "log queries; documents are never logged")
     otlp_endpoint: str | None = option(
