@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import math
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -66,14 +65,15 @@ def test_throughput_is_read_where_p95_meets_the_bound(
 ) -> None:
     bound = module("bound")
     points = [(1.0, 0.1), (2.0, 0.2), (4.0, 0.8)]
-    assert bound.within(points, 1.0) == 4.0
+    assert bound.within(points, 1.0, 0.05) == 4.0
     # Half of the way from .2 to .8, as a factor.
-    assert bound.within(points, 0.4) == pytest.approx(3.0)
-    assert bound.within(points, 0.2) == 2.0
-    assert math.isnan(bound.within(points, 0.05))
+    assert bound.within(points, 0.4, 0.05) == pytest.approx(3.0)
+    assert bound.within(points, 0.2, 0.05) == 2.0
+    # Half of the way from one caller to the lowest rate.
+    assert bound.within([(3.0, 0.8)], 0.4, 0.2) == pytest.approx(1.5)
     # A server that gives up does less at the higher rate.
-    assert bound.within([(2.0, 0.1), (1.5, 0.2)], 0.15) == 2.0
-    assert bound.within([(2.0, 0.1), (1.5, 0.2)], 0.5) == 2.0
+    assert bound.within([(2.0, 0.1), (1.5, 0.2)], 0.15, 0.05) == 2.0
+    assert bound.within([(2.0, 0.1), (1.5, 0.2)], 0.5, 0.05) == 2.0
     assert bound.bound_of({"a": [0.1] * 20, "b": [0.3] * 20}) == pytest.approx(0.6)
 
 

@@ -16,23 +16,21 @@ def bound_of(alone: Mapping[str, Iterable[float]]) -> float:
     return TIMES * max((percentile(each, 0.95) for each in alone.values()), default=math.nan)
 
 
-def within(points: Iterable[tuple[float, float]], bound: float) -> float:
-    """The highest throughput whose p95 is within a bound; NaN where none is.
+def within(points: Iterable[tuple[float, float]], bound: float, alone: float) -> float:
+    """The highest throughput whose p95 is within a bound.
 
-    ``points`` are throughput and p95 at growing rates. Between the last that is within the bound
-    and the first that isn't, log p95 is taken as a line.
+    ``points`` are throughput and p95 at growing rates, and ``alone`` is p95 of one caller, which
+    stands for a rate of 0. Between the last that is within the bound and the first that isn't, log
+    p95 is taken as a line.
     """
-    found = math.nan
-    last: tuple[float, float] | None = None
+    last = best = (0.0, alone)
     for throughput, p95 in points:
         if p95 > bound:
-            if last is not None and throughput > last[0]:
-                part = math.log(bound / last[1]) / math.log(p95 / last[1])
-                found = last[0] + part * (throughput - last[0])
-            break
+            part = math.log(bound / last[1]) / math.log(p95 / last[1])
+            return max(best[0], last[0] + part * (throughput - last[0]))
         last = throughput, p95
-        found = throughput if math.isnan(found) else max(found, throughput)
-    return found
+        best = max(best, last)
+    return best[0]
 
 
 def fastest(rates: Mapping[str, float]) -> set[str]:

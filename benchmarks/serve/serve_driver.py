@@ -33,6 +33,13 @@ from trouble import slow_heads, soaked, terminated, too_much
 _FOLDER = Path(__file__).resolve().parent
 _SHAPE = "MiniLM-L6"
 _PLOT_SECONDS = 300.0
+# What is found, in which part.
+_FOUND: tuple[tuple[str, str, Callable[[], Any]], ...] = (
+    ("runs", "peers", list),
+    ("agreement", "peers", dict),
+    ("overhead", "overhead", list),
+    ("trouble", "trouble", dict),
+)
 # Requests of one caller, and of each of several.
 _ALONE, _SATURATED = 8, 3
 
@@ -56,20 +63,26 @@ def main() -> int:
         "rounds": options.rounds,
         "priority": high_priority(),
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
-        "command": arguments.command(sys.argv[1:], "serve.py"),
-        "runs": [],
-        "overhead": [],
-        "trouble": {},
-        "agreement": {},
         "failed": {},
     }
     out = (options.out or ROOT / "benchmarks/results" / options.processor_class).resolve()
+    command = arguments.command(sys.argv[1:], "serve.py")
+    results |= _kept(out / "serve.json", options.parts, command)
     # What was measured stays, whatever comes next.
     run = Run(options, environments, results, lambda: _write(results, out))
     for part in options.parts:
         getattr(run, part)()
     _plot(environments, out)
     return 0 if results["runs"] or results["overhead"] or results["trouble"] else 1
+
+
+def _kept(file: Path, parts: list[str], command: str) -> dict[str, Any]:
+    """What each part found before, but for those that are asked for again."""
+    before = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+    kept: dict[str, Any] = {"commands": before.get("commands", {}) | dict.fromkeys(parts, command)}
+    for name, part, none in _FOUND:
+        kept[name] = before[name] if part not in parts and name in before else none()
+    return kept
 
 
 def _write(results: dict[str, Any], out: Path) -> None:

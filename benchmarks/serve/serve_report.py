@@ -15,7 +15,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from bound import TIMES, bound_of, within
+from bound import TIMES, bound_of, fastest, within
 from lag import percentile
 
 Run = dict[str, Any]
@@ -26,12 +26,13 @@ OURS = "resift"
 def report(results: dict[str, Any]) -> str:
     """The whole page, in Markdown."""
     priority = "at a higher priority than other work" if results["priority"] else "as others"
+    commands = " and ".join(f"`{each}`" for each in dict.fromkeys(results["commands"].values()))
     parts = [
         f"# Servers: {results['class']}",
         f"{results['processor']}, {results['system']}; {results['threads']} threads for each, "
-        f"client and server on the same processors, {priority}; {results['date']}. Made by "
-        f"`{results['command']}`. text-embeddings-inference isn't here: it comes as a container "
-        "or is built from source, and neither could be done on this machine.",
+        f"client and server on the same processors, {priority}, on a machine that was shared with "
+        f"it; {results['date']}. Made by {commands}. text-embeddings-inference isn't here: it comes "
+        "as a container or is built from source, and neither could be done on this machine.",
         *(section(results) for section in (_equal, _closed, _open, _overhead, _trouble, _failed)),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
@@ -60,7 +61,11 @@ def equal_p95(results: dict[str, Any], workload: str) -> tuple[float, dict[str, 
     open_ = curves(results, workload)
     bound = bound_of({server: alone[server] for server in open_ if server in alone})
     return bound, {
-        server: within([(done, percentile(each, 0.95)) for done, each in curve], bound)
+        server: within(
+            [(done, percentile(each, 0.95)) for done, each in curve],
+            bound,
+            percentile(alone[server], 0.95),
+        )
         for server, curve in open_.items()
     }
 
@@ -74,20 +79,25 @@ def _equal(results: dict[str, Any]) -> str:
     rows = []
     for workload in workloads(results):
         bound, found = equal_p95(results, workload)
-        peers = [server for server in found if not server.startswith(OURS)]
         for server, done in found.items():
-            ratios = [f"{done / found[peer]:.1f}" if server not in peers else "" for peer in peers]
+            ratios = [_ratio(server, found, peer) for peer in ("infinity", "fastapi")]
             rows.append([workload, f"{bound * 1000:.0f}", server, f"{done:.2f}", *ratios])
-    # Which of the two of FastAPI was the faster may differ.
     head = ["documents", "p95 within, ms", "server", "requests /s", "by infinity's", "by FastAPI's"]
     tau = ", ".join(f"{name} {value:.2f}" for name, value in results["agreement"].items())
     text = (
         f"The highest rate of Poisson arrivals at which p95 is within {TIMES:g} times that of the "
         "slowest server's answers to one caller; the same bound for all. Between two rates it is "
-        "interpolated, and where the highest rate that was tried is within the bound, that counts. "
+        "interpolated, below the lowest with p95 of one caller for a rate of 0, and where the "
+        "highest rate that was tried is within the bound, that counts. Wanted: 2 by each. "
         f"All have the same weights (Kendall's tau with resift's order in fp32: {tau})."
     )
     return _section("Throughput at equal p95", text, head, rows)
+
+
+def _ratio(server: str, found: dict[str, float], peer: str) -> str:
+    """A server's figure by that of a peer, or of the one of its kind that was tried."""
+    other = [done for name, done in found.items() if name.startswith(peer) and done]
+    return f"{found[server] / other[0]:.1f}" if server.startswith(OURS) and other else ""
 
 
 def _closed(results: dict[str, Any]) -> str:
@@ -100,11 +110,22 @@ def _closed(results: dict[str, Any]) -> str:
                 row = [workload, server, *(_ms(percentile(_all(alone), p)) for p in _PERCENTILES)]
                 row += [f"{_median(each['rate'] for each in many):.2f}"]
                 row += [_ms(percentile(_all(many), 0.95)), _errors(alone + many)]
+                rates = _saturated(results, workload)
+                row += [_ratio(server, rates, peer) for peer in ("infinity", "fastapi")]
                 rows.append(row)
     head = ["documents", "server", "one caller p50, ms", "p95"]
     head += [f"{results['callers']} callers, requests /s", "p95, ms", "errors"]
+    head += ["rate by infinity's", "by FastAPI's"]
     text = "Each caller has one request after the other. Rates are medians over rounds."
     return _section("Closed loop", text, head, rows)
+
+
+def _saturated(results: dict[str, Any], workload: str) -> dict[str, float]:
+    found: dict[str, list[float]] = {}
+    for run in _runs(results, workload, "saturated"):
+        found.setdefault(run["server"], []).append(run["figures"]["rate"])
+    rates = {server: _median(each) for server, each in found.items()}
+    return {server: rates[server] for server in rates if server in fastest(rates)}
 
 
 def _open(results: dict[str, Any]) -> str:

@@ -32,7 +32,7 @@ class Answered:
 
     @property
     def status(self) -> str:
-        """What became of it: the first ranking's that isn't complete."""
+        """The status: that of the first ranking that isn't complete."""
         return next((x.status for x in self.rankings if x.status != "complete"), "complete")
 
     def headers(self) -> dict[str, str]:
