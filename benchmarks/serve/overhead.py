@@ -10,12 +10,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from arguments import processors
 from measures import Figures, Load, Workload
+from memory import processor_seconds
 from posting import Client, request_of
 from reasons import UnavailableError
 from servers import Running
 
+_TOGETHER = 10
 _HERE = Path(__file__).resolve().parent
 
 
@@ -43,6 +44,11 @@ class Engine:
         stdin.write(json.dumps(asked) + "\n")
         stdin.flush()
         return self._read()
+
+    @property
+    def pid(self) -> int:
+        """Its process."""
+        return self._process.pid
 
     def stop(self) -> None:
         """End it."""
@@ -75,7 +81,7 @@ def overhead(
 
     ``one`` has the seconds of each of ``pairs`` requests with one caller, in process and over HTTP.
     ``many`` has the rates of each block with several callers: of the engine by threads and by
-    tasks, and over HTTP, with the client's share of the processors. The first isn't counted.
+    tasks, and over HTTP, with their processor time for a request, and the client's. The first isn't counted.
     """
     rate = engine.ask("threads", workload, count=callers, first=0, callers=callers)["rate"]
     count = callers * max(1, round(rate * seconds / callers))
@@ -88,17 +94,17 @@ async def _pairs(
     engine: Engine, running: Running, workload: Workload, pairs: int
 ) -> list[tuple[float, float]]:
     client, server, found = Client(running.port), running.server, []
-    for number in range(pairs):
-        given = request_of(server.path, server.body(*workload.request(number)))
-        # Each is the first of the two every other time.
-        if number % 2:
-            outside = await _seconds(client, given)
-        (inside,) = engine.ask("alone", workload, count=1, first=number)["latencies"]
-        if not number % 2:
-            outside = await _seconds(client, given)
-        found.append((inside, outside))
+    # A few at a time: whoever has the processors back begins slowly, in either process.
+    for first in range(0, pairs, _TOGETHER):
+        numbers = range(first, min(first + _TOGETHER, pairs))
+        drawn = [workload.request(number) for number in numbers]
+        given = [request_of(server.path, server.body(*each)) for each in drawn]
+        inside = engine.ask("alone", workload, count=len(numbers), first=first)["latencies"]
+        outside = [await _seconds(client, each) for each in given]
+        # The first one waits for a connection, and for all that was put aside.
+        found += list(zip(inside, outside, strict=True))[1:]
     await client.close()
-    return found[1:]
+    return found
 
 
 async def _seconds(client: Client, given: bytes) -> float:
@@ -111,18 +117,28 @@ def _block(
     engine: Engine, running: Running, workload: Workload, callers: int, count: int, number: int
 ) -> Figures:
     load = Load(running.server, running.port, workload)
-    rates: Figures = {}
+    rates: Figures = {"processor": {}}
 
     def over_http() -> None:
+        before = processor_seconds(running.process.pid)
         found = load.saturated(callers, count)
         rates["http"], rates["errors"] = found["rate"], len(found["errors"])
-        rates["client"] = found["client_seconds"] / found["seconds"] / processors()
+        rates["client"] = found["client_seconds"] / len(found["latencies"])
+        _used(rates, "http", running.process.pid, before, count)
 
     def in_process() -> None:
         for by in ("threads", "tasks"):
-            found = engine.ask(by, workload, count=count, first=0, callers=callers)
-            rates[by] = found["rate"]
+            before = processor_seconds(engine.pid)
+            rates[by] = engine.ask(by, workload, count=count, first=0, callers=callers)["rate"]
+            _used(rates, by, engine.pid, before, count)
 
     for work in (over_http, in_process) if number % 2 else (in_process, over_http):
         work()
     return rates
+
+
+def _used(rates: Figures, by: str, process: int, before: float | None, count: int) -> None:
+    """Note the processor time of a request, where the system tells."""
+    after = processor_seconds(process)
+    if before is not None and after is not None:
+        rates["processor"][by] = (after - before) / count
