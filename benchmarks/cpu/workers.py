@@ -12,6 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
+from memory import processor_seconds
 from reasons import UnavailableError, ended
 from systems import System
 
@@ -66,12 +67,7 @@ class Worker:
 
     def processor_seconds(self) -> float | None:
         """What all its threads have used so far, where the system tells."""
-        path = Path(f"/proc/{self._process.pid}/stat")
-        if not path.exists():
-            return None
-        # The second field is a name in brackets; user and system time are the 14th and 15th.
-        fields = path.read_text(encoding="utf-8").rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        return processor_seconds(self._process.pid)
 
     def close(self) -> None:
         """End the process and wait for it."""

@@ -30,6 +30,11 @@ class Answered:
         results = tuple(self._result(ranking, cuts) for ranking, cuts in pairs)
         return dumps(shape.encode_response(WireResponse(results=results), request))
 
+    @property
+    def status(self) -> str:
+        """The status: that of the first ranking that isn't complete."""
+        return next((x.status for x in self.rankings if x.status != "complete"), "complete")
+
     def headers(self) -> dict[str, str]:
         """The headers: what ran, how long it took, and what isn't in the body."""
         first = self.rankings[0]
@@ -37,10 +42,9 @@ class Answered:
         counts = [each.counts for each in self.rankings]
         cut = sum(each.truncated_documents for each in counts)
         unscored = sum(each.documents - each.scored - each.pruned_documents for each in counts)
-        status = next((x.status for x in self.rankings if x.status != "complete"), "complete")
         found = {
             "x-resift-model": self.served.name,
-            "x-resift-status": status,
+            "x-resift-status": self.status,
             "x-resift-scale": first.scale,
             "x-resift-normalization": self._normalization(),
             # Text Embeddings Inference's, in milliseconds.

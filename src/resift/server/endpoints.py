@@ -71,7 +71,7 @@ class Endpoints:
         errors = [each.error for each in answered.rankings if each.error]
         note.facts |= {
             "model": name,
-            "status": answered.headers()["x-resift-status"],
+            "status": answered.status,
             "tokens": sum(each.tokens for each in counts),
             "truncated": sum(each.truncated_documents for each in counts),
             "queue_milliseconds": round(timings.queue * 1000, 2),

@@ -36,6 +36,8 @@ _COUNTS = {
     "pruned_documents": "Documents left out by early exit or a cascade",
     "cached": "Texts whose logit came from a cache",
 }
+# The counters and histograms of a model, by what they count.
+_Series = tuple[list[tuple[str, Counter]], list[tuple[str, Histogram]]]
 _TEI_FAILURES = {
     "invalid": "validation",
     "too_large": "batch_size",
@@ -88,6 +90,7 @@ class Metrics:
             name: Counter(f"resift_{name}", text, ["model"], registry=registry)
             for name, text in _COUNTS.items()
         }
+        self._series: dict[str, _Series] = {}
         self._batch_pairs = Histogram(
             "resift_batch_pairs", "Pairs of a forward pass", buckets=_SIZES, registry=registry
         )
@@ -113,14 +116,24 @@ class Metrics:
 
     def ranked(self, model: str, rankings: Sequence[Ranking], seconds: float) -> None:
         """Count a request that was ranked, by the name that its model is served under."""
+        counts, phases = self._of_model(model)
         for ranking in rankings:
             self._rankings.labels(model, ranking.status).inc()
-            for name, counter in self._counts.items():
-                counter.labels(model).inc(getattr(ranking.counts, name))
+            for name, counter in counts:
+                counter.inc(getattr(ranking.counts, name))
         timings = rankings[0].timings
-        for phase in _PHASES:
-            self._phases.labels(model, phase).observe(getattr(timings, phase))
+        for phase, histogram in phases:
+            histogram.observe(getattr(timings, phase))
         self._tei.ranked(rankings, seconds)
+
+    def _of_model(self, model: str) -> _Series:
+        # Looking up a series costs as much as counting in it.
+        if model not in self._series:
+            self._series[model] = (
+                [(name, counter.labels(model)) for name, counter in self._counts.items()],
+                [(phase, self._phases.labels(model, phase)) for phase in _PHASES],
+            )
+        return self._series[model]
 
     def answered(self, path: str, protocol: str, status: int, seconds: float) -> None:
         """Count an answer."""
