@@ -68,7 +68,8 @@ def page_server(paged: PageServer) -> PageServer:
     return paged
 
 
-@pytest.fixture(scope="session")
+# While it runs, its own event loop does, and other tests couldn't run theirs.
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     """Chromium."""
     with chromium.started() as browser:
