@@ -81,7 +81,8 @@ def overhead(
 
     ``one`` has the seconds of each of ``pairs`` requests with one caller, in process and over HTTP.
     ``many`` has the rates of each block with several callers: of the engine by threads and by
-    tasks, and over HTTP, with their processor time for a request, and the client's. The first isn't counted.
+    tasks, and over HTTP, with their processor time for a request, and the client's. The first
+    block isn't counted.
     """
     rate = engine.ask("threads", workload, count=callers, first=0, callers=callers)["rate"]
     count = callers * max(1, round(rate * seconds / callers))

@@ -163,8 +163,8 @@ def _overhead(results: dict[str, Any]) -> str:
     text = (
         "The same requests to `Reranker` in a process and to the server around it, block by block, "
         f"int8; with one caller, and with {results['callers']} by threads, by tasks, and over "
-        "HTTP. Processor time is of one request, and the client's is beside the server's. Wanted: at most 2 ms more, "
-        "and .95 of the rate."
+        "HTTP. Processor time is of one request, and the client's is beside the server's. Wanted: "
+        "at most 2 ms more, and .95 of the rate."
     )
     return _section("What HTTP costs", text, head, rows)
 

@@ -31,26 +31,45 @@ async def in_thread(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs)
 
 
 class _Threads:
-    """Starts threads in a thread: starting one waits for it, which would hold the event loop."""
+    """Starts threads in a thread: starting one waits for it, which would hold the event loop.
+
+    Where one of those that were started has nothing to do, it gets the call at once.
+    """
 
     def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._given = self._most_given = 0
         self._calls: SimpleQueue[tuple[Future[Any], Callable[[], Any]]] = SimpleQueue()
         self._pool = ThreadPoolExecutor(_MOST, thread_name_prefix="resift-call")
         threading.Thread(target=self._hand_on, name="resift-calls", daemon=True).start()
 
     def submit(self, call: Callable[[], T]) -> Future[T]:
         future: Future[T] = Future()
-        self._calls.put((future, call))
+        with self._lock:
+            is_one_free = self._given < self._most_given
+            self._given += 1
+            self._most_given = max(self._given, self._most_given)
+        if is_one_free:
+            self._pool.submit(self._run, future, call)
+        else:
+            self._calls.put((future, call))
         return future
 
     def _hand_on(self) -> None:
         while True:
             found = self._calls.get()
             try:
-                self._pool.submit(_run, *found)
+                self._pool.submit(self._run, *found)
             # The interpreter is ending.
             except RuntimeError as error:
                 found[0].set_exception(error)
+
+    def _run(self, future: Future[Any], call: Callable[[], Any]) -> None:
+        try:
+            _run(future, call)
+        finally:
+            with self._lock:
+                self._given -= 1
 
 
 def _run(future: Future[Any], call: Callable[[], Any]) -> None:
