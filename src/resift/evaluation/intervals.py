@@ -74,11 +74,15 @@ def resampled(
 
     Yields them in blocks: ``float64 [block, k]``, ``resamples`` in all.
     """
-    rng = np.random.default_rng(seed)
-    count = len(rows)
-    for _ in range(0, resamples, _BLOCK):
-        drawn = rng.multinomial(count, np.full(count, 1 / count), size=_BLOCK)
+    for drawn in draws(len(rows), resamples=resamples, seed=seed):
         yield drawn @ rows
+
+
+def draws(queries: int, *, resamples: int, seed: int = 0) -> Iterator[NDArray[np.int64]]:
+    """How often each query is drawn, with replacement: blocks of ``int64 [block, queries]``."""
+    rng = np.random.default_rng(seed)
+    for _ in range(0, resamples, _BLOCK):
+        yield rng.multinomial(queries, np.full(queries, 1 / queries), size=_BLOCK)
 
 
 def percentiles(values: NDArray[np.float64]) -> tuple[float, float]:

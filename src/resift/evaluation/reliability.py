@@ -29,6 +29,8 @@ class Observed:
     query: NDArray[np.intp]
     binary: bool
     """Whether each pair is relevant or not, and isn't only so in expectation."""
+    weights: tuple[float, float] = (1.0, 1.0)
+    """The weight of a relevant pair, and of another."""
 
     @classmethod
     def of(
@@ -41,12 +43,16 @@ class Observed:
         share_in_use: float | None = None,
     ) -> Observed:
         """Weigh pairs so that ``share_in_use`` of their weight is relevant; ``None``: as here."""
-        relevant, other = labels.copy(), 1 - labels
-        if share_in_use is not None:
-            here = float(labels.mean())
-            relevant *= share_in_use / here
-            other *= (1 - share_in_use) / (1 - here)
-        return cls(chances, relevant, other, query, binary)
+        here = float(labels.mean())
+        share = here if share_in_use is None else share_in_use
+        up, down = share / here, (1 - share) / (1 - here)
+        return cls(chances, labels * up, (1 - labels) * down, query, binary, (up, down))
+
+    def only(self, kept: NDArray[np.bool_]) -> Observed:
+        """The pairs that are ``kept``, with the same numbers of queries."""
+        parts = (self.chances, self.relevant, self.other, self.query)
+        chances, relevant, other, query = (each[kept] for each in parts)
+        return Observed(chances, relevant, other, query, self.binary, self.weights)
 
     @property
     def weight(self) -> Floats:
@@ -94,7 +100,7 @@ class Quality:
     """In nats; lower is better."""
     ece: Estimate
     """Expected calibration error: the mean distance of chance and share over bins of equal
-    counts. By chance alone it is above 0, and its interval is too high by about as much.
+    counts. By chance alone it is above 0; the interval is the bootstrap's, less its own excess.
     """
     equal_counts: tuple[Bin, ...]
     equal_widths: tuple[Bin, ...]
@@ -136,9 +142,19 @@ def quality(seen: Observed, *, seed: int = 0) -> Quality:
     return Quality(
         brier=estimate(drawn[:, 2] / drawn[:, 0], whole[:, 2] / whole[:, 0]),
         log_loss=estimate(drawn[:, 1] / drawn[:, 0], whole[:, 1] / whole[:, 0]),
-        ece=estimate(_distance(drawn), _distance(whole)),
+        ece=_centred(estimate(_distance(drawn), _distance(whole)), _distance(drawn)),
         equal_counts=_bins(seen, edges, seed),
         equal_widths=_bins(seen, np.linspace(0, 1, _FEWEST + 1)[1:-1], seed),
+    )
+
+
+def _centred(found: Estimate, drawn: NDArray[np.float64]) -> Estimate:
+    """The interval moved by what resampling adds to a sum of distances."""
+    excess = float(drawn.mean()) - found.value
+    return Estimate(
+        value=found.value,
+        low=max(0.0, min(found.value, found.low - excess)),
+        high=max(found.value, found.high - excess),
     )
 
 
