@@ -8,6 +8,7 @@ import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
+from itertools import pairwise
 from numbers import Real
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -48,7 +49,12 @@ class Curve:
     """Log-odds for another share of relevant documents in use than in the fit."""
 
     def __post_init__(self) -> None:
-        _check(self.kind in get_args(CurveKind), "kind", f"one of {list(get_args(CurveKind))}", self.kind)
+        _check(
+            self.kind in get_args(CurveKind),
+            "kind",
+            f"one of {list(get_args(CurveKind))}",
+            self.kind,
+        )
         for name in ("slope", "intercept", "shift"):
             given = getattr(self, name)
             _check(_is_finite(given), name, "a finite number", given)
@@ -241,10 +247,7 @@ def _checked_steps(kind: str, given: object) -> tuple[tuple[float, float], ...]:
     _check(pairs and given, "steps", "pairs of a logit and a chance, at least one", given)
     steps = [(float(each[0]), float(each[1])) for each in given]  # type: ignore[attr-defined]
     _check(all(0 < each[1] < 1 for each in steps), "steps", "chances between 0 and 1", given)
-    rises = all(
-        left[0] < right[0] and left[1] < right[1]
-        for left, right in zip(steps, steps[1:], strict=False)
-    )
+    rises = all(left[0] < right[0] and left[1] < right[1] for left, right in pairwise(steps))
     _check(rises, "steps", "pairs that rise, in logit and chance", given)
     return tuple(steps)
 

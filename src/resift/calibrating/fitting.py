@@ -108,7 +108,10 @@ def calibrate(
         bind(model),
         kind=kind,
         positives_in_use=positives_in_use,
-        goals=[*(("precision", each) for each in precision), *(("recall", each) for each in recall)],
+        goals=[
+            *(("precision", each) for each in precision),
+            *(("recall", each) for each in recall),
+        ],
         prior=prior,
         name=name,
     )
@@ -183,9 +186,7 @@ def _report(
     before, after = sigmoid(data.logits), left_out(kind, data)
 
     def observed(chances: Floats, share: float | None = None) -> Observed:
-        return Observed.of(
-            chances, data.labels, data.query, binary=data.binary, share_in_use=share
-        )
+        return Observed.of(chances, data.labels, data.query, binary=data.binary, share_in_use=share)
 
     losses = [log_losses(each, data.labels) for each in (after, before)]
     return CalibrationReport(

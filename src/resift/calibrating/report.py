@@ -71,10 +71,10 @@ class CalibrationReport:
             _row("calibrated", self.after),
             f"  log loss over the sigmoid's: {self.over_sigmoid}",
         ]
-        for each in self.trials:
-            lines.append(
-                f"  tried {each.kind}: log loss {each.log_loss:.4f}, over the best {each.over_best}"
-            )
+        lines += [
+            f"  tried {each.kind}: log loss {each.log_loss:.4f}, over the best {each.over_best}"
+            for each in self.trials
+        ]
         if self.in_use is not None and self.in_use_unshifted is not None:
             lines += [
                 f"in use {self.share_in_use:.2%} are relevant, and the chances are moved for it:",
@@ -87,7 +87,7 @@ class CalibrationReport:
 
 
 def _row(name: str, found: Quality) -> str:
-    cells = [f"{str(each):<28}" for each in (found.log_loss, found.brier, found.ece)]
+    cells = [f"{each!s:<28}" for each in (found.log_loss, found.brier, found.ece)]
     return f"  {name:<28}{''.join(cells)}".rstrip()
 
 

@@ -96,9 +96,7 @@ def fit_curve(kind: CurveKind, data: Labelled) -> Curve:
                 f"{len(data.labels)}; use 'platt', or judge more"
             )
         return Curve(kind="isotonic", steps=isotonic_steps(data.logits, data.labels))
-    slopes, intercept = fit_logistic(
-        data.logits[:, None], data.labels, intercept=kind == "platt"
-    )
+    slopes, intercept = fit_logistic(data.logits[:, None], data.labels, intercept=kind == "platt")
     slope = float(slopes[0])
     if slope <= 0:
         raise InvalidRequestError(

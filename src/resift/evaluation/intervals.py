@@ -61,7 +61,8 @@ def paired_ratio_bootstrap(
     ``resampled``.
     """
     queries = int(query.max()) + 1
-    sums = np.column_stack([np.bincount(query, differences, queries), np.bincount(query)])
+    pairs = np.bincount(query).astype(np.float64)
+    sums = np.column_stack([np.bincount(query, differences, queries), pairs])
     means = np.concatenate([each[:, 0] / each[:, 1] for each in resampled(sums, seed=seed)])
     low, high = percentiles(means)
     return Difference(mean=float(differences.mean()), low=low, high=high)

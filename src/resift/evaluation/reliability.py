@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +11,7 @@ from resift.evaluation.calibration_fit import log_losses
 from resift.evaluation.intervals import percentiles, resampled, wilson
 from resift.logistic import Floats
 
-_FEWEST, _MOST, _IN_A_BIN = 10, 15, 50
+_FEWEST, _MOST, _IN_A_BIN, _BARS = 10, 15, 50, 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +49,13 @@ class Observed:
 
     def only(self, kept: NDArray[np.bool_]) -> Observed:
         """The pairs that are ``kept``, with the same numbers of queries."""
-        parts = (self.chances, self.relevant, self.other, self.query)
-        chances, relevant, other, query = (each[kept] for each in parts)
-        return Observed(chances, relevant, other, query, self.binary, self.weights)
+        return replace(
+            self,
+            chances=self.chances[kept],
+            relevant=self.relevant[kept],
+            other=self.other[kept],
+            query=self.query[kept],
+        )
 
     @property
     def weight(self) -> Floats:
@@ -104,11 +107,8 @@ class Quality:
     """
     equal_counts: tuple[Bin, ...]
     equal_widths: tuple[Bin, ...]
-
-    def to_dict(self) -> dict[str, Any]:
-        """The values by name, ready for ``json.dumps``."""
-        found = asdict(self)
-        return {**found, **{name: list(found[name]) for name in ("equal_counts", "equal_widths")}}
+    histogram: tuple[int, ...]
+    """Number of pairs in each of 20 bars of equal width, from 0 to 1."""
 
 
 def quality(seen: Observed, *, seed: int = 0) -> Quality:
@@ -145,6 +145,7 @@ def quality(seen: Observed, *, seed: int = 0) -> Quality:
         ece=_centred(estimate(_distance(drawn), _distance(whole)), _distance(drawn)),
         equal_counts=_bins(seen, edges, seed),
         equal_widths=_bins(seen, np.linspace(0, 1, _FEWEST + 1)[1:-1], seed),
+        histogram=tuple(np.histogram(p, bins=_BARS, range=(0.0, 1.0))[0].tolist()),
     )
 
 
@@ -168,7 +169,7 @@ def _equal_counts(chances: Floats) -> Floats:
     bins = int(np.clip(len(chances) // _IN_A_BIN, _FEWEST, _MOST))
     places = (np.arange(1, bins) * len(chances)) // bins
     edges = np.unique(np.sort(chances)[places])
-    return edges[edges > chances.min()]
+    return np.asarray(edges[edges > chances.min()], np.float64)
 
 
 def _bins(seen: Observed, edges: Floats, seed: int) -> tuple[Bin, ...]:
@@ -214,11 +215,12 @@ def _intervals(
 
 
 def _by_query(seen: Observed, values: Floats) -> Floats:
-    return np.bincount(seen.query, values)
+    return np.asarray(np.bincount(seen.query, values), np.float64)
 
 
 def _by_query_and_bin(
     seen: Observed, values: Floats, at: NDArray[np.intp], size: int
 ) -> NDArray[np.float64]:
     queries = int(seen.query.max()) + 1
-    return np.bincount(seen.query * size + at, values, queries * size).reshape(queries, size)
+    sums = np.bincount(seen.query * size + at, values, queries * size)
+    return np.asarray(sums.reshape(queries, size), np.float64)

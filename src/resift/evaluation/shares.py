@@ -125,4 +125,4 @@ def labels_of_clicks(
             "leave out what was shown further down"
         )
     seen = np.array([propensities[rank] for rank in ranks.tolist()])
-    return clicked / seen
+    return np.asarray(clicked / seen, np.float64)

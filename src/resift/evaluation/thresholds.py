@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Any, Literal
 
@@ -40,10 +40,6 @@ class Threshold:
     """What is reached on queries that the threshold wasn't found on."""
     best: float
     """The most of the goal that any threshold reaches, which keeps ten documents or more."""
-
-    def to_dict(self) -> dict[str, Any]:
-        """The values by name, ready for ``json.dumps``."""
-        return asdict(self)
 
     def __str__(self) -> str:
         if self.threshold is None or self.precision is None or self.recall is None:
