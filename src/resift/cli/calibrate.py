@@ -30,7 +30,7 @@ exit status: {EXIT_OK} the calibration was written, {EXIT_USAGE} the call or a f
 judgements say too little, {EXIT_FAILED} the model couldn't be used.
 
 examples:
-  resift calibrate judged.jsonl --out support-search --precision 0.9
+  resift calibrate judged.jsonl --out support-search --for-precision 0.9
   resift calibrate scifact/ --unjudged not-relevant --out scifact.json --report report/
   resift calibrate recorded.jsonl --labels labels.jsonl --recorded --out support-search
   resift calibrate recorded.jsonl --clicks clicks.jsonl --out clicked.json
@@ -63,7 +63,7 @@ def add_parser(commands: _SubParsersAction[argparse.ArgumentParser]) -> None:
     )
     for goal in ("precision", "recall"):
         parser.add_argument(
-            f"--{goal}", type=float, action="append", default=[], metavar="SHARE",
+            f"--for-{goal}", type=float, action="append", default=[], metavar="SHARE",
             help=f"find the score threshold for this {goal}; may be repeated",
         )  # fmt: skip
     parser.add_argument(
@@ -102,8 +102,8 @@ def _calibrate(parsed: argparse.Namespace) -> int:
         kind=parsed.kind,
         positives_in_use=parsed.positives_in_use,
         goals=[
-            *(("precision", each) for each in parsed.precision),
-            *(("recall", each) for each in parsed.recall),
+            *(("precision", each) for each in parsed.for_precision),
+            *(("recall", each) for each in parsed.for_recall),
         ],
         name=Path(parsed.out).stem if is_path(parsed.out) else parsed.out,
     )
