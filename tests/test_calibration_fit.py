@@ -176,6 +176,16 @@ def test_the_simplest_kind_that_is_as_good_is_chosen() -> None:
     assert [each.kind for each in choose_kind(simulated(99))[1]] == ["temperature", "platt"]
 
 
+def test_a_model_whose_logits_are_all_above_0_is_calibrated() -> None:
+    data = simulated(99, intercept=-2.0)
+    high = Labelled(data.logits + 30, data.labels, data.query, data.names)
+    with pytest.raises(InvalidRequestError, match="no temperature fits"):
+        fit_curve("temperature", high)
+    kind, trials = choose_kind(high)
+    assert (kind, [each.kind for each in trials]) == ("platt", ["platt"])
+    np.testing.assert_allclose(left_out("platt", high), left_out("platt", data), atol=1e-6)
+
+
 def test_isotonic_is_chosen_where_no_sigmoid_fits() -> None:
     rng = np.random.default_rng(0)
     logits = rng.uniform(-10, 10, 6000)

@@ -102,7 +102,8 @@ def _trials(report: CalibrationReport) -> str:
     rows = [(each.kind, f"{each.log_loss:.4f}", str(each.over_best)) for each in report.trials]
     return (
         "<h2>Kinds that were tried</h2><p>The simplest that isn't certainly worse than the best "
-        f"was taken: {escape(report.kind)}.</p>" + _table(("kind", "log loss", "over the best"), rows)
+        f"was taken: {escape(report.kind)}.</p>"
+        + _table(("kind", "log loss", "over the best"), rows)
     )
 
 

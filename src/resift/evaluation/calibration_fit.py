@@ -98,6 +98,11 @@ def fit_curve(kind: CurveKind, data: Labelled) -> Curve:
         return Curve(kind="isotonic", steps=isotonic_steps(data.logits, data.labels))
     slopes, intercept = fit_logistic(data.logits[:, None], data.labels, intercept=kind == "platt")
     slope = float(slopes[0])
+    if slope <= 0 and kind == "temperature":
+        raise InvalidRequestError(
+            "no temperature fits: where the logit is 0, these documents are far from as often "
+            "relevant as not; use 'platt', which moves that point"
+        )
     if slope <= 0:
         raise InvalidRequestError(
             "relevance doesn't rise with the logits, so no score can say how likely it is. Don't "
@@ -211,14 +216,21 @@ def choose_kind(data: Labelled) -> tuple[CurveKind, tuple[Trial, ...]]:
     kinds: list[CurveKind] = ["temperature", "platt"]
     if len(data.labels) >= ISOTONIC_FROM:
         kinds.append("isotonic")
-    losses = {kind: log_losses(left_out(kind, data), data.labels) for kind in kinds}
-    best = min(kinds, key=lambda kind: float(losses[kind].mean()))
+    losses: dict[CurveKind, Floats] = {}
+    for kind in kinds:
+        try:
+            losses[kind] = log_losses(left_out(kind, data), data.labels)
+        except InvalidRequestError:
+            # Another kind may fit; Platt scaling has the error of none.
+            if kind == "platt":
+                raise
+    best = min(losses, key=lambda kind: float(losses[kind].mean()))
     trials = tuple(
         Trial(
             kind=kind,
             log_loss=float(losses[kind].mean()),
             over_best=paired_ratio_bootstrap(losses[kind] - losses[best], data.query),
         )
-        for kind in kinds
+        for kind in losses
     )
     return next(each.kind for each in trials if each.over_best.low <= 0), trials
