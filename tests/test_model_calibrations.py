@@ -43,8 +43,8 @@ def other(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tiny_models.build(tmp_path_factory.mktemp("other"), labels=2)
 
 
-def content_of(model: Path, **changes: Any) -> dict[str, Any]:
-    bound = bind(Reranker(model, threads=1))
+def content_of(folder: Path, /, **changes: Any) -> dict[str, Any]:
+    bound = bind(Reranker(folder, threads=1))
     values = {"format": 1, "kind": "platt", "slope": 2.0, "intercept": -1.0, "steps": [],
               "shift": 0.5, "model": bound.model, "digest": bound.digest, "name": "search",
               "prior": None, "fitted": {}, "report": {}}  # fmt: skip
