@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import gzip
 import json
+import os
 from collections.abc import Callable, Mapping
 from html.parser import HTMLParser
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -411,3 +414,48 @@ def test_a_report_says_where_a_calibration_gains_nothing() -> None:
     fitted = calibrate(logits.tolist(), labels.tolist(), [at // 10 for at in range(600)], model="m")
     assert fitted.report.advice.startswith("It may be no better than the sigmoid")
     assert fitted.normalization.kind == "temperature"
+
+
+@pytest.mark.slow
+def test_the_bundled_model_on_real_questions(tmp_path: Path) -> None:
+    """Questions with a passage that answers each, among those of others, fitted on the first half.
+
+    ``RESIFT_PAIRS`` is a gzipped file of JSON lines with ``q`` and ``pos``.
+    """
+    given = os.environ.get("RESIFT_PAIRS")
+    if not given:
+        pytest.skip("RESIFT_PAIRS isn't set")
+    with gzip.open(given, "rt", encoding="utf-8") as file:
+        rows = [json.loads(line) for line in islice(file, 400)]
+    lines = [
+        {
+            "query_id": str(at),
+            "query": row["q"],
+            "candidates": [
+                {"id": str(n), "text": rows[(at + n * 37) % len(rows)]["pos"], "grade": int(n == 0)}
+                for n in range(4)
+            ],
+        }
+        for at, row in enumerate(rows)
+    ]
+    fit = write(tmp_path / "fit.jsonl", lines[::2])
+    other = write(tmp_path / "other.jsonl", lines[1::2])
+    out = tmp_path / "c.json"
+    goals = ("--for-precision", 0.9, "--for-recall", 0.9)
+    assert run(fit, "--model", "resift-nano", "--out", out, *goals) == 0
+    reranker = Reranker("resift-nano", normalization=str(out))
+    scores, labels = [], []
+    for line in map(json.loads, other.read_text(encoding="utf-8").splitlines()):
+        scores += reranker.score(line["query"], [each["text"] for each in line["candidates"]])
+        labels += [each["grade"] for each in line["candidates"]]
+    found, truth = np.array(scores), np.array(labels)
+    report = read(out)["report"]
+    brier, plain = report["after"]["brier"], report["before"]["brier"]
+    margin = brier["high"] - brier["low"]
+    assert float(((found - truth) ** 2).mean()) == pytest.approx(brier["value"], abs=margin)
+    assert brier["value"] <= plain["high"]
+    precision, recall = report["thresholds"]
+    kept = found >= precision["threshold"]["value"]
+    assert truth[kept].mean() >= precision["precision"]["low"] - 0.02
+    kept = found >= recall["threshold"]["value"]
+    assert truth[kept].sum() / truth.sum() == pytest.approx(0.9, abs=0.08)
