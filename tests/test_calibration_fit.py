@@ -134,7 +134,7 @@ def test_chances_do_not_depend_on_the_scale_of_logits(scale: float) -> None:
     data = simulated(100)
     scaled = Labelled(data.logits * scale, data.labels, data.query, data.names)
     for kind in ("temperature", "platt", "isotonic"):
-        one, other = fit_curve(kind, data), fit_curve(kind, scaled)  # type: ignore[arg-type]
+        one, other = fit_curve(kind, data), fit_curve(kind, scaled)
         # Of isotonic steps, an edge halfway between two logits may round to either.
         np.testing.assert_allclose(other(scaled.logits), one(data.logits), atol=1e-6)
 
@@ -216,7 +216,7 @@ def test_a_model_that_is_the_wrong_way_round_is_refused() -> None:
     data = simulated(100, slope=-0.6)
     for kind in ("platt", "temperature"):
         with pytest.raises(InvalidRequestError, match="relevance doesn't rise with the logits"):
-            fit_curve(kind, data)  # type: ignore[arg-type]
+            fit_curve(kind, data)
     with pytest.raises(InvalidRequestError, match="needs 1000 labels or more, and there are 990"):
         fit_curve("isotonic", simulated(99))
 
