@@ -32,7 +32,7 @@ def check_labels(labels: Floats) -> None:
 
 
 def bounds(labels: Floats) -> tuple[float, float]:
-    """What 0 and 1 become among these labels (``float64 [n]``), as Platt (1999) smooths them."""
+    """Values of 0 and 1 among these labels (``float64 [n]``), as Platt (1999) smooths them."""
     positives = max(0.0, float(labels.sum()))
     negatives = max(0.0, len(labels) - positives)
     return 1 / (negatives + 2), (positives + 1) / (positives + 2)

@@ -29,7 +29,7 @@ class Shown:
 
 @dataclass(frozen=True, slots=True)
 class Clicks:
-    """What was shown, and labels that have the expectation of relevance."""
+    """Documents that were shown, and labels that have the expectation of relevance."""
 
     shown: tuple[Shown, ...]
     labels: Floats

@@ -1,4 +1,4 @@
-"""From files to a calibration: what was judged or clicked, scored and fitted."""
+"""The way from files to a calibration: what was judged or clicked, scored and fitted."""
 
 from __future__ import annotations
 

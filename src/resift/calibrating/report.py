@@ -16,7 +16,7 @@ _KINDS = {"temperature": "temperature", "platt": "Platt scaling", "isotonic": "i
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CalibrationReport:
-    """What is known of a calibration, from queries that it wasn't fitted on.
+    """Test of a calibration, on queries that it wasn't fitted on.
 
     Queries are dealt into five folds. Each fold's chances are by a curve that was fitted on the
     others, so no query is in both.

@@ -80,7 +80,7 @@ def resampled(
 
 
 def draws(queries: int, *, resamples: int, seed: int = 0) -> Iterator[NDArray[np.int64]]:
-    """How often each query is drawn, with replacement: blocks of ``int64 [block, queries]``."""
+    """Counts of queries, drawn with replacement: blocks of ``int64 [block, queries]``."""
     rng = np.random.default_rng(seed)
     for _ in range(0, resamples, _BLOCK):
         yield rng.multinomial(queries, np.full(queries, 1 / queries), size=_BLOCK)

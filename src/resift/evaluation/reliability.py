@@ -1,4 +1,4 @@
-"""How well chances of relevance hold: measures with intervals, and tables of reliability."""
+"""Reliability of chances: measures with intervals, and tables of reliability."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ class Bin:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Quality:
-    """How well chances hold."""
+    """Measures of how well chances hold."""
 
     brier: Estimate
     """Mean of the squared difference of chance and label, from 0 to 1; lower is better."""

@@ -1,4 +1,4 @@
-"""What changes between a fit and its use: how rare relevant documents are, and who saw them."""
+"""Differences of a fit and its use: how rare relevant documents are, and who saw them."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ def _check_connected(levels: NDArray[np.intp], shown: NDArray[np.float64]) -> No
 def labels_of_clicks(
     clicked: NDArray[np.bool_], ranks: NDArray[np.intp], propensities: Mapping[int, float]
 ) -> Floats:
-    """What has the expectation of relevance: ``clicked / propensity`` (``float64 [shown]``).
+    """Labels with the expectation of relevance: ``clicked / propensity`` (``float64 [shown]``).
 
     T. Joachims and others, "Unbiased learning-to-rank with biased feedback", WSDM 2017. It holds
     where a click means that a document was looked at and relevant, and whoever looks at a relevant

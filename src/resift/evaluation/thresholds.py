@@ -102,7 +102,7 @@ def find_threshold(
 
 
 def _left_out(seen: Observed, goal: Goal, wanted: float, fold: NDArray[np.intp]) -> float | None:
-    """What thresholds reach on queries that they weren't found on; ``None`` where there is none."""
+    """Measure thresholds on queries that they weren't found on; ``None`` where there is none."""
     kept = np.zeros(len(seen.chances), np.bool_)
     for each in np.unique(fold):
         steps = _Steps.of(seen.only(fold != each))
@@ -148,7 +148,7 @@ class _Steps:
         return replace(self, masses=self.masses * often[:, None], kept=often)
 
     def reached(self, goal: Goal) -> Floats:
-        """What each level reaches: ``[levels]``, 0 where too few documents are kept.
+        """The goal that each level reaches: ``[levels]``, 0 where too few documents are kept.
 
         For a precision, half a document that isn't relevant is added to those kept, as nothing
         wrong among a few is no evidence that nothing ever is, and least where relevant ones are
@@ -162,7 +162,7 @@ class _Steps:
         return np.where(enough, shares, 0.0) if goal == "precision" else shares
 
     def precision_and_recall(self, at: int) -> tuple[float, float]:
-        """What the threshold at a level reaches."""
+        """Measure the threshold at a level."""
         relevant, weight = self.masses[: self.last[at] + 1].sum(axis=0)
         return _ratio(relevant, weight), _ratio(relevant, float(self.masses[:, 0].sum()))
 
