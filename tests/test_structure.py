@@ -130,6 +130,7 @@ ROOMS = {module.parts[0].removesuffix(".py") for module in MODULES} - {"__init__
 BELOW: dict[str, set[str]] = {
     "declaring": set(),
     "errors": set(),
+    "folders": set(),
     "once": set(),
     "precision": set(),
     "protocols": set(),
@@ -138,16 +139,17 @@ BELOW: dict[str, set[str]] = {
     "threads": {"once"},
     "checks": {"errors"},
     "logistic": {"errors"},
-    "normalization": {"errors", "logistic"},
-    "evaluation": {"errors", "logistic", "normalization"},
-    "prior": {"errors", "evaluation", "logistic", "normalization"},
+    "calibrations": {"errors", "folders", "logistic"},
+    "normalization": {"calibrations", "errors", "folders", "logistic"},
+    "evaluation": {"calibrations", "errors", "folders", "logistic", "normalization"},
+    "prior": {"calibrations", "errors", "evaluation", "folders", "logistic", "normalization"},
     "plugins": {"errors"},
     "request": {"errors"},
     "text": {"errors"},
     "backends": {"errors", "plugins", "precision", "text"},
     "families": {"errors", "plugins", "text"},
     "machine": {"backends", "errors", "plugins", "precision", "text"},
-    "models": {"checks", "errors", "precision", "redaction"},
+    "models": {"checks", "errors", "folders", "precision", "redaction"},
 }
 BELOW["ranking"] = {"prior", *BELOW["prior"]}
 BELOW["telemetry"] = {"ranking", *BELOW["ranking"]}
@@ -166,6 +168,7 @@ BELOW["scoring"] = {
 }  # fmt: skip
 BELOW["flow"] = {"scoring", "selection", *BELOW["scoring"]}
 BELOW["reranker"] = {"flow", "given", "keywords", "signatures", "threads", *BELOW["flow"]}
+BELOW["calibrating"] = {"reranker", *BELOW["reranker"]}
 BELOW["compare"] = {"reranker", *BELOW["reranker"]}
 BELOW["adapter"] = {"reranker", *BELOW["reranker"]}
 BELOW["server"] = {"reranker", *BELOW["reranker"]}

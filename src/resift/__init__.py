@@ -1,5 +1,6 @@
 """The second stage of retrieval: one engine, pluggable backends, one contract."""
 
+from resift.calibrations import ModelCalibration
 from resift.errors import (
     BackendUnavailableError,
     InvalidRequestError,
@@ -30,6 +31,7 @@ __all__ = [
     "Counts",
     "FittedPrior",
     "InvalidRequestError",
+    "ModelCalibration",
     "ModelError",
     "ModelNotFoundError",
     "NonFiniteScoreError",

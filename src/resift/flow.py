@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from resift.calibrations import ModelCalibration
 from resift.call import Call
 from resift.errors import InvalidRequestError
 from resift.options import RankOptions
@@ -114,6 +115,8 @@ def _selected(asked: Request, scored: Scored, documents: int, options: RankOptio
     indices = np.flatnonzero(scored.scored[slots])
     logits = scored.logits[slots[indices]]
     options = on_scale(options, scored.source.scale, scored.source.model)
+    if len(indices) and isinstance(options.normalization, ModelCalibration):
+        options.normalization.check_model(scored.source.model, scored.source.identity)
     posteriors = logits.astype(np.float64)
     prior = resolve_prior(options.prior, scored.source.place_weight)
     if prior is not None:

@@ -8,6 +8,7 @@ from dataclasses import asdict
 from typing import Any
 
 from resift import checks
+from resift.calibrations import ModelCalibration
 from resift.declaring import declared_in
 from resift.errors import InvalidRequestError
 from resift.normalization import Calibration
@@ -39,6 +40,8 @@ def joined_options(load: LoadOptions, rank: RankOptions) -> dict[str, Any]:
     given["trust_remote_code"] = given["trust_remote_code"] or None
     if isinstance(given["normalization"], Calibration):
         given["normalization"] = asdict(given["normalization"])
+    if isinstance(given["normalization"], ModelCalibration):
+        given["normalization"] = given["normalization"].to_dict()
     if isinstance(given["prior"], Prior):
         given["prior"] = given["prior"].to_dict()
     return {name: value for name, value in given.items() if value is not None}

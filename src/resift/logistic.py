@@ -31,19 +31,37 @@ def check_labels(labels: Floats) -> None:
         )
 
 
-def fit_logistic(features: Floats, labels: Floats) -> tuple[Floats, float]:
+def bounds(labels: Floats) -> tuple[float, float]:
+    """Values of 0 and 1 among these labels (``float64 [n]``), as Platt (1999) smooths them."""
+    positives = max(0.0, float(labels.sum()))
+    negatives = max(0.0, len(labels) - positives)
+    return 1 / (negatives + 2), (positives + 1) / (positives + 2)
+
+
+def smoothed(labels: Floats) -> Floats:
+    """Labels with 0 and 1 moved to their ``bounds``, and all others in proportion."""
+    low, high = bounds(labels)
+    return labels * high + (1 - labels) * low
+
+
+def fit_logistic(
+    features: Floats, labels: Floats, *, intercept: bool = True
+) -> tuple[Floats, float]:
     """Fit ``P(label = 1) = sigmoid(features @ slopes + intercept)``.
 
-    ``features`` are ``float64 [n, k]`` and finite, ``labels`` ``float64 [n]``, of 0 and 1. Returns
-    the slopes, ``float64 [k]``, and the intercept. Labels are smoothed as in Platt, "Probabilistic
-    Outputs for Support Vector Machines" (1999), so that separable data has a finite fit.
+    ``features`` are ``float64 [n, k]`` and finite, ``labels`` ``float64 [n]``: 0 and 1, or what has
+    their expectation. Returns the slopes, ``float64 [k]``, and the intercept, which is 0 without
+    one. Labels are smoothed as in Platt, "Probabilistic Outputs for Support Vector Machines"
+    (1999), so that separable data has a finite fit.
     """
-    positives, negatives = int((labels == 1).sum()), int((labels == 0).sum())
-    target = np.where(labels == 1, (positives + 1) / (positives + 2), 1 / (negatives + 2))
+    target = smoothed(labels)
     # Standardised, the Hessian is well-conditioned whatever the scale of the features.
     centre, spread = features.mean(axis=0), features.std(axis=0)
+    if not intercept:
+        centre, spread = np.zeros_like(centre), np.sqrt((features**2).mean(axis=0))
     scale = np.where(spread > 0, spread, 1.0)
-    inputs = np.column_stack([(features - centre) / scale, np.ones(len(features))])
+    last = np.full(len(features), 1.0 if intercept else 0.0)
+    inputs = np.column_stack([(features - centre) / scale, last])
     weights = np.zeros(inputs.shape[1])
     for _ in range(100):
         p = sigmoid(inputs @ weights)

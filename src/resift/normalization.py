@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from numbers import Real
@@ -11,6 +12,14 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from resift.calibrations import (
+    ModelCalibration,
+    calibrations_folder,
+    file_of,
+    is_path,
+    known_names,
+    load,
+)
 from resift.errors import InvalidRequestError
 from resift.logistic import Floats, check_labels, fit_logistic, sigmoid
 
@@ -59,8 +68,17 @@ class Calibration:
         slopes, intercept = fit_logistic(x[:, None], y)
         return cls(slope=float(slopes[0]), intercept=intercept)
 
+    @staticmethod
+    def load(given: str | os.PathLike[str]) -> ModelCalibration:
+        """Read what ``resift calibrate`` wrote: the path of a ``.json`` file, or a name.
 
-Normalization = NormalizationName | Calibration
+        Names are looked up in the folder ``calibrations`` of the cache. Raises
+        ``InvalidRequestError`` where there is none, or a damaged one.
+        """
+        return load(given)
+
+
+Normalization = NormalizationName | Calibration | ModelCalibration | str
 
 
 def minmax(logits: Floats) -> Floats:
@@ -85,20 +103,27 @@ _FUNCTIONS: dict[NormalizationName, Callable[[Floats], Floats]] = {
 
 
 def check_normalization(given: object) -> Normalization:
-    """Pass a name or a ``Calibration``, and turn a mapping that describes one into it.
+    """Pass a name or a calibration, and turn what describes a calibration into it.
 
-    Raises ``InvalidRequestError`` for anything else.
+    That is a mapping, the path of a file, or the name of one in the cache. Raises
+    ``InvalidRequestError`` for anything else.
     """
-    if isinstance(given, Calibration):
+    if isinstance(given, (Calibration, ModelCalibration)):
         return given
     if isinstance(given, Mapping) and set(given) == {"slope", "intercept"}:
         return Calibration(slope=given["slope"], intercept=given["intercept"])
+    if isinstance(given, Mapping) and "kind" in given:
+        return ModelCalibration.of(given)
     for name in get_args(NormalizationName):
         if given == name:
             return name  # type: ignore[no-any-return]
+    file = file_of(given) if isinstance(given, str) else None
+    if isinstance(given, str) and file is not None and (file.is_file() or is_path(given)):
+        return load(given)
     raise InvalidRequestError(
-        f"normalization must be one of {list(get_args(NormalizationName))} or a Calibration, "
-        f"not {given!r}"
+        f"normalization must be one of {list(get_args(NormalizationName))}, a Calibration, the "
+        f"path of a .json file that resift calibrate wrote, or the name of one in "
+        f"{calibrations_folder()}, which has {known_names()}; not {given!r}"
     )
 
 
@@ -111,6 +136,7 @@ def normalize(logits: NDArray[np.float32] | Floats, normalization: Normalization
     """The scores of one request's logits (floats, ``[documents]``), in the same order."""
     if not len(logits):
         return []
-    function = normalization if callable(normalization) else _FUNCTIONS[normalization]
+    # A checked one: no other str is left.
+    function = normalization if callable(normalization) else _FUNCTIONS[normalization]  # type: ignore[index]
     scores: list[float] = function(logits.astype(np.float64)).tolist()
     return scores

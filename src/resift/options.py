@@ -13,11 +13,12 @@ from functools import partial
 from typing import Any, Literal, get_args
 
 from resift import checks
+from resift.calibrations import ModelCalibration
 from resift.checks import COMMIT, check_choice, check_positive_int
 from resift.declaring import Option, Place, check_each, declared_in, option
 from resift.errors import InvalidRequestError
 from resift.normalization import Normalization, check_normalization, over_all_documents
-from resift.prior import PriorOption, check_prior, parse_prior
+from resift.prior import Prior, PriorOption, check_prior, parse_prior, resolve_prior
 from resift.telemetry import TimingEvent
 from resift.text.windows import LongDocuments
 
@@ -53,6 +54,7 @@ class RankOptions:
         'how logits become scores; "auto" is "sigmoid", and "none" where there are no logits',
         see="[Scores](#scores)",
         at=("made", "rank", "score"),
+        parse=parse_prior,
     )
     max_length: int | None = option(
         None,
@@ -127,6 +129,25 @@ class RankOptions:
     def override(self, **given: object) -> RankOptions:
         """These options, overridden by those given at call time (not ``None``)."""
         return replace(self, **{k: v for k, v in given.items() if v is not None})  # type: ignore[arg-type]
+
+    def settled(self) -> RankOptions:
+        """These options, with the prior that the calibration was fitted with as ``"auto"``.
+
+        Raises ``InvalidRequestError`` where the prior is another.
+        """
+        fitted = self.normalization
+        if not isinstance(fitted, ModelCalibration):
+            return self
+        own = Prior(**fitted.prior) if fitted.prior else 0.0
+        if self.prior == "auto":
+            return replace(self, prior=own)
+        if resolve_prior(self.prior, None) != resolve_prior(own, None):
+            raise InvalidRequestError(
+                f"{fitted.label} was fitted with {own if fitted.prior else 'no prior'}, and this "
+                f"call has prior={self.prior!r}: its scores would be wrong. Give prior='auto', "
+                "which takes the calibration's; score() has none, so use rank()"
+            )
+        return self
 
     def keep_all(self) -> RankOptions:
         """These options, without those that ``score`` doesn't take: no document is left out."""

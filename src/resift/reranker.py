@@ -238,7 +238,7 @@ class Reranker:
         given = check_names(call_options, ScoreOptions if keep_all else CallOptions)
         observer = check_observer(given.pop("observer", None))
         options = self._rank_options.keep_all() if keep_all else self._rank_options
-        options = options.override(**given)
+        options = options.override(**given).settled()
         call = Call.of(options, observer, cancelled, start)
         rankings = rank_all(self._scorer, Request.of_all(requests, first_stage_scores), call)
         if self._load_options.on_timing and rankings:

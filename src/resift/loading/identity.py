@@ -37,6 +37,38 @@ def digest_of(model: LoadedModel) -> str | None:
         return None
 
 
+def identity_of(model: LoadedModel) -> str | None:
+    """A sha256 that tells a model from others, whatever runs it, as 64 hexadecimal digits.
+
+    It is over the contents of its configuration, tokenizer and weights, its family and prompt. The
+    weights are all that its card names; without a card that has their digests, those that run.
+    ``None`` where that fails.
+    """
+    files, way, reader = model.files, model.way, model.reader
+    family = type(reader.family)
+    try:
+        parts = {
+            "weights": _all_weights(files) or sorted(_weights(files, way.artifact)),
+            "tokenizer": sha256(files.tokenizer),
+            "config": files.config,
+            "family": [family.__qualname__, reader.family.prompt],
+        }
+        return new_sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+    except (OSError, ModelError) as error:
+        _logger.warning("%s can't be told from other models: %s", files.name, error)
+        return None
+
+
+def _all_weights(files: ModelFiles) -> list[list[str]]:
+    """The digests of all weights on a card, those that aren't here too; empty where one lacks."""
+    artifacts = files.card.artifacts if files.card else ()
+    digests = [
+        [each.sha256 or "", (each.data_sha256 or "") if each.data_file else "none"]
+        for each in artifacts
+    ]
+    return sorted(digests) if all(map(all, digests)) else []
+
+
 def _parts(model: LoadedModel) -> dict[str, Any]:
     from resift import __version__
 

@@ -10,9 +10,10 @@ from functools import partial
 from typing import Any
 
 from resift.backends.choice import installed_backends
+from resift.calibrations import ModelCalibration
 from resift.call import Call
 from resift.loading import opening
-from resift.loading.identity import digest_of
+from resift.loading.identity import digest_of, identity_of
 from resift.loading.model import LoadedModel
 from resift.loading.pool import Pool
 from resift.once import Once
@@ -39,7 +40,10 @@ class LocalScorer(Uncopied):
         pool: Pool | None = None,
     ) -> None:
         backend = installed_backends(options.backend, options.first_device)[0]
-        self._source = Source(model=shown(os.fspath(options.model)), backend=backend)
+        self._identity = Once(lambda: identity_of(self._model.get()))
+        self._source = Source(
+            model=shown(os.fspath(options.model)), backend=backend, identity=self._identity.get
+        )
         self._max_batch_tokens = options.max_batch_tokens
         self._given = options, load
         self._model = Once(load or partial(_load, options, pool))
@@ -64,7 +68,10 @@ class LocalScorer(Uncopied):
 
     def warm_up(self, call: Call) -> None:
         """Load the model now, unless it is loaded, or as far as the call's deadline allows."""
-        self._in_time(call)
+        loaded = self._in_time(call)
+        if loaded is not None and isinstance(call.options.normalization, ModelCalibration):
+            # It may read files, which no call should wait for.
+            self._identity.get()
 
     @property
     def loaded(self) -> LoadedModel:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol, Self, runtime_checkable
 
 import numpy as np
@@ -34,6 +34,10 @@ class Source:
     """
     place_weight: float | None = None
     """The ``place_weight`` of ``prior="auto"``; ``None`` where the model has none, or isn't loaded.
+    """
+    identity: Callable[[], str | None] | None = field(default=None, compare=False, repr=False)
+    """Gives a digest of the model, the same whatever runs it, for calibrations that belong to one
+    model; ``None`` where nothing tells it. It may read all weights, so it is asked only for those.
     """
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from resift.calibrations import is_path
 from resift.errors import InvalidRequestError
 from resift.protocols import Shape, WireError, WireRequest, loads
 from resift.protocols.routes import choose_shape
@@ -102,6 +103,12 @@ class Asked:
         if not self.shape.tells_all and found["normalization"] == "sigmoid":
             # The word for "not raw", which is for the model's own default to say.
             found["normalization"] = None
+        named = found["normalization"]
+        if isinstance(named, str) and is_path(named):
+            # Nobody reads this machine's files by asking.
+            raise InvalidRequestError(
+                f"normalization must be a name or an object, and not the path {named[:80]!r}"
+            )
         if deadline_ms is not None:
             found["deadline_ms"] = min(deadline_ms, found["deadline_ms"] or deadline_ms)
         return {name: value for name, value in found.items() if value is not None}

@@ -5,12 +5,12 @@ from __future__ import annotations
 import logging
 import os
 import stat
-import sys
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
 from resift.errors import InvalidRequestError, UnsupportedModelError
+from resift.folders import cache_folder
 from resift.models.store.manifest import Manifest
 
 _logger = logging.getLogger(__name__)
@@ -34,8 +34,7 @@ class Cache:
 
         Raises ``InvalidRequestError`` where others than the user may write to it.
         """
-        given = cache_dir or os.environ.get("RESIFT_CACHE") or _users_cache() / "resift"
-        cache = cls(Path(given).expanduser().absolute())
+        cache = cls(cache_folder(cache_dir))
         for folder in (cache.root, cache.root / _OURS):
             _check_permissions(folder)
         return cache
@@ -128,14 +127,6 @@ class Cache:
 def store_name(repository: str) -> str:
     """The folder of a hub's repository in the cache, as the hub's client names it."""
     return "models--" + repository.replace("/", "--")
-
-
-def _users_cache() -> Path:
-    if sys.platform == "win32":
-        return Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData/Local")
-    if sys.platform == "darwin":
-        return Path.home() / "Library/Caches"
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
 
 
 def _check_permissions(folder: Path) -> None:
