@@ -1,0 +1,1 @@
+"""Evaluation of first stages and rerankers on people's own data."""

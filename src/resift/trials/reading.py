@@ -1,0 +1,282 @@
+"""Collections from a BEIR folder, TREC's files, JSON lines, or a function."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from resift.errors import InvalidRequestError
+from resift.trials.collection import Candidate, Collection, Corpus, Document, sampled
+from resift.trials.files import is_json, lines, read_grades, read_object, read_run, read_texts
+
+FirstStage = Callable[[str], Iterable[tuple[str, str, float | None]]]
+"""Takes a query's text; returns ids, texts and scores of documents, best first."""
+
+DEPTH = 100
+_WAYS = (
+    "reranking needs a first stage's results: put a TREC run, run.NAME.txt, into the folder, or "
+    "give --run FILE, --first-stage MODULE:FUNCTION, or JSON lines with candidates"
+)
+
+
+def read_collection(
+    path: str | Path | None = None,
+    *,
+    run: str | Path | None = None,
+    qrels: str | Path | None = None,
+    topics: str | Path | None = None,
+    documents: str | Path | None = None,
+    first_stage: FirstStage | None = None,
+    queries: int | None = None,
+    depth: int = DEPTH,
+    seed: int = 0,
+) -> Collection:
+    """Read a collection, and its first stage's candidates.
+
+    ``path``: a BEIR folder (``corpus.jsonl``, ``queries.jsonl``, ``qrels/test.tsv`` or another
+    split, ``run.*.txt``), or a file of JSON lines as a recorder writes them. Each file may end in
+    ``.gz``. ``run``, ``qrels``, ``topics`` (queries' texts) and ``documents`` are files in place of
+    the folder's: TREC's columns, or JSON lines. ``first_stage`` is a function that is asked in
+    place of a run. ``queries``: a sample of so many, drawn with ``seed``; ``None`` takes all.
+    ``depth``: the first so many candidates of each query.
+
+    Where there are judgements, the queries are those that were judged. Raises
+    ``InvalidRequestError`` for files that can't be read, and where there is no first stage.
+    """
+    given = None if path is None else Path(path)
+    if given is not None and not given.exists():
+        raise InvalidRequestError(f"{given} doesn't exist; expected a folder or JSON lines")
+    if depth < 1 or (queries is not None and queries < 1):
+        raise InvalidRequestError(f"depth and queries must be at least 1: {depth}, {queries}")
+    grades = None if qrels is None else read_grades(Path(qrels))
+    if given is not None and given.is_file():
+        return _recorded(given, grades, documents, queries, depth, seed)
+    files = _Files.of(given, run, qrels, topics, documents, with_run=first_stage is None)
+    if grades is None and files.qrels is not None:
+        grades = read_grades(files.qrels)
+    texts = {name: each.whole for name, each in read_texts(files.topics)}
+    asked = [each for each in texts if grades is None or each in grades]
+    if not asked:
+        raise InvalidRequestError(f"none of the queries of {files.topics} is judged")
+    unknown = len((grades or {}).keys() - texts.keys())
+    wanted = sampled(asked, queries or len(asked), seed)
+    own = {each: texts[each] for each in wanted}
+    judged = None if grades is None else {each: grades[each] for each in wanted}
+    if first_stage is not None:
+        found = _asked(files, own, judged, first_stage, depth)
+        return replace(found, queries_without_text=unknown)
+    assert files.run is not None
+    listed, risen = read_run(files.run, depth)
+    listed = {each: listed[each] for each in wanted if each in listed}
+    read, corpus = _corpus(files.documents, listed, judged)
+    return Collection(
+        name=files.name,
+        queries=own,
+        candidates=listed,
+        documents=read,
+        grades=judged,
+        corpus=corpus,
+        ranks_contradicted=risen,
+        queries_without_text=unknown,
+    )
+
+
+class _Files:
+    """The files of a collection; ``run`` and ``qrels`` may be missing."""
+
+    def __init__(self, name: str, topics: Path, documents: Path | None) -> None:
+        self.name, self.topics, self.documents = name, topics, documents
+        self.run: Path | None = None
+        self.qrels: Path | None = None
+
+    @classmethod
+    def of(
+        cls,
+        folder: Path | None,
+        run: str | Path | None,
+        qrels: str | Path | None,
+        topics: str | Path | None,
+        documents: str | Path | None,
+        *,
+        with_run: bool,
+    ) -> _Files:
+        """Find what wasn't given in the folder."""
+        texts = Path(topics) if topics else _one(folder, "queries.jsonl")
+        corpus = Path(documents) if documents else _one(folder, "corpus.jsonl")
+        if texts is None or (corpus is None and with_run):
+            raise InvalidRequestError(
+                f"{folder or 'TREC files'}: no texts of queries or documents; expected queries."
+                "jsonl and corpus.jsonl in the folder, or --topics FILE and --documents FILE"
+            )
+        name = folder.resolve().name if folder else Path(run or texts).name
+        files = cls(name, texts, corpus)
+        files.qrels = Path(qrels) if qrels else _judgements(folder)
+        if with_run:
+            files.run = Path(run) if run else _run(folder)
+        return files
+
+
+def _one(folder: Path | None, name: str) -> Path | None:
+    if folder is None:
+        return None
+    return next((each for each in (folder / name, folder / f"{name}.gz") if each.exists()), None)
+
+
+def _judgements(folder: Path | None) -> Path | None:
+    splits = ("test", "dev", "validation", "train")
+    names = [f"{where}{split}.tsv" for where in ("qrels/", "") for split in splits]
+    found = (_one(folder, name) for name in (*names, "qrels.txt", "labels.jsonl"))
+    return next(filter(None, found), None)
+
+
+def _run(folder: Path | None) -> Path:
+    patterns = ("run*.txt", "run*.txt.gz", "run*.trec", "run*.trec.gz")
+    found = sorted({each for pattern in patterns for each in folder.glob(pattern)} if folder else ())
+    if not found:
+        raise InvalidRequestError(f"{folder or 'the files given'}: there is no run, and {_WAYS}")
+    if len(found) > 1:
+        names = ", ".join(each.name for each in found)
+        raise InvalidRequestError(f"{folder} has several runs: {names}; choose one by --run")
+    return found[0]
+
+
+def _corpus(
+    path: Path | None, found: Mapping[str, Sequence[Candidate]], grades: Any
+) -> tuple[dict[str, Document], Corpus]:
+    """The documents that matter, and the ids of all; the file is read once, line by line."""
+    wanted = {each.id for listed in found.values() for each in listed}
+    for judged in (grades or {}).values():
+        wanted |= {name for name, grade in judged.items() if grade > 0}
+    if path is None:
+        return {}, Corpus(sorted(wanted), whole=False)
+    documents, ids = {}, []
+    for name, document in read_texts(path):
+        ids.append(name)
+        if name in wanted:
+            documents[name] = document
+    return documents, Corpus(ids, whole=True)
+
+
+def _asked(
+    files: _Files, texts: Mapping[str, str], grades: Any, first_stage: FirstStage, depth: int
+) -> Collection:
+    """The candidates of a function, asked one query after the other."""
+    found: dict[str, list[Candidate]] = {}
+    documents: dict[str, Document] = {}
+    contradicted: dict[str, tuple[str, str]] = {}
+    seconds = {}
+    for query, text in texts.items():
+        start = time.perf_counter()
+        rows = list(first_stage(text))[:depth]
+        seconds[query] = time.perf_counter() - start
+        found[query] = []
+        for row in rows:
+            if not isinstance(row, Sequence) or len(row) != 3 or not isinstance(row[1], str):
+                raise InvalidRequestError(
+                    f"the first stage must give (id, text, score) for each document, not {row!r:.80}"
+                )
+            name, own, score = str(row[0]), row[1], row[2]
+            found[query].append(Candidate(name, None if score is None else float(score)))
+            _note(documents, contradicted, name, Document(own))
+    read, corpus = _corpus(files.documents, found, grades)
+    for name, document in read.items():
+        if name not in documents:
+            documents[name] = document
+        else:
+            _note(documents, contradicted, name, document)
+    return Collection(
+        name=files.name,
+        queries=texts,
+        candidates=found,
+        documents=documents,
+        grades=grades,
+        corpus=corpus,
+        texts_contradicted=contradicted,
+        seconds=seconds,
+    )
+
+
+def _note(
+    documents: dict[str, Document],
+    contradicted: dict[str, tuple[str, str]],
+    name: str,
+    document: Document,
+) -> None:
+    """Keep a document's first text, and the first other one that it is given."""
+    known = documents.setdefault(name, document)
+    if document.whole.strip() not in (known.whole.strip(), known.text.strip()):
+        first, second = sorted((known.whole.strip(), document.whole.strip()), key=len)
+        contradicted.setdefault(name, (first, second))
+
+
+def _recorded(
+    path: Path, grades: Any, corpus: Any, queries: int | None, depth: int, seed: int
+) -> Collection:
+    """Recorded lines: a query with its candidates on each, and grades where they were judged."""
+    if not is_json(path):
+        raise InvalidRequestError(
+            f"{path} must be JSON lines, *.jsonl; give a TREC run as --run, with --topics and "
+            "--documents"
+        )
+    texts: dict[str, str] = {}
+    found: dict[str, list[Candidate]] = {}
+    documents: dict[str, Document] = {}
+    contradicted: dict[str, tuple[str, str]] = {}
+    own: dict[str, dict[str, int]] = {}
+    for place, line in lines(path):
+        content = read_object(line, place)
+        query, rows = content.get("query_id"), content.get("candidates")
+        if query is None or not isinstance(rows, list):
+            raise InvalidRequestError(
+                f'{place} must have a "query_id" and a list "candidates": {line[:80]!r}'
+            )
+        if not isinstance(content.get("query"), str):
+            raise InvalidRequestError(
+                f"{place} has no text of the query: it was recorded without, and can't be ranked "
+                "again. Record texts too"
+            )
+        query = str(query)
+        if query in texts and texts[query] == content["query"]:
+            continue
+        name = query if query not in texts else f"{query}#{place.rpartition(':')[2]}"
+        texts[name], found[name] = content["query"], []
+        for row in rows[:depth]:
+            candidate, document, grade = _candidate(row, place)
+            found[name].append(candidate)
+            if document is not None:
+                _note(documents, contradicted, candidate.id, document)
+            if grade is not None:
+                own.setdefault(name, {})[candidate.id] = grade
+    if not any(found.values()):
+        raise InvalidRequestError(f"{path} has no candidates, and {_WAYS}")
+    judged = grades if grades is not None else own or None
+    if corpus is not None:
+        documents = {**_corpus(Path(corpus), found, judged)[0], **documents}
+    if judged is not None:
+        texts = {each: text for each, text in texts.items() if each in judged}
+        judged = {each: judged[each] for each in texts}
+    ids = dict.fromkeys(each.id for listed in found.values() for each in listed)
+    read = Collection(
+        name=path.name.partition(".")[0],
+        queries=texts,
+        candidates={each: found[each] for each in texts},
+        documents=documents,
+        grades=judged,
+        corpus=Corpus(list(ids), whole=False),
+        texts_contradicted=contradicted,
+    )
+    return read.sample(queries, seed)
+
+
+def _candidate(row: Any, place: str) -> tuple[Candidate, Document | None, int | None]:
+    if not isinstance(row, dict) or row.get("id") is None:
+        raise InvalidRequestError(f'{place} has a candidate without an "id": {row!r:.80}')
+    text, score, grade = row.get("text"), row.get("score"), row.get("grade")
+    for name, value, kind in (("text", text, str), ("score", score, (int, float)), ("grade", grade, int)):
+        if value is not None and not isinstance(value, kind):
+            raise InvalidRequestError(f"{place} has a {name!r} of another type: {value!r:.80}")
+    candidate = Candidate(str(row["id"]), None if score is None else float(score))
+    return candidate, None if text is None else Document(text), grade
