@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -53,6 +53,10 @@ class Budget:
     first_stage_ms: float | None = None
     """Median that the first stage itself took, where it was asked here."""
 
+    def with_first_stage(self, milliseconds: float) -> Budget:
+        """The same, with the first stage's own time."""
+        return replace(self, first_stage_ms=milliseconds)
+
 
 Rank = Callable[[str], Ranking]
 
@@ -83,9 +87,8 @@ def budget(
     for name, (ranker, kind, _) in ways.items():
         points.append(_point(name, ranker, kind, timed[name], collection, queries))
     best = set(front({each.name: (each.milliseconds, each.quality) for each in points}))
-    return Budget(
-        points=[_marked(each, each.name in best) for each in points], queries=len(queries)
-    )
+    marked = [replace(each, on_front=each.name in best) for each in points]
+    return Budget(points=marked, queries=len(queries))
 
 
 def _rank(
@@ -168,8 +171,3 @@ def _first_stage(collection: Collection, queries: Sequence[str]) -> Point:
         slow=0.0,
     )
 
-
-def _marked(point: Point, on_front: bool) -> Point:  # noqa: FBT001
-    from dataclasses import replace
-
-    return replace(point, on_front=on_front)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -43,6 +44,9 @@ def _shard(collection: Collection, found: set[str]) -> Defect | None:
     """The relevant documents tell most: of others, nobody knows whether they should be found."""
     whole = collection.corpus.whole
     there = set(collection.corpus.ids)
+    appearances = Counter(
+        name for listed in collection.candidates.values() for name in {each.id for each in listed}
+    )
     relevant = sorted(
         {
             name
@@ -55,6 +59,7 @@ def _shard(collection: Collection, found: set[str]) -> Defect | None:
         shards.broken(relevant, found, relevant=True)
         or (shards.broken(collection.corpus.ids, found, relevant=False) if whole else None)
         or shards.missing_remainder(found)
+        or (shards.never_found(collection.corpus.ids, appearances) if whole else None)
     )
 
 

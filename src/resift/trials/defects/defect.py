@@ -34,4 +34,5 @@ class Defect:
 
 def share(part: int, whole: int) -> str:
     """A share in words: ``"12 of 300 (4 %)"``."""
-    return f"{part} of {whole} ({100 * part / max(whole, 1):.2g} %)"
+    percent = 100 * part / max(whole, 1)
+    return f"{part} of {whole} ({percent:.0f} %)" if percent >= 10 else f"{part} of {whole} ({percent:.2g} %)"

@@ -24,6 +24,7 @@ _SHARDS = range(2, 33)
 _LEAST = 8
 _MOST = 5000
 _EVEN = 0.5
+_OFTEN, _PART, _EXCESS = 5, 0.03, 4
 
 _ADVICE = (
     "A shard or a part of the index isn't searched or was never filled: compare the number of "
@@ -83,6 +84,29 @@ def broken(expected: Sequence[str], found: AbstractSet[str], *, relevant: bool) 
             "documents": int(part.sum()),
             "examples": [names[n] for n in np.flatnonzero(part)[:5]],
         },
+    )
+
+
+def never_found(names: Sequence[str], appearances: Mapping[str, int]) -> Defect | None:
+    """Far more documents that are in no results than in one alone, where they are in some on average.
+
+    ``appearances`` counts the queries that each was found for. However a shard is chosen, its
+    documents are missing from all results; of others, some are in hardly any.
+    """
+    counts = np.array([appearances.get(name, 0) for name in names])
+    none, one = int((counts == 0).sum()), int((counts == 1).sum())
+    if len(counts) < _LEAST or counts.mean() < _OFTEN or none < max(_LEAST, _PART * len(counts)):
+        return None
+    if none < _EXCESS * max(one, 1):
+        return None
+    missing = [name for name, count in zip(names, counts, strict=True) if not count]
+    return Defect(
+        name="broken shard",
+        where="first stage",
+        said=f"{share(none, len(counts))} documents of the corpus were found for no query, and only "
+        f"{one} for one alone, though each is found for {counts.mean():.1f} on average",
+        advice=_ADVICE,
+        evidence={"documents": none, "examples": missing[:5]},
     )
 
 
