@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -40,6 +41,8 @@ class Corpus:
     """All ids, in the corpus's order; those that were found, where there is no corpus."""
     whole: bool
     """Whether these are all documents that there are."""
+    appearances: Mapping[str, int] = field(default_factory=dict)
+    """How many queries each document was found for; of all queries, whatever sample is taken."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -99,6 +102,13 @@ class Collection:
             grades=self.grades
             and {each: grades for each, grades in self.grades.items() if each in kept},
         )
+
+
+def appearances(candidates: Mapping[str, Sequence[Candidate]]) -> dict[str, int]:
+    """How many queries each document was found for, by id."""
+    return Counter(
+        name for listed in candidates.values() for name in {each.id for each in listed}
+    )
 
 
 def sampled(queries: Sequence[str], count: int, seed: int = 0) -> list[str]:

@@ -9,7 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from resift.errors import InvalidRequestError
-from resift.trials.collection import Candidate, Collection, Corpus, Document, sampled
+from resift.trials.collection import (
+    Candidate,
+    Collection,
+    Corpus,
+    Document,
+    appearances,
+    sampled,
+)
 from resift.trials.files import is_json, lines, read_grades, read_object, read_run, read_texts
 
 FirstStage = Callable[[str], Iterable[tuple[str, str, float | None]]]
@@ -70,8 +77,10 @@ def read_collection(
         return replace(found, queries_without_text=unknown)
     assert files.run is not None
     listed, risen = read_run(files.run, depth)
+    seen = appearances(listed)
     listed = {each: listed[each] for each in wanted if each in listed}
     read, corpus = _corpus(files.documents, listed, judged)
+    corpus = replace(corpus, appearances=seen)
     return Collection(
         name=files.name,
         queries=own,
@@ -193,7 +202,7 @@ def _asked(
         candidates=found,
         documents=documents,
         grades=grades,
-        corpus=corpus,
+        corpus=replace(corpus, appearances=appearances(found)),
         texts_contradicted=contradicted,
         seconds=seconds,
     )
@@ -265,7 +274,7 @@ def _recorded(
         candidates={each: found[each] for each in texts},
         documents=documents,
         grades=judged,
-        corpus=Corpus(list(ids), whole=False),
+        corpus=Corpus(list(ids), whole=False, appearances=appearances(found)),
         texts_contradicted=contradicted,
     )
     return read.sample(queries, seed)

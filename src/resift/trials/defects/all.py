@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -30,7 +29,7 @@ def of_collection(collection: Collection) -> list[Defect]:
         results.identical(found, collection.queries),
         results.duplicates(found),
         results.unasked(collection.queries_without_text, len(collection.queries)),
-        _shard(collection, ids),
+        _shard(collection),
         *_first_scores(collection),
     ]
     if collection.grades is not None:
@@ -40,13 +39,12 @@ def of_collection(collection: Collection) -> list[Defect]:
     return [each for each in checks if each is not None]
 
 
-def _shard(collection: Collection, found: set[str]) -> Defect | None:
+def _shard(collection: Collection) -> Defect | None:
     """The relevant documents tell most: of others, nobody knows whether they should be found."""
     whole = collection.corpus.whole
     there = set(collection.corpus.ids)
-    appearances = Counter(
-        name for listed in collection.candidates.values() for name in {each.id for each in listed}
-    )
+    appearances = collection.corpus.appearances
+    found = set(appearances)
     relevant = sorted(
         {
             name

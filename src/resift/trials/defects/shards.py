@@ -24,6 +24,8 @@ _SHARDS = range(2, 33)
 _LEAST = 8
 _MOST = 5000
 _EVEN = 0.5
+_RATE = 0.5
+_STRETCH = "numbers"
 _OFTEN, _PART, _EXCESS = 5, 0.03, 4
 
 _ADVICE = (
@@ -68,6 +70,10 @@ def broken(expected: Sequence[str], found: AbstractSet[str], *, relevant: bool) 
             continue
         # That as many are all missed, at the rate of those outside.
         outside = float(hit[~chosen].mean())
+        if outside < _RATE and name.startswith(_STRETCH):
+            # Neighbours in an order are alike: those of a question that nobody asked, or of one
+            # that the first stage is poor at.
+            continue
         chance = missed * float(np.log1p(-min(outside, 1 - 1e-12)))
         if chance < lowest:
             lowest, label, part = chance, name, chosen
@@ -187,4 +193,4 @@ def _stretches(label: str, order: NDArray[np.intp], hit: Chosen) -> Iterable[tup
     start, end = int(edges[gap]) + 1, int(edges[gap + 1])
     chosen = np.zeros(len(order), bool)
     chosen[order[start:end]] = True
-    yield f"numbers {start + 1} to {end} {label}", chosen
+    yield f"{_STRETCH} {start + 1} to {end} {label}", chosen
