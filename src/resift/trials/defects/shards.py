@@ -26,7 +26,7 @@ _MOST = 5000
 _EVEN = 0.5
 _RATE = 0.5
 _STRETCH = "numbers"
-_OFTEN, _PART, _EXCESS = 5, 0.03, 4
+_OFTEN, _PART, _EXCESS = 4, 0.03, 2
 
 _ADVICE = (
     "A shard or a part of the index isn't searched or was never filled: compare the number of "
