@@ -48,7 +48,9 @@ def add_parser(commands: _SubParsersAction[argparse.ArgumentParser]) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.set_defaults(run=_evaluate)
-    parser.add_argument("collection", nargs="?", metavar="COLLECTION", help="a folder or JSON lines")
+    parser.add_argument(
+        "collection", nargs="?", metavar="COLLECTION", help="a folder or JSON lines"
+    )
     parser.add_argument("--out", required=True, metavar="DIR", help="folder of the report")
     for name, text in (
         ("run", "the first stage's results, as TREC's six columns"),

@@ -19,7 +19,9 @@ def advise(report: Report) -> str:
     parts = []
     if report.warnings:
         names = dict.fromkeys(each.name for each in report.warnings)
-        parts.append(f"First see to the warnings ({', '.join(names)}): they may change the figures.")
+        parts.append(
+            f"First see to the warnings ({', '.join(names)}): they may change the figures."
+        )
     if report.collection.grades is None:
         parts.append(
             "There are no judgements, so nothing here says which order is better: judge some "
@@ -38,7 +40,9 @@ def _choice(report: Report) -> str:
     if not compared or first.means is None:
         return f"{first.name} has nothing to be compared with: give two rankers or more."
     quality = {each.name: (each.means or {}).get(PRIMARY, 0.0) for each in report.runs}
-    gains = {name: each for name, each in compared.items() if each.certain and each.difference.mean > 0}
+    gains = {
+        name: each for name, each in compared.items() if each.certain and each.difference.mean > 0
+    }
     n = len(report.collection.queries)
     if not gains:
         best = max(compared, key=lambda each: compared[each].difference.mean)

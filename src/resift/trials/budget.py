@@ -121,7 +121,9 @@ def _others(
         if run.model == _MODEL:
             found[f"{run.name}, prune"] = run.name, "prune", rank(prune="auto", top_n=TOP_N)
         scorer = reranker.options["scorer"]
-        both = Cascade([Local(_ESTIMATOR), scorer if run.model == _MODEL else Local(_MODEL)], [_KEEP])
+        both = Cascade(
+            [Local(_ESTIMATOR), scorer if run.model == _MODEL else Local(_MODEL)], [_KEEP]
+        )
         own = {name: each for name, each in reranker.options.items() if name != "scorer"}
         cascade = Reranker(scorer=both, **own)
         name = f"{_ESTIMATOR}, then {_KEEP} by {_MODEL}"
@@ -170,4 +172,3 @@ def _first_stage(collection: Collection, queries: Sequence[str]) -> Point:
         milliseconds=0.0,
         slow=0.0,
     )
-

@@ -106,9 +106,7 @@ class Collection:
 
 def appearances(candidates: Mapping[str, Sequence[Candidate]]) -> dict[str, int]:
     """How many queries each document was found for, by id."""
-    return Counter(
-        name for listed in candidates.values() for name in {each.id for each in listed}
-    )
+    return Counter(name for listed in candidates.values() for name in {each.id for each in listed})
 
 
 def sampled(queries: Sequence[str], count: int, seed: int = 0) -> list[str]:

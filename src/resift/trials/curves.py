@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
 from resift.evaluation.intervals import Difference, paired_bootstrap
+from resift.ranking import Ranking
 from resift.trials.collection import Collection
 from resift.trials.measuring import PRIMARY, Values, measure
 from resift.trials.running import Run
@@ -106,17 +108,14 @@ def time_depths(run: Run, collection: Collection, queries: Sequence[str]) -> dic
     if reranker is None or not queries:
         return {}
 
-    def ranked(query: str, depth: int):  # type: ignore[no-untyped-def]
+    def ranked(query: str, depth: int) -> Ranking:
         return reranker.rank(
             collection.queries[query],
             collection.texts(query)[:depth],
             first_stage_scores=collection.scores(query)[:depth],
         )
 
-    ways = {
-        str(depth): lambda query, depth=depth: ranked(query, depth)
-        for depth in depths(collection.depth)
-    }
+    ways = {str(depth): partial(ranked, depth=depth) for depth in depths(collection.depth)}
     return {int(name): each for name, each in alternate(ways, queries).items()}
 
 

@@ -15,7 +15,8 @@ _KINDS = ("first stage", "whole", "depth", "prune", "cascade", "deadline")
 def depth_figure(report: Report) -> str:
     """Quality by depth, a line for each ranker, with the knees."""
     said = "; ".join(
-        f"{each.ranker}: " + ", ".join(f"{q:.3f} at {d}" for d, q in zip(each.depths, each.quality, strict=True))
+        f"{each.ranker}: "
+        + ", ".join(f"{q:.3f} at {d}" for d, q in zip(each.depths, each.quality, strict=True))
         for each in report.curves
     )
     with plot("depth", "nDCG@10 by the number of candidates reranked", said) as drawn:
@@ -43,11 +44,14 @@ def latency_figure(report: Report) -> str:
     said = "; ".join(
         f"{each.ranker}: "
         + ", ".join(
-            f"{ms:.0f} ms at {d}" for d, ms in zip(each.depths, each.milliseconds or (), strict=True)
+            f"{ms:.0f} ms at {d}"
+            for d, ms in zip(each.depths, each.milliseconds or (), strict=True)
         )
         for each in timed
     )
-    with plot("latency", "Milliseconds of a query by the number of candidates reranked", said) as drawn:
+    with plot(
+        "latency", "Milliseconds of a query by the number of candidates reranked", said
+    ) as drawn:
         for number, each in enumerate(timed):
             drawn.axes.plot(
                 each.depths, list(each.milliseconds or ()), label=each.ranker, **style(number)

@@ -7,6 +7,7 @@ import json
 import math
 from collections import defaultdict
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -121,7 +122,7 @@ def read_run(path: Path, depth: int) -> tuple[dict[str, list[Candidate]], int]:
     found = {}
     for query, listed in rows.items():
         by_rank = sorted(listed, key=lambda row: row[1])
-        for first, second in zip(by_rank, by_rank[1:], strict=False):
+        for first, second in pairwise(by_rank):
             risen += second[0] < first[0]
         best = sorted(by_rank, key=lambda row: row[0] if math.isfinite(row[0]) else math.inf)
         found[query] = [Candidate(name, -score) for score, _, name in best[:depth]]

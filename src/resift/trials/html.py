@@ -39,7 +39,9 @@ def table(caption: Part, header: Sequence[str], rows: Iterable[Sequence[Part]]) 
         for first, *others in rows
     ]
     whole = tag("table", tag("caption", caption), tag("thead", head), tag("tbody", body))
-    return tag("div", whole, class_="wide", tabindex="0", role="region", **{"aria-label": _plain(caption)})
+    return tag(
+        "div", whole, class_="wide", tabindex="0", role="region", **{"aria-label": _plain(caption)}
+    )
 
 
 def _plain(part: Part) -> str:

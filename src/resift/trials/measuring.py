@@ -23,7 +23,7 @@ JUDGED_ONLY = "nDCG(judged_only=True)@10"
 """Without the documents that nobody judged, which otherwise count as wrong."""
 
 EXPLAINED = {
-    "nDCG@10": "gain by grade (linear: the gain is the grade), discounted by rank, of the first 10; "
+    PRIMARY: "gain by grade (linear: the gain is the grade), discounted by rank, of the first 10; "
     "1 is the best order of all judged documents",
     "RR@10": "one over the rank of the first relevant document among the first 10; its mean is MRR",
     "Success@1": "share of queries whose first document is relevant",

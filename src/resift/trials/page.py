@@ -83,7 +83,13 @@ def _quality(report: Report) -> Iterator[Part]:
         [[run.name, *(f"{(run.means or {})[each]:.4f}" for each in names)] for run in report.runs],
     )
     rows = [
-        [f"{name}: {measure}", str(each.difference), f"{each.p:.2g}", f"{each.p_holm:.2g}", str(each.queries)]
+        [
+            f"{name}: {measure}",
+            str(each.difference),
+            f"{each.p:.2g}",
+            f"{each.p_holm:.2g}",
+            str(each.queries),
+        ]
         for measure, found in report.comparisons.items()
         if measure in (PRIMARY, "RR@10", "Success@1")
         for name, each in found.items()
@@ -119,14 +125,16 @@ def _depth(report: Report) -> Iterator[Part]:
         else:
             text = f"{each.ranker}: no depth gains anything over the first stage."
         yield tag("p", text)
-        times = each.milliseconds or [None] * len(each.depths)
+        times: Sequence[float | None] = each.milliseconds or [None] * len(each.depths)
         rows = [
             [str(d), f"{q:.4f}", str(g), "" if ms is None else f"{ms:.0f}"]
             for d, q, g, ms in zip(each.depths, each.quality, each.gain, times, strict=True)
         ]
         caption = f"{each.ranker} by depth; times are medians of {each.timed_queries} queries"
         header = ["candidates", "nDCG@10", "over the first stage", "ms"]
-        yield tag("details", tag("summary", f"Figures of {each.ranker}"), table(caption, header, rows))
+        yield tag(
+            "details", tag("summary", f"Figures of {each.ranker}"), table(caption, header, rows)
+        )
     if any(each.milliseconds for each in report.curves):
         yield tag("figure", Safe(figures.latency_figure(report)))
 
@@ -141,12 +149,21 @@ def _budget(report: Report) -> Iterator[Part]:
         "those above), by turns; on the front is what nothing else beats in both",
         ["way", "nDCG@10", "over the first stage", "median ms", "90 % within", "front"],
         [
-            [x.name, f"{x.quality:.4f}", str(x.gain), f"{x.milliseconds:.0f}", f"{x.slow:.0f}", "yes" if x.on_front else ""]
+            [
+                x.name,
+                f"{x.quality:.4f}",
+                str(x.gain),
+                f"{x.milliseconds:.0f}",
+                f"{x.slow:.0f}",
+                "yes" if x.on_front else "",
+            ]
             for x in sorted(report.budget.points, key=lambda each: each.milliseconds)
         ],
     )
     if report.budget.first_stage_ms is not None:
-        yield tag("p", f"The first stage itself took {report.budget.first_stage_ms:.1f} ms (median).")
+        yield tag(
+            "p", f"The first stage itself took {report.budget.first_stage_ms:.1f} ms (median)."
+        )
 
 
 def _agreement(report: Report) -> Iterator[Part]:
@@ -171,7 +188,13 @@ def _agreement(report: Report) -> Iterator[Part]:
             "Stability: the largest change of a score, as a share of a query's spread of scores",
             ["ranker", "candidates shuffled", "tau of the orders", "given twice", "queries"],
             [
-                [x.ranker, f"{x.shuffled:.2g}", f"{x.same_order:.3f}", f"{x.repeated:.2g}", str(x.queries)]
+                [
+                    x.ranker,
+                    f"{x.shuffled:.2g}",
+                    f"{x.same_order:.3f}",
+                    f"{x.repeated:.2g}",
+                    str(x.queries),
+                ]
                 for x in stable
             ],
         )
@@ -255,7 +278,14 @@ def _how(report: Report) -> Iterator[Part]:
         "Rankers",
         ["ranker", "given as", "model", "revision", "backend", "precision"],
         [
-            [run.name, run.run.ranker.spec, *(getattr(run.run, each) or "" for each in ("model", "revision", "backend", "precision"))]
+            [
+                run.name,
+                run.run.ranker.spec,
+                *(
+                    getattr(run.run, each) or ""
+                    for each in ("model", "revision", "backend", "precision")
+                ),
+            ]
             for run in report.runs
         ],
     )
@@ -267,5 +297,3 @@ def _how(report: Report) -> Iterator[Part]:
         "trec_eval, through ir_measures, with scores made from ranks; gains are linear. Seed "
         f"{report.seed}. All that is shown is in report.json.",
     )
-
-

@@ -18,7 +18,14 @@ if TYPE_CHECKING:
 SIZE = (7.2, 4.0)
 """Inches: 720 points of the page at most."""
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
-DASHES: tuple[Any, ...] = ("-", (0, (6, 2)), (0, (2, 2)), (0, (6, 2, 1, 2)), (0, (1, 1)), (0, (9, 3)))
+DASHES: tuple[Any, ...] = (
+    "-",
+    (0, (6, 2)),
+    (0, (2, 2)),
+    (0, (6, 2, 1, 2)),
+    (0, (1, 1)),
+    (0, (9, 3)),
+)
 # Of Okabe and Ito, which people who don't see all colours can tell apart, on white and on black.
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#8a7500", "#56b4e9")
 HATCHES = ("", "//", "\\\\", "xx")

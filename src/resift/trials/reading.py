@@ -143,7 +143,9 @@ def _judgements(folder: Path | None) -> Path | None:
 
 def _run(folder: Path | None) -> Path:
     patterns = ("run*.txt", "run*.txt.gz", "run*.trec", "run*.trec.gz")
-    found = sorted({each for pattern in patterns for each in folder.glob(pattern)} if folder else ())
+    found = sorted(
+        {each for pattern in patterns for each in folder.glob(pattern)} if folder else ()
+    )
     if not found:
         raise InvalidRequestError(f"{folder or 'the files given'}: there is no run, and {_WAYS}")
     if len(found) > 1:
@@ -284,7 +286,11 @@ def _candidate(row: Any, place: str) -> tuple[Candidate, Document | None, int | 
     if not isinstance(row, dict) or row.get("id") is None:
         raise InvalidRequestError(f'{place} has a candidate without an "id": {row!r:.80}')
     text, score, grade = row.get("text"), row.get("score"), row.get("grade")
-    for name, value, kind in (("text", text, str), ("score", score, (int, float)), ("grade", grade, int)):
+    for name, value, kind in (
+        ("text", text, str),
+        ("score", score, (int, float)),
+        ("grade", grade, int),
+    ):
         if value is not None and not isinstance(value, kind):
             raise InvalidRequestError(f"{place} has a {name!r} of another type: {value!r:.80}")
     candidate = Candidate(str(row["id"]), None if score is None else float(score))

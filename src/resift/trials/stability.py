@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from resift.trials.collection import Collection
+from resift.trials.measuring import Values
 from resift.trials.running import Run
 
 QUERIES, MOST, TWICE = 5, 30, 3
@@ -38,11 +39,11 @@ def stability(run: Run, collection: Collection, *, seed: int = 0) -> Stability |
     queries = [each for each in collection.queries if len(collection.found(each)) > 2][:QUERIES]
     moved, taus, repeated = [], [], []
 
-    def score(query: str, texts: Sequence[str]) -> np.ndarray:  # type: ignore[type-arg]
+    def score(query: str, texts: Sequence[str]) -> Values:
         # Another order is what a prior is to change by.
-        options = {"prior": 0} if run.scale == "logit" else {}
+        prior = 0.0 if run.scale == "logit" else None
         found = np.zeros(len(texts))
-        for each in reranker.rank(collection.queries[query], texts, **options):
+        for each in reranker.rank(collection.queries[query], texts, prior=prior):
             value = each.score if each.logit is None else each.logit
             found[each.index] = np.nan if value is None else value
         return found

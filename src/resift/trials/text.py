@@ -17,7 +17,9 @@ def table(report: Report) -> str:
     """Warnings, measures by ranker with their differences from the first, and the advice."""
     lines = []
     for each in report.defects:
-        lines += _wrapped(f"{each.level}: ", f"{each.name} ({each.where}): {each.said}. {each.advice}.")
+        lines += _wrapped(
+            f"{each.level}: ", f"{each.name} ({each.where}): {each.said}. {each.advice}."
+        )
     if lines:
         lines.append("")
     found = report.collection
@@ -38,7 +40,9 @@ def _measures(report: Report) -> list[str]:
         means = run.means or {}
         row = [run.name, *(f"{means[each]:.4f}" for each in (*MEASURES, JUDGED_ONLY))]
         compared = report.comparisons[PRIMARY].get(run.name)
-        row += ["", ""] if compared is None else [str(compared.difference), f"{compared.p_holm:.2g}"]
+        row += (
+            ["", ""] if compared is None else [str(compared.difference), f"{compared.p_holm:.2g}"]
+        )
         rows.append(row)
     return aligned(rows)
 

@@ -53,7 +53,7 @@ def alternate(
 
 
 def machine() -> dict[str, str | int | list[str]]:
-    """This machine's kind of processor, its instruction sets, and the threads that may be used."""
+    """Name the kind of processor, its instruction sets, and the threads that may be used."""
     features = processor().features
     return {
         "processor": platform.machine(),

@@ -208,6 +208,8 @@ def _scores(one: Run, collection: Collection) -> dict[str, list[float]]:
         for candidate, value in zip(collection.found(query), each.raw.tolist(), strict=True):
             if np.isfinite(value):
                 grade = collection.grade(query, candidate.id)
-                kind = "not judged" if grade is None else "relevant" if grade > 0 else "not relevant"
+                kind = (
+                    "not judged" if grade is None else "relevant" if grade > 0 else "not relevant"
+                )
                 kinds[kind].append(value)
     return {kind: sorted(values) for kind, values in kinds.items() if values}

@@ -84,7 +84,7 @@ def of_run(run: Run, collection: Collection) -> list[Defect]:
         return []
     raw = {query: each.raw[each.order] for query, each in run.ordered.items()}
     different = {
-        query: _different(each, collection.texts(query), run.ordered[query].order)
+        query: _different(each, collection.texts(query), run.ordered[query].order.tolist())
         for query, each in raw.items()
     }
     checks = [
@@ -103,7 +103,10 @@ def _different(raw: Values, texts: Sequence[str], order: Sequence[int]) -> Value
 
 
 def turned_round(
-    runs: Sequence[Run], collection: Collection, queries: Sequence[str], values: Mapping[str, Values]
+    runs: Sequence[Run],
+    collection: Collection,
+    queries: Sequence[str],
+    values: Mapping[str, Values],
 ) -> list[Defect]:
     """Rankers whose order is better from the last to the first; ``values`` are nDCG@10 by name."""
     found = []

@@ -35,4 +35,8 @@ class Defect:
 def share(part: int, whole: int) -> str:
     """A share in words: ``"12 of 300 (4 %)"``."""
     percent = 100 * part / max(whole, 1)
-    return f"{part} of {whole} ({percent:.0f} %)" if percent >= 10 else f"{part} of {whole} ({percent:.2g} %)"
+    return (
+        f"{part} of {whole} ({percent:.0f} %)"
+        if percent >= 10
+        else f"{part} of {whole} ({percent:.2g} %)"
+    )

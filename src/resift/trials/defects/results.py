@@ -75,9 +75,7 @@ def duplicates(results: Results) -> Defect | None:
 
 def unjudgeable(grades: Grades, corpus: Several[str]) -> Defect | None:
     """Relevant documents that the corpus doesn't have."""
-    relevant = {
-        name for judged in grades.values() for name, grade in judged.items() if grade > 0
-    }
+    relevant = {name for judged in grades.values() for name, grade in judged.items() if grade > 0}
     missing = sorted(relevant - set(corpus))
     if len(missing) < max(1, SHARE * len(relevant)):
         return None

@@ -32,8 +32,8 @@ def doubled_sigmoid(scores: Scores, where: str) -> Defect | None:
     return Defect(
         name="doubled sigmoid",
         where=where,
-        said=f"all {len(values)} scores are from {values.min():.4f} to {values.max():.4f}: sigmoids "
-        f"of sigmoids are from 0.5 to {_TOP:.4f}",
+        said=f"all {len(values)} scores are from {values.min():.4f} to {values.max():.4f}: "
+        f"sigmoids of sigmoids are from 0.5 to {_TOP:.4f}",
         advice="A sigmoid is taken twice, by the model and by what serves it: switch one off. The "
         "order may be right, but thresholds and calibrations mean nothing",
         evidence={"lowest": float(values.min()), "highest": float(values.max())},

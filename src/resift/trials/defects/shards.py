@@ -94,7 +94,7 @@ def broken(expected: Sequence[str], found: AbstractSet[str], *, relevant: bool) 
 
 
 def never_found(names: Sequence[str], appearances: Mapping[str, int]) -> Defect | None:
-    """Far more documents that are in no results than in one alone, where they are in some on average.
+    """Far more documents that are in no results than in one alone, where most are in several.
 
     ``appearances`` counts the queries that each was found for. However a shard is chosen, its
     documents are missing from all results; of others, some are in hardly any.
@@ -165,13 +165,16 @@ def _parts(names: Sequence[str], hit: Chosen) -> Iterable[tuple[str, Chosen]]:
     yield from _stretches("in the corpus's order", np.arange(len(names)), hit)
     yield from _stretches("in the order of ids", np.argsort(np.array(names)), hit)
     numbers = [_remainder(name) for name in names]
-    if all(each is not None for each in numbers):
-        yield from _stretches("in the order of their numbers", np.argsort(numbers), hit)
+    known = [each for each in numbers if each is not None]
+    if len(known) == len(names):
+        order = np.array(sorted(range(len(known)), key=known.__getitem__), np.intp)
+        yield from _stretches("in the order of their numbers", order, hit)
     beginnings = [re.split(r"[-_/:.\d]", name)[0] for name in names]
     for beginning, count in Counter(beginnings).items():
         if _LEAST <= count < len(names):
-            yield f"those whose id begins with {beginning!r}", np.array(
-                [each == beginning for each in beginnings]
+            yield (
+                f"those whose id begins with {beginning!r}",
+                np.array([each == beginning for each in beginnings]),
             )
     for kind, function in _HASHES.items():
         hashed = [function(name) for name in names]

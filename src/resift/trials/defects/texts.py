@@ -79,9 +79,7 @@ def cut(documents: Mapping[str, Document]) -> Defect | None:
     return None
 
 
-def _pile(
-    texts: Mapping[str, str], measure: Callable[[str], int]
-) -> tuple[int, list[str]] | None:
+def _pile(texts: Mapping[str, str], measure: Callable[[str], int]) -> tuple[int, list[str]] | None:
     """The length that far more texts have than have lengths next to it, and their names."""
     by_length: defaultdict[int, list[str]] = defaultdict(list)
     for name, text in texts.items():
