@@ -8,7 +8,37 @@ from pathlib import Path
 
 from resift.trials import Collection, read_collection
 
-WORDS = ["yeast", "bread", "oven", "flour", "water", "salt", "night", "train", "station", "ticket", "bridge", "tower", "museum", "garden", "door", "window", "lists", "sort", "dictionary", "value", "key", "function", "class", "module", "import", "error", "python", "letter", "river"]
+WORDS = [
+    "yeast",
+    "bread",
+    "oven",
+    "flour",
+    "water",
+    "salt",
+    "night",
+    "train",
+    "station",
+    "ticket",
+    "bridge",
+    "tower",
+    "museum",
+    "garden",
+    "door",
+    "window",
+    "lists",
+    "sort",
+    "dictionary",
+    "value",
+    "key",
+    "function",
+    "class",
+    "module",
+    "import",
+    "error",
+    "python",
+    "letter",
+    "river",
+]
 
 
 def folder(place: Path, queries: int = 30, documents: int = 120, found: int = 20) -> Path:

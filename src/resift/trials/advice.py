@@ -75,4 +75,5 @@ def _depth(report: Report, name: str) -> str:
     )
     if knee.saved_ms is None or knee.saved_share is None:
         return f"{said}."
-    return f"{said}, and save {knee.saved_ms:.0f} ms of a query's time ({100 * knee.saved_share:.0f} %)."
+    share = 100 * knee.saved_share
+    return f"{said}, and save {knee.saved_ms:.0f} ms of a query's time ({share:.0f} %)."

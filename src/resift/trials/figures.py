@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from resift.trials.plots import COLOURS, DASHES, HATCHES, MARKERS, plot, style
+from resift.trials.plots import COLOURS, DASHES, HATCHES, MARKERS, label, plot, style
 
 if TYPE_CHECKING:
     from resift.trials.report import Report, RunReport
@@ -21,7 +21,7 @@ def depth_figure(report: Report) -> str:
     )
     with plot("depth", "nDCG@10 by the number of candidates reranked", said) as drawn:
         for number, each in enumerate(report.curves):
-            drawn.axes.plot(each.depths, each.quality, label=each.ranker, **style(number))
+            drawn.axes.plot(each.depths, each.quality, label=label(each.ranker), **style(number))
             if each.knee:
                 at = each.depths.index(each.knee.depth)
                 drawn.axes.annotate(
@@ -54,7 +54,10 @@ def latency_figure(report: Report) -> str:
     ) as drawn:
         for number, each in enumerate(timed):
             drawn.axes.plot(
-                each.depths, list(each.milliseconds or ()), label=each.ranker, **style(number)
+                each.depths,
+                list(each.milliseconds or ()),
+                label=label(each.ranker),
+                **style(number),
             )
         drawn.axes.set_xlabel("candidates reranked")
         drawn.axes.set_ylabel("median milliseconds")

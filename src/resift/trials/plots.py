@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import io
 import re
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from html import escape
+from textwrap import shorten
 from typing import TYPE_CHECKING, Any
 
 from resift.errors import BackendUnavailableError
@@ -53,6 +55,13 @@ def style(number: int) -> dict[str, Any]:
     }
 
 
+def label(name: str) -> str:
+    """A name as a legend has it: printable, short, and never hidden."""
+    text = _printable(name)
+    # matplotlib leaves out what begins with an underscore.
+    return shorten(text, 60, placeholder=" …").lstrip("_") or "?"
+
+
 class Plot:
     """A plot that is being drawn; ``svg`` has it when it is done."""
 
@@ -81,7 +90,10 @@ def plot(name: str, title: str, description: str, *, rows: int = 1) -> Iterator[
         drawn = Plot(figure.add_subplot(), figure)
         yield drawn
         written = io.StringIO()
-        figure.savefig(written, format="svg", transparent=True, metadata={"Date": None})
+        with warnings.catch_warnings():
+            # The browser has the fonts; here they are for the layout alone.
+            warnings.filterwarnings("ignore", "Glyph", UserWarning)
+            figure.savefig(written, format="svg", transparent=True, metadata={"Date": None})
     drawn.svg = inline(written.getvalue(), name, title, description)
 
 
@@ -101,7 +113,11 @@ def inline(svg: str, name: str, title: str, description: str) -> str:
     words = (
         f'<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" '
         f'{size.group() if size else ""} role="img" aria-labelledby="{name}-title {name}-desc">'
-        f'<title id="{name}-title">{escape(title)}</title>'
-        f'<desc id="{name}-desc">{escape(description)}</desc>'
+        f'<title id="{name}-title">{escape(_printable(title))}</title>'
+        f'<desc id="{name}-desc">{escape(_printable(description))}</desc>'
     )
     return words + body[len(opening) :]
+
+
+def _printable(text: str) -> str:
+    return "".join(each if each.isprintable() else " " for each in text)

@@ -18,7 +18,7 @@ from resift.scoring import Cached, Local, Remote
 
 NONE = "none"
 DEFAULT = (NONE, "resift-small", "resift-small,prior=auto")
-"""The first stage; the bundled model alone; and with the first stage's order, as adapters have it."""
+"""The first stage; the bundled model alone; and with the order given, as adapters have it."""
 
 _LOADING = {name for name, each in declared_in(LoadOptions).items() if each.kind == "data"}
 _RANKING = {name for name, each in declared_in(RankOptions).items() if "made" in each.at}

@@ -187,7 +187,7 @@ def _asked(
         for row in rows:
             if not isinstance(row, Sequence) or len(row) != 3 or not isinstance(row[1], str):
                 raise InvalidRequestError(
-                    f"the first stage must give (id, text, score) for each document, not {row!r:.80}"
+                    f"the first stage must give (id, text, score) of each document: {row!r:.80}"
                 )
             name, own, score = str(row[0]), row[1], row[2]
             found[query].append(Candidate(name, None if score is None else float(score)))

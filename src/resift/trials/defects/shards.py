@@ -82,8 +82,8 @@ def broken(expected: Sequence[str], found: AbstractSet[str], *, relevant: bool) 
     return Defect(
         name="broken shard",
         where="first stage",
-        said=f"{share(int(part.sum()), len(names))} {'relevant ' * relevant}documents, {label}, were "
-        f"never found for any query; of all others, {100 * hit[~part].mean():.0f} % were",
+        said=f"{share(int(part.sum()), len(names))} {'relevant ' * relevant}documents, {label}, "
+        f"were never found for any query; of all others, {100 * hit[~part].mean():.0f} % were",
         advice=_ADVICE,
         evidence={
             "part": label,
@@ -109,8 +109,8 @@ def never_found(names: Sequence[str], appearances: Mapping[str, int]) -> Defect 
     return Defect(
         name="broken shard",
         where="first stage",
-        said=f"{share(none, len(counts))} documents of the corpus were found for no query, and only "
-        f"{one} for one alone, though each is found for {counts.mean():.1f} on average",
+        said=f"{share(none, len(counts))} documents of the corpus were found for no query, and "
+        f"only {one} for one alone, though each is found for {counts.mean():.1f} on average",
         advice=_ADVICE,
         evidence={"documents": none, "examples": missing[:5]},
     )

@@ -138,8 +138,8 @@ def unknown(missing: Sequence[str], found: int) -> Defect | None:
     return Defect(
         name="unknown documents",
         where="first stage",
-        said=f"{share(len(missing), found)} documents that the first stage found have no text here: "
-        "the corpus doesn't have them",
+        said=f"{share(len(missing), found)} documents that the first stage found have no text "
+        "here: the corpus doesn't have them",
         advice="See that run and corpus are of the same version, and spell ids alike",
         evidence={"documents": len(missing), "examples": list(missing)[:5]},
     )
