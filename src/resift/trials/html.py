@@ -27,7 +27,7 @@ def joined(parts: Part) -> Safe:
 
 def tag(name: str, *parts: Part, **attributes: str) -> Safe:
     """An element; an attribute ``class_`` is ``class``."""
-    given = "".join(f' {key.rstrip("_")}="{escape(each)}"' for key, each in attributes.items())
+    given = "".join(f' {key.rstrip("_")}="{joined(each)}"' for key, each in attributes.items())
     return Safe(f"<{name}{given}>{joined(parts)}</{name}>")
 
 

@@ -293,7 +293,7 @@ def _how(report: Report) -> Iterator[Part]:
         "p",
         f"Milliseconds are of one query at a time after a warm-up, on {machine['processor']} "
         f"({', '.join(machine['instructions'])}), {machine['threads']} threads, while whatever "
-        "else runs on this machine ran; ways to rank took turns at each query. Measures are those of "
-        "trec_eval, through ir_measures, with scores made from ranks; gains are linear. Seed "
+        "else runs on this machine ran; ways to rank took turns at each query. Measures are those "
+        "of trec_eval, through ir_measures, with scores made from ranks; gains are linear. Seed "
         f"{report.seed}. All that is shown is in report.json.",
     )
