@@ -1,4 +1,4 @@
-"""What is evaluated: queries, what a first stage found for each, and judgements of it."""
+"""Findings: what is evaluated: queries, what a first stage found for each, and judgements of it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Document:
 
     @property
     def whole(self) -> str:
-        """What is reranked: title and text, with a space between them."""
+        """Findings: what is reranked: title and text, with a space between them."""
         return f"{self.title} {self.text}".strip() if self.title else self.text
 
 
@@ -35,7 +35,7 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Corpus:
-    """What is known of the documents as a whole, beyond those that are reranked."""
+    """Findings: what is known of the documents as a whole, beyond those that are reranked."""
 
     ids: Sequence[str]
     """All ids, in the corpus's order; those that were found, where there is no corpus."""
@@ -105,7 +105,7 @@ class Collection:
 
 
 def appearances(candidates: Mapping[str, Sequence[Candidate]]) -> dict[str, int]:
-    """How many queries each document was found for, by id."""
+    """Count how many queries each document was found for, by id."""
     return Counter(name for listed in candidates.values() for name in {each.id for each in listed})
 
 

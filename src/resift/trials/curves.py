@@ -1,4 +1,4 @@
-"""How deep to rerank, and what it costs: the depth curve, its knee, and the Pareto front."""
+"""Measures of how deep to rerank, and what it costs: the depth curve, its knee, and the Pareto front."""
 
 from __future__ import annotations
 

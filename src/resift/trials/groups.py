@@ -1,4 +1,4 @@
-"""What a ranker does by the length of queries and documents, and where it couldn't read all."""
+"""Findings: what a ranker does by the length of queries and documents, and where it couldn't read all."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is compared: the first stage alone, models here and on servers, by name."""
+"""Findings: what is compared: the first stage alone, models here and on servers, by name."""
 
 from __future__ import annotations
 
