@@ -1,4 +1,4 @@
-"""Measures of how far a ranker agrees with the first stage, and which queries it helps and hurts."""
+"""A ranker's agreement with the first stage, and the queries that it helps and hurts."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ class Example:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Effect:
-    """Findings: what a ranker did to the queries, one by one."""
+    """A ranker's effect on the queries, one by one."""
 
     ranker: str
     helped: int

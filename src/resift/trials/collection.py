@@ -1,4 +1,4 @@
-"""Findings: what is evaluated: queries, what a first stage found for each, and judgements of it."""
+"""Collections: queries, the first stage's candidates for each, and judgements of them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Document:
 
     @property
     def whole(self) -> str:
-        """Findings: what is reranked: title and text, with a space between them."""
+        """The text that is reranked: title and text, with a space between them."""
         return f"{self.title} {self.text}".strip() if self.title else self.text
 
 
@@ -35,7 +35,7 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Corpus:
-    """Findings: what is known of the documents as a whole, beyond those that are reranked."""
+    """All documents, as far as they are known beyond those that are reranked."""
 
     ids: Sequence[str]
     """All ids, in the corpus's order; those that were found, where there is no corpus."""

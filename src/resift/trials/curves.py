@@ -1,4 +1,4 @@
-"""Measures of how deep to rerank, and what it costs: the depth curve, its knee, and the Pareto front."""
+"""The depth curve, its knee, and the Pareto front of quality and time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Findings: what a ranker does by the length of queries and documents, and where it couldn't read all."""
+"""A ranker's gain by the length of queries and documents, and by what was cut."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Findings: what is compared: the first stage alone, models here and on servers, by name."""
+"""Rankers by name: the first stage alone, models here and on servers."""
 
 from __future__ import annotations
 

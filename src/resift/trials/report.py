@@ -27,7 +27,7 @@ BINS = 40
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RunReport:
-    """Findings: what is said of one ranker."""
+    """All that is said of one ranker."""
 
     run: Run
     means: Mapping[str, float] | None
@@ -90,7 +90,7 @@ class Report:
 
     @property
     def advice(self) -> str:
-        """Findings: what to do, in a sentence or two, with intervals."""
+        """Advice in a sentence or two, with intervals."""
         return advise(self)
 
     @property

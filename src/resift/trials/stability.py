@@ -1,4 +1,4 @@
-"""Findings: what should change nothing: the same query with its candidates in another order, and twice."""
+"""Stability: the same query with its candidates in another order, and twice."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ QUERIES, MOST, TWICE = 5, 30, 3
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Stability:
-    """Measures of how far scores move that shouldn't."""
+    """Movements of scores that shouldn't move."""
 
     ranker: str
     shuffled: float

@@ -20,7 +20,7 @@ _TELLING = ("AVX2", "AVX512F", "AVX512VNNI", "AVX512_BF16", "AVXVNNI", "AMX_INT8
 
 @dataclass(frozen=True, slots=True)
 class Timed:
-    """Findings: what one way to rank took, and gave."""
+    """The time that one way to rank took, and its rankings."""
 
     milliseconds: float
     """The median over the queries."""

@@ -145,7 +145,7 @@ def missing_remainder(found: AbstractSet[str]) -> Defect | None:
 
 
 def _thinned(names: Sequence[str], found: AbstractSet[str]) -> list[str]:
-    """Findings: at most 5,000 of the names, in their order, half of them found, where there are as many."""
+    """Thin the names to 5,000 in their order, half of them found, where there are as many."""
     if len(names) <= _MOST:
         return list(names)
     rng = np.random.default_rng(0)
