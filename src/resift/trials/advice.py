@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+from resift.trials.found import Figures
 from resift.trials.measuring import PRIMARY
-
-if TYPE_CHECKING:
-    from resift.trials.report import Report
 
 _FEW = 30
 _NEAR = 0.005
 """Less nDCG than this is no reason for a slower ranker."""
 
 
-def advise(report: Report) -> str:
+def advise(report: Figures) -> str:
     """Say which ranker to use, and how deep."""
     parts = []
     if report.warnings:
@@ -34,7 +30,7 @@ def advise(report: Report) -> str:
     return " ".join(parts)
 
 
-def _choice(report: Report) -> str:
+def _choice(report: Figures) -> str:
     compared = report.comparisons[PRIMARY]
     first = report.runs[0]
     if not compared or first.means is None:
@@ -62,7 +58,7 @@ def _choice(report: Report) -> str:
     return f"{said} {_depth(report, chosen)}".strip()
 
 
-def _depth(report: Report, name: str) -> str:
+def _depth(report: Figures, name: str) -> str:
     curve = next((each for each in report.curves if each.ranker == name), None)
     if curve is None or curve.knee is None:
         return ""

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+from resift.trials.found import Figures, RunReport
 from resift.trials.plots import COLOURS, DASHES, HATCHES, MARKERS, label, plot, style
-
-if TYPE_CHECKING:
-    from resift.trials.report import Report, RunReport
 
 _KINDS = ("first stage", "whole", "depth", "prune", "cascade", "deadline")
 
 
-def depth_figure(report: Report) -> str:
+def depth_figure(report: Figures) -> str:
     """Quality by depth, a line for each ranker, with the knees."""
     said = "; ".join(
         f"{each.ranker}: "
@@ -38,7 +34,7 @@ def depth_figure(report: Report) -> str:
     return drawn.svg
 
 
-def latency_figure(report: Report) -> str:
+def latency_figure(report: Figures) -> str:
     """Milliseconds by depth, a line for each ranker."""
     timed = [each for each in report.curves if each.milliseconds]
     said = "; ".join(
@@ -66,7 +62,7 @@ def latency_figure(report: Report) -> str:
     return drawn.svg
 
 
-def budget_figure(report: Report) -> str:
+def budget_figure(report: Figures) -> str:
     """Quality by milliseconds, a marker for each way to rank, and the front."""
     points = report.budget.points if report.budget else ()
     said = "; ".join(

@@ -4,22 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from importlib.resources import files
-from typing import TYPE_CHECKING
 
 from resift.trials import figures
+from resift.trials.advice import advise
 from resift.trials.agreement import Example, Shown
+from resift.trials.found import Figures, RunReport
 from resift.trials.groups import Group
 from resift.trials.html import Part, Safe, table, tag
 from resift.trials.measuring import EXPLAINED, JUDGED_ONLY, MEASURES, PRIMARY
 from resift.trials.significance import FLIPS
 
-if TYPE_CHECKING:
-    from resift.trials.report import Report, RunReport
-
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
 
 
-def page(report: Report) -> str:
+def page(report: Figures) -> str:
     """The whole page. Texts of the collection are escaped wherever they are shown."""
     css = files("resift.trials").joinpath("page.css").read_text(encoding="utf-8")
     title = f"Evaluation of {report.collection.name}"
@@ -36,7 +34,7 @@ def page(report: Report) -> str:
     return f"<!DOCTYPE html>\n{whole}\n"
 
 
-def _sections(report: Report) -> Iterator[Part]:
+def _sections(report: Figures) -> Iterator[Part]:
     yield from _top(report)
     if report.collection.grades is not None:
         yield from _quality(report)
@@ -51,7 +49,7 @@ def _sections(report: Report) -> Iterator[Part]:
     yield from _how(report)
 
 
-def _top(report: Report) -> Iterator[Part]:
+def _top(report: Figures) -> Iterator[Part]:
     for each in report.defects:
         word = "Warning" if each.level == "warning" else "Note"
         examples = each.evidence.get("examples", ())
@@ -63,7 +61,7 @@ def _top(report: Report) -> Iterator[Part]:
             class_=each.level,
         )
     yield tag("h2", "What to do")
-    yield tag("p", report.advice, class_="advice")
+    yield tag("p", advise(report), class_="advice")
     found = report.collection
     judged = sum(map(len, (found.grades or {}).values()))
     yield tag(
@@ -73,7 +71,7 @@ def _top(report: Report) -> Iterator[Part]:
     )
 
 
-def _quality(report: Report) -> Iterator[Part]:
+def _quality(report: Figures) -> Iterator[Part]:
     first = report.runs[0].name
     yield tag("h2", "Quality")
     names = (*MEASURES, JUDGED_ONLY)
@@ -105,7 +103,7 @@ def _quality(report: Report) -> Iterator[Part]:
     yield tag("details", tag("summary", "What the measures mean"), tag("ul", explained))
 
 
-def _depth(report: Report) -> Iterator[Part]:
+def _depth(report: Figures) -> Iterator[Part]:
     if not report.curves:
         return
     yield tag("h2", "How deep to rerank")
@@ -139,7 +137,7 @@ def _depth(report: Report) -> Iterator[Part]:
         yield tag("figure", Safe(figures.latency_figure(report)))
 
 
-def _budget(report: Report) -> Iterator[Part]:
+def _budget(report: Figures) -> Iterator[Part]:
     if report.budget is None:
         return
     yield tag("h2", "What a millisecond buys")
@@ -166,7 +164,7 @@ def _budget(report: Report) -> Iterator[Part]:
         )
 
 
-def _agreement(report: Report) -> Iterator[Part]:
+def _agreement(report: Figures) -> Iterator[Part]:
     rows = [
         [x.ranker, f"{x.tau:.3f}", f"{x.rbo:.3f}", f"{x.moved:.1f}", f"{x.same_first:.2f}"]
         for run in report.runs
@@ -232,7 +230,7 @@ def _document(one: Shown) -> Safe:
     return tag("li", about, f" ({grade}, came {one.came}): {one.excerpt}")
 
 
-def _groups(report: Report) -> Iterator[Part]:
+def _groups(report: Figures) -> Iterator[Part]:
     runs = [run.groups for run in report.runs if run.groups]
     if not runs:
         return
@@ -264,14 +262,14 @@ def _group_rows(what: str, found: Sequence[Group]) -> list[Sequence[Part]]:
     ]
 
 
-def _scores(report: Report) -> Iterator[Part]:
+def _scores(report: Figures) -> Iterator[Part]:
     shown = [(n, run) for n, run in enumerate(report.runs) if run.scores]
     if shown:
         yield tag("h2", "Scores")
         yield [tag("figure", Safe(figures.score_figure(run, n))) for n, run in shown]
 
 
-def _how(report: Report) -> Iterator[Part]:
+def _how(report: Figures) -> Iterator[Part]:
     machine = report.machine
     yield tag("h2", "How it was measured")
     yield table(

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from textwrap import wrap
-from typing import TYPE_CHECKING
 
+from resift.trials.advice import advise
+from resift.trials.found import Figures
 from resift.trials.measuring import JUDGED_ONLY, MEASURES, PRIMARY
-
-if TYPE_CHECKING:
-    from resift.trials.report import Report
 
 _WIDTH = 100
 
 
-def table(report: Report) -> str:
+def table(report: Figures) -> str:
     """Warnings, measures by ranker with their differences from the first, and the advice."""
     lines = []
     for each in report.defects:
@@ -28,11 +26,11 @@ def table(report: Report) -> str:
         f"{found.name}: {len(found.queries)} queries, {judged}, up to {found.depth} candidates"
     )
     lines += _measures(report) if found.grades is not None else _agreement(report)
-    lines += ["", *_wrapped("", report.advice)]
+    lines += ["", *_wrapped("", advise(report))]
     return "".join(f"{_printable(line)}\n" for line in lines)
 
 
-def _measures(report: Report) -> list[str]:
+def _measures(report: Figures) -> list[str]:
     first = report.runs[0].name
     header = ["ranker", *MEASURES, "judged only", f"{PRIMARY} over {first}", "p (Holm)"]
     rows = [header]
@@ -47,7 +45,7 @@ def _measures(report: Report) -> list[str]:
     return aligned(rows)
 
 
-def _agreement(report: Report) -> list[str]:
+def _agreement(report: Figures) -> list[str]:
     rows = [["ranker", "Kendall's tau", "RBO", "new in the first 10", "same first"]]
     for run in report.runs:
         if run.agreement and run.agreement.tau is not None:

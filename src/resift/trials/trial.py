@@ -16,10 +16,11 @@ from resift.trials.budget import Budget, budget
 from resift.trials.collection import Collection, sampled
 from resift.trials.curves import DepthCurve, depth_curve, time_depths
 from resift.trials.defects import all as defects
+from resift.trials.found import RunReport
 from resift.trials.groups import groups
 from resift.trials.measuring import JUDGED_ONLY, MEASURES, PRIMARY, Values, means, measure
 from resift.trials.rankers import DEFAULT, Ranker, Rankers
-from resift.trials.report import Report, RunReport
+from resift.trials.report import Report
 from resift.trials.running import Run, run
 from resift.trials.significance import compare
 from resift.trials.stability import stability
