@@ -50,9 +50,7 @@ def read_collection(
     ``InvalidRequestError`` for files that can't be read, and where there is no first stage.
     """
     given = None if path is None else Path(path)
-    if given is not None and not given.exists():
-        raise InvalidRequestError(f"{given} doesn't exist; expected a folder or JSON lines")
-    _check_counts(depth, queries)
+    _check(given, depth, queries)
     grades = None if qrels is None else read_grades(Path(qrels))
     if given is not None and given.is_file():
         return read_recorded(given, grades, documents, queries, depth, seed)
@@ -88,7 +86,9 @@ def read_collection(
     )
 
 
-def _check_counts(depth: int, queries: int | None) -> None:
+def _check(path: Path | None, depth: int, queries: int | None) -> None:
+    if path is not None and not path.exists():
+        raise InvalidRequestError(f"{path} doesn't exist; expected a folder or JSON lines")
     if depth < 1 or (queries is not None and queries < 1):
         raise InvalidRequestError(f"depth and queries must be at least 1: {depth}, {queries}")
 
