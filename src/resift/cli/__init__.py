@@ -1,1 +1,1 @@
-"""The command line: ``resift rank``, ``export``, ``models`` and ``compare-server``."""
+"""The command line: ``resift rank``, ``evaluate``, ``export``, ``models``, ``compare-server``."""

@@ -1,0 +1,1 @@
+"""Defects of first stages, rankers and collections, each found by a function of its own."""
