@@ -62,7 +62,6 @@ class Lines:
         self._path.replace(aside[0])
 
 
-
 def salt_beside(path: Path) -> str:
     """The salt in the file beside ``path``, which is written by whoever comes first."""
     beside = path.with_name(f"{path.name}.salt")
