@@ -134,6 +134,6 @@ def test_a_wrong_option_raises(path: Path) -> None:
     with pytest.raises(InvalidRequestError, match="rate"):
         ResiftRecorder(str(path), rate=2)
     wrong: Any = "a salt for the tests"
-    with pytest.raises(InvalidRequestError) as caught:
+    with pytest.raises(InvalidRequestError, match="salt") as caught:
         ResiftRecorder(str(path), salt=wrong)
     assert wrong not in str(caught.value)

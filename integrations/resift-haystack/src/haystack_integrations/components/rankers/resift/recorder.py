@@ -72,12 +72,14 @@ class ResiftRecorder:
         :raises resift.InvalidRequestError:
             A `ValueError`: an option is invalid.
         """
+        if salt is not None:
+            check_secret("salt", salt, "RESIFT_SALT")
         self.recorder = Recorder(
             path,
             rate=rate,
             text=text,
             hash_ids=hash_ids,
-            salt=None if salt is None else check_secret(salt).resolve_value(),
+            salt=None if salt is None else salt.resolve_value(),
             max_bytes=max_bytes,
             keep=keep,
         )
