@@ -31,11 +31,11 @@ def pipeline(recorder: ResiftRecorder, *, ranked: bool) -> Pipeline:
     store = InMemoryDocumentStore()
     store.write_documents([Document(content=text) for text in TEXTS])
     made = Pipeline()
-    made.add_component("retriever", InMemoryBM25Retriever(store, top_k=6))
+    made.add_component("retriever", InMemoryBM25Retriever(store, top_k=3))
     made.add_component("recorder", recorder)
     made.connect("retriever.documents", "recorder.documents")
     if ranked:
-        made.add_component("ranker", ResiftRanker(top_k=3))
+        made.add_component("ranker", ResiftRanker(top_k=2))
         made.connect("retriever.documents", "ranker.documents")
         made.connect("ranker.documents", "recorder.ranked")
     return made
@@ -57,7 +57,7 @@ both = pytest.mark.parametrize("is_async", [False, True], ids=["sync", "async"])
 def test_a_retriever_is_recorded_and_its_documents_pass(path: Path, is_async: bool) -> None:
     made = pipeline(ResiftRecorder(str(path), text=True, hash_ids=False), ranked=False)
     documents = ask(made, is_async)
-    assert len(documents) == 6
+    assert len(documents) == 3
     (line,) = lines(path)
     assert (line["query"], line["model"]) == (QUERY, None)
     found = [(each["id"], each["text"], each["score"]) for each in line["candidates"]]
@@ -69,10 +69,10 @@ def test_a_retriever_is_recorded_and_its_documents_pass(path: Path, is_async: bo
 def test_a_ranker_is_recorded_beside_the_retriever(path: Path, is_async: bool) -> None:
     recorder = ResiftRecorder(str(path), hash_ids=False, model="resift-small")
     kept = ask(pipeline(recorder, ranked=True), is_async)
-    assert len(kept) == 3
+    assert len(kept) == 2
     (line,) = lines(path)
     assert line["model"] == "resift-small"
-    assert len(line["candidates"]) == 6
+    assert len(line["candidates"]) == 3
     ranked = sorted(
         (each["rank"], each["id"], each["rank_score"])
         for each in line["candidates"]

@@ -1,4 +1,4 @@
-"""What is recorded of a document."""
+"""Candidates: the documents of a query, as they are recorded."""
 
 from __future__ import annotations
 

@@ -70,7 +70,7 @@ class _Found(NamedTuple):
 
 
 def _found(run: Run, retriever: str | None) -> Iterator[_Found]:
-    """What was found and ranked in a run and those within it."""
+    """Find what was found and ranked in a run and those within it."""
     within = [each for child in run.child_runs for each in _found(child, retriever)]
     outputs: dict[str, Any] = run.outputs or {}
     ranking = outputs.get("output")
