@@ -45,6 +45,6 @@ def candidates_of(
             text=text,
             score=score,
             rank=rank,
-            rank_score=result and result.score,
-            logit=result and result.logit,
+            rank_score=None if result is None else result.score,
+            logit=None if result is None else result.logit,
         )

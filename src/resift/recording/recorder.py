@@ -205,7 +205,8 @@ def _check_file(given: Any) -> Path:
 
 
 def _check_rate(given: Any) -> float:
-    if not isinstance(given, Real) or isinstance(given, bool) or not 0 <= given <= 1:
+    number = isinstance(given, Real) and not isinstance(given, bool)
+    if not (number and 0 <= given <= 1):
         raise InvalidRequestError(
             f"rate must be a number from 0 to 1, the share of queries to record: {given!r}"
         )
