@@ -157,6 +157,7 @@ BELOW: dict[str, set[str]] = {
     "models": {"checks", "errors", "folders", "precision", "redaction"},
 }
 BELOW["ranking"] = {"prior", *BELOW["prior"]}
+BELOW["recording"] = {"checks", "ranking", "request", *BELOW["ranking"]}
 BELOW["telemetry"] = {"ranking", *BELOW["ranking"]}
 BELOW["options"] = {"checks", "declaring", "telemetry", "text", *BELOW["telemetry"]}
 BELOW["keywords"] = {"options", *BELOW["options"]}

@@ -2,5 +2,6 @@
 
 from llama_index.postprocessor.resift.base import ResiftRerank
 from llama_index.postprocessor.resift.events import RerankTimingEvent
+from llama_index.postprocessor.resift.recorder import ResiftRecorder
 
-__all__ = ["RerankTimingEvent", "ResiftRerank"]
+__all__ = ["RerankTimingEvent", "ResiftRecorder", "ResiftRerank"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from llama_index.core.bridge.pydantic import PrivateAttr
 from llama_index.core.instrumentation.events import BaseEvent
 
 from resift import Ranking, TimingEvent
@@ -38,6 +39,14 @@ class RerankTimingEvent(BaseEvent):
     pruned_documents: int
     repairs: int
 
+    # Not a field: handlers that send events elsewhere would send each document's place and score.
+    _ranking: Ranking | None = PrivateAttr(default=None)
+
+    @property
+    def ranking(self) -> Ranking | None:
+        """The ranking that was timed, which isn't sent anywhere."""
+        return self._ranking
+
     @classmethod
     def class_name(cls) -> str:
         """The event's name, as handlers see it."""
@@ -46,4 +55,6 @@ class RerankTimingEvent(BaseEvent):
     @classmethod
     def of(cls, ranking: Ranking) -> RerankTimingEvent:
         """Make the event of the call that made ``ranking``."""
-        return cls(**TimingEvent.of(ranking).to_dict())
+        event = cls(**TimingEvent.of(ranking).to_dict())
+        event._ranking = ranking
+        return event

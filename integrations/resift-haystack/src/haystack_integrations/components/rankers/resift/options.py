@@ -23,15 +23,15 @@ class Unpickled:
         return Unpickled, (None,)
 
 
-def check_secret(token: object) -> Secret:
+def check_secret(name: str, given: object, variable: str) -> Secret:
     """Pass a ``Secret``. Raises ``InvalidRequestError`` for anything else, without showing it."""
-    if not isinstance(token, Secret):
-        # Not shown: it may be the token itself.
+    if not isinstance(given, Secret):
+        # Not shown: it may be the secret itself.
         raise InvalidRequestError(
-            "token must be None or a haystack.utils.Secret, such as "
-            f"Secret.from_env_var('HF_TOKEN'), not this {type(token).__name__}, which isn't shown"
+            f"{name} must be None or a haystack.utils.Secret, such as "
+            f"Secret.from_env_var({variable!r}), not this {type(given).__name__}, which isn't shown"
         )
-    return token
+    return given
 
 
 def device_name(device: object) -> str:

@@ -116,7 +116,7 @@ class ResiftRanker(EngineOptions):
         if device is not None:
             given["device"] = device_name(device)
         if token is not None:
-            given["token"] = check_secret(token).resolve_value
+            given["token"] = check_secret("token", token, "HF_TOKEN").resolve_value
         self._token = Unpickled(token)
         adapter = Adapter(
             reranker=reranker,
