@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from resift import ResiftError, __version__
-from resift.cli import compare, export, models, rank, serve
+from resift.cli import compare, export, label, models, rank, serve
 from resift.cli.output import EXIT_FAILED, EXIT_OK, EXIT_USAGE, escaping
 from resift.errors import InvalidRequestError
 
@@ -37,4 +37,5 @@ def _parser() -> argparse.ArgumentParser:
     export.add_parser(commands)
     serve.add_parser(commands)
     compare.add_parser(commands)
+    label.add_parser(commands)
     return parser
