@@ -71,7 +71,9 @@ def add_parser(commands: _SubParsersAction[argparse.ArgumentParser]) -> None:
 
 def _label(parsed: argparse.Namespace) -> int:
     if sum(map(bool, (parsed.candidates, parsed.agreement, parsed.to_qrels))) != 1:
-        raise InvalidRequestError("give either CANDIDATES, or --agreement A B, or --to-qrels LABELS")
+        raise InvalidRequestError(
+            "give either CANDIDATES, or --agreement A B, or --to-qrels LABELS"
+        )
     if parsed.agreement:
         _compare(*parsed.agreement)
     elif parsed.to_qrels:
@@ -107,17 +109,22 @@ def _ask(parsed: argparse.Namespace) -> None:
     from resift.labelling.pool import pooled
     from resift.labelling.recorded import read_recorded
     from resift.labelling.session import Session
+    from resift.labelling.terminal import require_terminal
 
     if parsed.out is None:
         raise InvalidRequestError("give --out FILE, where the labels go")
     if parsed.depth < 1:
         raise InvalidRequestError(f"--depth {parsed.depth} must be at least 1")
+    if not parsed.browser:
+        require_terminal()
     grades = _grades(parsed.grades)
     pool = pooled(read_recorded(parsed.candidates), depth=parsed.depth, seed=parsed.seed)
     with LabelsFile.open(parsed.out) as file:
         session = Session(pool, file, grades, parsed.by)
         if file.mended:
-            sys.stderr.write(f"resift: the last line of {parsed.out} was broken off; it is removed\n")
+            sys.stderr.write(
+                f"resift: the last line of {parsed.out} was broken off; it is removed\n"
+            )
         if pool.contradicted:
             sys.stderr.write(
                 f"resift: {pool.contradicted} documents have several texts; the first is shown\n"

@@ -9,6 +9,8 @@ from resift.errors import InvalidRequestError
 from resift.labelling.labels import Label, LabelsFile
 from resift.labelling.pool import Pair, Pool
 
+_MEANINGS = {0: "not relevant", 1: "related", 2: "answers in part", 3: "answers"}
+
 
 def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
@@ -43,6 +45,10 @@ class Session:
     def done(self) -> int:
         """How many pairs of the pool have a grade."""
         return sum(self.given(at) is not None for at in range(len(self.pairs)))
+
+    def meaning(self, grade: int) -> str:
+        """What a grade means in words; empty unless grades are some of 0 to 3."""
+        return _MEANINGS[grade] if set(self.grades) <= set(_MEANINGS) else ""
 
     def pair(self, at: int) -> Pair:
         """The pair at a place."""

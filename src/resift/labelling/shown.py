@@ -12,7 +12,9 @@ Part = tuple[str, bool]
 # Joiners shape letters of Persian and Indic scripts, and emoji.
 _JOINERS = "\u200c\u200d"
 # Han, kana, Thai and their like, whose words have no spaces between them.
-_UNSPACED = re.compile("[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u2e80-\u9fff\U00020000-\U0003ffff]+")
+_UNSPACED = re.compile(
+    "[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u2e80-\u9fff\U00020000-\U0003ffff]+"
+)
 _MEANINGFUL = 3
 
 

@@ -13,27 +13,27 @@ from resift.errors import InvalidRequestError
 from resift.labelling.session import Session
 from resift.labelling.shown import escaped, marked, wrapped
 
-MEANINGS = {0: "not relevant", 1: "related", 2: "answers in part", 3: "answers"}
-"""What grades mean where they are 0 to 3."""
-
-_CLEAR = "\x1b[H\x1b[2J\x1b[3J"
+_CLEAR = "\x1b[H\x1b[2J"
 _ESCAPE = "\x1b"
 _END = "\x04"
 
 
-def label_in_terminal(session: Session) -> None:
-    """Show pair after pair until the pool or the person is done.
-
-    Raises ``InvalidRequestError`` where standard input or output isn't a terminal.
-    """
+def require_terminal() -> None:
+    """Raise ``InvalidRequestError`` where standard input or output isn't a terminal."""
     try:
         import termios as _  # noqa: F401
     except ImportError:
-        raise InvalidRequestError("this system has no terminal of that kind; give --browser") from None
+        raise InvalidRequestError(
+            "this system has no terminal of that kind; give --browser"
+        ) from None
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise InvalidRequestError(
             "--terminal needs a terminal as standard input and output; give --browser for a page"
         )
+
+
+def label_in_terminal(session: Session) -> None:
+    """Show pair after pair until the pool or the person is done."""
     dumb = os.environ.get("TERM", "dumb") in ("", "dumb", "unknown")
     with _keys(sys.stdin.fileno()) as keys:
         try:
@@ -142,7 +142,9 @@ class _Screen:
             head += [f"Again: it has the grade {given}, and keeps it unless you give another."]
         foot = [""]
         if len(pages) > 1:
-            foot += [f"Page {self._page + 1} of {len(pages)}: space for the next, b for the one before"]
+            foot += [
+                f"Page {self._page + 1} of {len(pages)}: space for the next, b for the one before"
+            ]
         foot += wrapped(_offered(session), width)
         # Lines as they are: what the encoding lacks has been seen to by the command.
         lines = [*head, "", *pages[self._page], *foot]
@@ -155,6 +157,5 @@ def _indented(text: str, width: int) -> list[str]:
 
 
 def _offered(session: Session) -> str:
-    named = set(session.grades) <= set(MEANINGS)
-    grades = [f"{grade} {MEANINGS[grade]}" if named else str(grade) for grade in session.grades]
+    grades = [f"{grade} {session.meaning(grade)}".strip() for grade in session.grades]
     return "   ".join([*grades, "u back", "s skip", "q quit"])
