@@ -137,6 +137,7 @@ BELOW: dict[str, set[str]] = {
     "signatures": set(),
     "threads": {"once"},
     "checks": {"errors"},
+    "labelling": {"errors"},
     "logistic": {"errors"},
     "normalization": {"errors", "logistic"},
     "evaluation": {"errors", "logistic", "normalization"},

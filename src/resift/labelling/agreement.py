@@ -97,7 +97,8 @@ def _nominal(grades: Sequence[int]) -> Counts:
 
 
 def _squared(grades: Sequence[int]) -> Counts:
-    return np.subtract.outer(np.asarray(grades, float), np.asarray(grades, float)) ** 2
+    values: Counts = np.asarray(grades, np.float64)
+    return np.asarray(np.subtract.outer(values, values) ** 2)
 
 
 def kappa(counts: Counts, distances: Counts) -> float | None:

@@ -50,6 +50,8 @@ def label_in_browser(session: Session) -> None:
         sys.stdout.write("\n")
     finally:
         server.server_close()
+        # Never released: a request that is still in work may not write to a closed file.
+        server.lock.acquire()
 
 
 class Pages(ThreadingHTTPServer):
@@ -86,18 +88,17 @@ class Pages(ThreadingHTTPServer):
 
     def act(self, asked: dict[str, Any]) -> None:
         """Do what a button says. Raises ``InvalidRequestError`` for what no button sends."""
-        session, at = self.session, asked.get("at")
-        known = isinstance(at, int) and not isinstance(at, bool) and 0 <= at < len(session.pairs)
+        session, at, grade = self.session, asked.get("at"), asked.get("grade")
+        known = type(at) is int and 0 <= at < len(session.pairs)
         match asked.get("do"):
-            case "grade" if known and isinstance(asked.get("grade"), int):
-                session.grade(at, asked["grade"])
+            case "grade" if known and type(grade) is int:
+                session.grade(at, grade)
             case "skip" if known:
                 session.skip(at)
             case "back":
                 session.back()
             case "quit":
-                # It waits for the loop of requests to end.
-                Thread(target=self.shutdown, daemon=True).start()
+                pass
             case _:
                 raise InvalidRequestError(f"there is no such action: {asked!r:.200}")
 
@@ -149,6 +150,9 @@ class _Handler(BaseHTTPRequestHandler):
                 self._refuse(HTTPStatus.INTERNAL_SERVER_ERROR, f"it isn't saved: {error}")
             else:
                 self._answer(HTTPStatus.OK, self.server.state())
+                if asked["do"] == "quit":
+                    # It waits for the loop of requests, and so for its caller, to end.
+                    Thread(target=self.server.shutdown, daemon=True).start()
 
     def log_message(self, *_: object) -> None:
         """Keep addresses, which have the token, off the terminal."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -43,8 +44,9 @@ class Label:
         grade = content.get("grade")
         if isinstance(grade, bool) or not isinstance(grade, int):
             raise InvalidRequestError(f'{place}: "grade" must be a whole number, not {grade!r:.80}')
-        ids = (name_in(content, each, place) for each in ("query_id", "document_id"))
-        return cls(*ids, grade, text_in(content, "by", place), text_in(content, "at", place))
+        query, document = (name_in(content, each, place) for each in ("query_id", "document_id"))
+        by, at = text_in(content, "by", place), text_in(content, "at", place)
+        return cls(query, document, grade, by, at)
 
     def line(self) -> bytes:
         """The line of it, ASCII alone, so that no reader depends on an encoding."""
@@ -168,7 +170,7 @@ def to_qrels(grades: Mapping[Key, int], form: str) -> str:
     space, header = (None, "") if form == "trec" else ("\t", "query-id\tcorpus-id\tscore\n")
     for name in {each for key in grades for each in key}:
         broken = name.split() != [name] if space is None else set(name) & set("\t\r\n")
-        if broken:
+        if broken or re.search("[\ud800-\udfff]", name):
             advice = "; BEIR's form takes spaces: give --out a name in .tsv" if not space else ""
             raise InvalidRequestError(f"the id {name!r} can't be a column of qrels{advice}")
     rows = (
