@@ -99,7 +99,7 @@ def test_a_file_has_one_person(start: Start) -> None:
     start("anna")
     session = start()
     session.grade(1, 1)
-    with pytest.raises(InvalidRequestError, match="labels by 'anna'.*by 'ben'"):
+    with pytest.raises(InvalidRequestError, match=r"labels by 'anna'.*by 'ben'"):
         start("ben")
 
 
@@ -158,7 +158,7 @@ def test_marking_changes_no_text(text: str, query: str) -> None:
     [
         ("How do I sort?", "A Sort of sorting, SORT", ["Sort", "SORT"]),
         ("c++ (.*) 3", "3 c++ (.*)", ["3"]),
-        ("東京駅", "これは東京の駅です。東京駅", ["東京", "東京", "京駅"]),
+        ("東京駅", "これは東京の駅です。東京駅", ["東京", "東京駅"]),
         ("größe ё", "GRÖSSE Größe ё", ["Größe", "ё"]),
         ("a of", "a of", []),
     ],

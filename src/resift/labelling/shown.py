@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterator
+from itertools import pairwise
 
 Part = tuple[str, bool]
 """A piece of a text, and whether it is a word of the query."""
@@ -37,7 +38,8 @@ def marked(text: str, query: str) -> list[Part]:
     words: set[str] = set()
     for word in re.findall(r"\w+", query):
         if _UNSPACED.search(word):
-            words |= {re.escape(word[at : at + 2]) for at in range(max(len(word) - 1, 1))}
+            # Each character of two neighbours: matches of pairs couldn't overlap.
+            words |= {f"{one}(?={two})|(?<={one}){two}" for one, two in pairwise(word)} or {word}
         elif len(word) >= _MEANINGFUL or not word.isascii() or any(map(str.isdigit, word)):
             words.add(rf"\b{re.escape(word)}\b")
     if not words:
