@@ -121,7 +121,7 @@ def test_pairs_are_judged_by_single_keys(terminal: Open, tmp_path: Path) -> None
 
 def test_texts_act_on_nothing_and_words_are_marked(terminal: Open, tmp_path: Path) -> None:
     found, out = write(tmp_path / "found.jsonl", texts=[HOSTILE]), tmp_path / "labels.jsonl"
-    shown = terminal(found, "--out", out).screen()
+    shown = terminal(found, "--out", out, columns=200).screen()
     assert "\\x1b[2J\\x1b]0;owned\\x07 \\u202eevil" in shown
     assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202e]", shown)
     capable = terminal(write(tmp_path / "f.jsonl", texts=TEXTS[:1]), "--out", out, term="xterm")
@@ -184,20 +184,19 @@ def test_killed_at_any_time_it_goes_on_where_it_was(terminal: Open, tmp_path: Pa
         tmp_path / "labels.jsonl",
     )
     done = 0
-    for keys in (1, 7, 40):
+    for keys in (1, 7, 18):
         here = terminal(found, "--out", out)
         assert f"{done} of 30 done." in here.screen()
         # Typed ahead, so that it is killed in the middle of its work.
         os.write(here.end, b"2" * keys)
-        while len(out.read_bytes().splitlines()) < min(done + keys, 30) - keys // 3:
+        enough = min(done + keys, 30) - keys // 3
+        while len(out.read_bytes().splitlines()) < enough:
             time.sleep(0.002)
         here.process.kill()
         here.process.wait()
         labelled = graded(out)
-        assert len(set(labelled)) == len(labelled) >= done + keys - keys // 3 or len(labelled) == 30
+        assert len(set(labelled)) == len(labelled) >= enough
         done = len(labelled)
-        if done == 30:
-            break
     here = terminal(found, "--out", out)
     if done < 30:
         here.screen()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import sys
 from collections.abc import Callable, Iterator
@@ -14,7 +15,8 @@ from resift.labelling.session import Session
 from resift.labelling.shown import escaped, marked, wrapped
 
 _CLEAR = "\x1b[H\x1b[2J"
-_ESCAPE = "\x1b"
+# What arrows and their like send, which means nothing here.
+_SEQUENCE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]?|O.?|.)?")
 _END = "\x04"
 
 
@@ -65,8 +67,7 @@ def _keys(descriptor: int) -> Iterator[Iterator[str]]:
             read = os.read(descriptor, 64).decode("ascii", "replace")
             if not read:
                 return
-            # Arrows and their like begin with it, and mean nothing here.
-            yield from read.partition(_ESCAPE)[0]
+            yield from _SEQUENCE.sub("", read)
 
     try:
         yield pressed()
