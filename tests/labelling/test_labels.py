@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from resift import InvalidRequestError
@@ -26,6 +26,8 @@ A = Label("q", "a", 1, "anna", "2026-01-01T00:00:00+00:00")
 B = Label("q", "b", 2, "anna", "2026-01-01T00:00:01+00:00")
 
 
+# Each label waits for the disk.
+@settings(max_examples=30, deadline=None)
 @given(given=st.lists(some, max_size=8))
 def test_what_is_appended_is_read(
     tmp_path_factory: pytest.TempPathFactory, given: list[Label]

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from labelling.judged import HOSTILE
 
@@ -109,6 +109,8 @@ def test_a_grade_that_is_not_offered_is_refused(start: Start, tmp_path: Path) ->
     assert grades(tmp_path) == {}
 
 
+# Each grade waits for the disk.
+@settings(max_examples=30, deadline=None)
 @given(actions=st.lists(st.sampled_from(["0", "3", "s", "u"]), max_size=20))
 def test_any_keys_lose_and_double_nothing(
     tmp_path_factory: pytest.TempPathFactory, actions: list[str]
