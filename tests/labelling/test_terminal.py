@@ -124,7 +124,9 @@ def test_texts_act_on_nothing_and_words_are_marked(terminal: Open, tmp_path: Pat
     shown = terminal(found, "--out", out, columns=200).screen()
     assert "\\x1b[2J\\x1b]0;owned\\x07 \\u202eevil" in shown
     assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202e]", shown)
-    capable = terminal(write(tmp_path / "f.jsonl", texts=TEXTS[:1]), "--out", out, term="xterm")
+    capable = terminal(
+        write(tmp_path / "f.jsonl", texts=TEXTS[:1]), "--out", tmp_path / "o", term="xterm"
+    )
     shown = capable.screen()
     assert shown.startswith("\x1b[H\x1b[2J")
     assert "\x1b" not in shown[len("\x1b[H\x1b[2J") :]
