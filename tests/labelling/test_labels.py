@@ -76,7 +76,8 @@ def test_a_file_has_one_writer(tmp_path: Path) -> None:
 
 
 def test_a_full_disk_leaves_no_half_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path, write, written = tmp_path / "labels.jsonl", os.write, []
+    path, write = tmp_path / "labels.jsonl", os.write
+    written: list[bytes] = []
 
     def full(descriptor: int, content: bytes) -> int:
         if written:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -23,7 +24,7 @@ Start = Callable[..., Session]
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[Start]:
     """Starts sessions one after the other, on one file."""
-    opened = []
+    opened: list[Any] = []
 
     def made(by: str | None = None, *labels: Label) -> Session:
         if opened:

@@ -12,12 +12,12 @@ from resift.errors import InvalidRequestError
 from resift.labelling.labels import Key, Label
 
 Counts = NDArray[np.float64]
-"""How often each pair of grades was given, [grades of one, grades of the other]."""
+"""Counts of each pair of grades, [grades of one, grades of the other]."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Agreement:
-    """How well two people agree on the pairs that both judged.
+    """Agreement of two people on the pairs that both judged.
 
     A coefficient is 1 for full agreement and 0 for that of chance; ``None`` where there was
     nothing to disagree on, as only one grade was given.

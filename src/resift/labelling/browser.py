@@ -11,7 +11,7 @@ from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib.resources import files
 from threading import Lock, Thread
-from typing import Any
+from typing import Any, TypeGuard
 from urllib.parse import urlsplit
 
 from resift.errors import InvalidRequestError
@@ -89,11 +89,11 @@ class Pages(ThreadingHTTPServer):
     def act(self, asked: dict[str, Any]) -> None:
         """Do what a button says. Raises ``InvalidRequestError`` for what no button sends."""
         session, at, grade = self.session, asked.get("at"), asked.get("grade")
-        known = type(at) is int and 0 <= at < len(session.pairs)
         match asked.get("do"):
-            case "grade" if known and type(grade) is int:
+            # A bool is an int, too.
+            case "grade" if self._is_place(at) and type(grade) is int:
                 session.grade(at, grade)
-            case "skip" if known:
+            case "skip" if self._is_place(at):
                 session.skip(at)
             case "back":
                 session.back()
@@ -101,6 +101,9 @@ class Pages(ThreadingHTTPServer):
                 pass
             case _:
                 raise InvalidRequestError(f"there is no such action: {asked!r:.200}")
+
+    def _is_place(self, at: object) -> TypeGuard[int]:
+        return type(at) is int and 0 <= at < len(self.session.pairs)
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -43,11 +43,11 @@ class Session:
 
     @property
     def done(self) -> int:
-        """How many pairs of the pool have a grade."""
+        """Count the pairs of the pool that have a grade."""
         return sum(self.given(at) is not None for at in range(len(self.pairs)))
 
     def meaning(self, grade: int) -> str:
-        """What a grade means in words; empty unless grades are some of 0 to 3."""
+        """Say what a grade means; empty unless grades are some of 0 to 3."""
         return _MEANINGS[grade] if set(self.grades) <= set(_MEANINGS) else ""
 
     def pair(self, at: int) -> Pair:
@@ -89,7 +89,7 @@ class Session:
 
 
 def _author(file: LabelsFile, by: str | None) -> str | None:
-    """Who labels: as said, or else whoever did before. A file has one."""
+    """The one who labels: as said, or else as before. A file has one."""
     names = {label.by for label in file.labels.values()}
     if by is None and len(names) == 1:
         return names.pop()

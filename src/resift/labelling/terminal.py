@@ -76,7 +76,7 @@ def _keys(descriptor: int) -> Iterator[Iterator[str]]:
 
 
 class _Screen:
-    """What is shown of a session, a page at a time, and what keys do to it."""
+    """A session's pair on the screen, a page at a time, and what keys do to it."""
 
     def __init__(
         self, session: Session, out: TextIO, keys: Iterator[str], cleared: Callable[[], str]
