@@ -39,7 +39,7 @@ class Terminal:
         self._read = b""
 
     def screen(self) -> str:
-        """What is written up to the next prompt."""
+        """Read what is written up to the next prompt."""
         return self._until(lambda text: text.endswith(_PROMPT))
 
     def press(self, keys: str) -> str:

@@ -161,7 +161,7 @@ class _Handler(BaseHTTPRequestHandler):
         """Keep addresses, which have the token, off the terminal."""
 
     def _name(self) -> str | None:
-        """What is asked for behind the token; ``None`` where an error was sent instead."""
+        """Read what is asked for behind the token; ``None`` where an error was sent instead."""
         # A page elsewhere whose name leads here, too, would send its own name.
         if self.headers.get("Host") != urlsplit(self._origin()).netloc:
             self._refuse(HTTPStatus.FORBIDDEN, "this is for 127.0.0.1 alone")

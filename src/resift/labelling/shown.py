@@ -65,7 +65,7 @@ def wrapped(text: str, width: int) -> Iterator[str]:
 
 
 def _fitting(text: str, width: int) -> int:
-    """How many characters of a line fit; at least one does."""
+    """Count the characters of a line that fit; at least one does."""
     columns = 0
     for at, each in enumerate(text):
         columns += _columns(each)
