@@ -76,6 +76,12 @@ def browser() -> Iterator[Browser]:
         yield browser
 
 
+def press(page: Page, key: str) -> None:
+    """Press a key, and wait until it is answered: what is pressed meanwhile is ignored."""
+    page.keyboard.press(key)
+    page.locator("#controls:not([aria-busy])").wait_for(state="attached")
+
+
 def counted(page: Page, text: str) -> None:
     page.locator("#counted", has_text=text).wait_for()
 
@@ -86,33 +92,33 @@ def test_by_keyboard_alone_and_over_a_kill(browser: Browser, serve: Serve, tmp_p
     with chromium.opened(browser, served.url) as page:
         counted(page, "0 of 8 done")
         assert page.locator("#query").inner_text() == QUERY
-        page.keyboard.press("2")
+        press(page, "2")
         counted(page, "1 of 8 done")
         assert [row["grade"] for row in rows(out)] == [2]
-        page.keyboard.press("s")
+        press(page, "s")
         counted(page, "1 of 8 done, 1 skipped")
-        page.keyboard.press("u")
-        page.keyboard.press("u")
+        press(page, "u")
+        press(page, "u")
         page.locator("#status", has_text="It has the grade 2").wait_for()
         assert page.locator("[aria-pressed=true]").inner_text().startswith("2")
-        page.keyboard.press("3")
+        press(page, "3")
         page.locator("#status", has_text="Saved: 3.").wait_for()
         # By tabs and the space bar, without the keys on the buttons.
         page.locator("#grades button[data-grade='1']").focus()
-        page.keyboard.press("Space")
+        press(page, "Space")
         counted(page, "2 of 8 done")
         served.process.kill()
         served.process.wait()
-        page.keyboard.press("0")
+        press(page, "0")
         page.get_by_role("alert").filter(has_text="nothing was saved").wait_for()
     assert [row["grade"] for row in rows(out)] == [2, 3, 1]
     served = serve(found, "--out", out, "--by", "anna")
     with chromium.opened(browser, served.url) as page:
         for done in range(2, 8):
             counted(page, f"{done} of 8 done")
-            page.keyboard.press("0")
+            press(page, "0")
         page.locator("#status", has_text="There is nothing more to ask.").wait_for()
-        page.keyboard.press("q")
+        press(page, "q")
         page.locator("#status", has_text="All is saved").wait_for()
     rest, _ = served.process.communicate(timeout=60)
     assert served.process.returncode == 0
@@ -137,7 +143,7 @@ def test_texts_are_texts(browser: Browser, serve: Serve, tmp_path: Path) -> None
                 mark = document.locator("mark").first
                 style = mark.evaluate("each => getComputedStyle(each).textDecorationLine")
                 assert style == "underline"
-            page.keyboard.press("1")
+            press(page, "1")
         counted(page, "4 of 4 done")
     assert {TEXTS[0], TEXTS[2], TEXTS[3]} < seen
     (hostile,) = (text for text in seen if "<script>" in text)
@@ -151,8 +157,8 @@ def test_keys_can_be_switched_off(browser: Browser, serve: Serve, tmp_path: Path
     with chromium.opened(browser, served.url) as page:
         counted(page, "0 of 4 done")
         page.get_by_label("Keys on the buttons").uncheck()
-        page.keyboard.press("1")
-        page.keyboard.press("s")
+        press(page, "1")
+        press(page, "s")
         page.locator("#grades button[data-grade='3']").click()
         counted(page, "1 of 4 done")
     assert [row["grade"] for row in rows(out)] == [3]
@@ -174,7 +180,7 @@ def test_axe_finds_nothing(
             results = Axe().run(page)
             assert results.violations_count == 0, results.generate_report()
             assert page.evaluate("document.documentElement.scrollWidth") <= width
-            page.keyboard.press("2")
+            press(page, "2")
             counted(page, f"{done} of 4 done")
 
 

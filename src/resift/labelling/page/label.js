@@ -23,6 +23,7 @@ async function ask(body) {
 async function act(body, said) {
   if (waiting || ended || (!shown && body)) return;
   waiting = true;
+  at("controls").setAttribute("aria-busy", "true");
   try {
     show(await ask(body && { at: shown.at, ...body }), said);
     if (body?.do === "quit") end();
@@ -30,6 +31,7 @@ async function act(body, said) {
     at("error").textContent = `That didn’t work, and nothing was saved: ${error.message}. Is resift label still running? What was saved before is safe.`;
   } finally {
     waiting = false;
+    at("controls").removeAttribute("aria-busy");
   }
 }
 
