@@ -143,6 +143,7 @@ BELOW: dict[str, set[str]] = {
     "signatures": set(),
     "threads": {"once"},
     "checks": {"errors"},
+    "labelling": {"errors"},
     "logistic": {"errors"},
     "calibrations": {"errors", "folders", "logistic"},
     "normalization": {"calibrations", "errors", "folders", "logistic"},
