@@ -69,7 +69,7 @@ def serve() -> Iterator[Serve]:
         process.communicate()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     """Chromium."""
     with chromium.started() as browser:
