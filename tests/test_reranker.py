@@ -326,7 +326,7 @@ def test_call_time_options_take_precedence(tiny: Path) -> None:
     assert top[0].score == 1.0
     assert all(result.score is not None and result.score >= 0.5 for result in top)
     with pytest.raises(InvalidRequestError, match="normalization"):
-        reranker.rank("a", DOCUMENTS, normalization="")  # type: ignore[arg-type]
+        reranker.rank("a", DOCUMENTS, normalization="")
 
 
 def test_options_recreate_the_reranker(tiny: Path) -> None:
