@@ -71,7 +71,7 @@ class Memory:
             size = max(resident.size, files, _resident_bytes() - before)
             is_new = not resident.size
             with self.lock:
-                resident.size, resident.source = size, local.source
+                resident.size, resident.source = size, _lasting(local.source)
                 resident.max_length = local.loaded.reader.max_length
             name = local.source.model
             _logger.info("%s is loaded: %.1f MB", name, size / 1e6)
@@ -117,7 +117,7 @@ class Resident:
         self.used = 0
         """The tick of its last use."""
         self._memory = memory
-        self.source: Source = self._reset().source
+        self.source: Source = _lasting(self._reset().source)
         """As complete as it ever was: a cascade reads it between calls."""
         self.max_length: int | None = None
         """Tokens of a pair that the model reads; ``None`` before it was ever loaded."""
@@ -217,6 +217,11 @@ class Leased(Uncopied):
 
     def __repr__(self) -> str:
         return f"Leased({self.resident.options!r})"
+
+
+def _lasting(source: Source) -> Source:
+    """A source that doesn't hold its model, so that it can be evicted; answers have their own."""
+    return replace(source, identity=None)
 
 
 def _file_bytes(model: LoadedModel) -> int:
