@@ -337,7 +337,7 @@ def put_in_candidate(key: str, value: Any) -> Change:
 @pytest.mark.parametrize(
     ("change", "arguments", "message"),
     [
-        (put("query_id", 3), (), ":2: 'query_id' must be a str or null, not 3"),
+        (put("query_id", 3.5), (), ":2: 'query_id' must be a str or a whole number, not 3.5"),
         (put("candidates", {}), (), ":2: 'candidates' must be a list of objects, not {}"),
         (put_in_candidate("grade", 0.5), (), ":2: candidates[2]: 'grade' must be a whole number"),
         (put_in_candidate("logit", "x"), (), ":2: candidates[2]: 'logit' must be a number or null"),
@@ -371,16 +371,21 @@ def test_lines_that_are_no_json_are_named(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = tmp_path / "judged.jsonl"
-    for text, message in (("\n{", "judged.jsonl:2 isn't JSON"), ("[1]", ":1 holds a list")):
+    for text, message in (
+        ("\n{", "judged.jsonl:2 isn't JSON"),
+        ("[1]", ":1 must be a JSON object"),
+    ):
         file.write_text(text, encoding="utf-8")
         assert run(file, "--out", tmp_path / "o.json") == 2
         assert message in capsys.readouterr().err
     qrels = tmp_path / "qrels.txt"
-    for text, message in (("a b", "expected 3 or 4 columns, not 2"), ("a 0 b x", "'x' must be a")):
+    for text, message in (("a b", "in 3 or 4 columns"), ("a 0 b x", "the grade 'x'")):
         qrels.write_text(text, encoding="utf-8")
         file.write_text("", encoding="utf-8")
         assert run(file, "--qrels", qrels, "--out", tmp_path / "o.json") == 2
-        assert f"qrels.txt:1: {message}" in capsys.readouterr().err
+        said = capsys.readouterr().err
+        assert "qrels.txt:1 " in said
+        assert message in said
     assert run(tmp_path / "nowhere.jsonl", "--out", tmp_path / "o.json") == 2
 
 

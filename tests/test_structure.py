@@ -143,7 +143,8 @@ BELOW: dict[str, set[str]] = {
     "signatures": set(),
     "threads": {"once"},
     "checks": {"errors"},
-    "labelling": {"errors"},
+    "files": {"errors"},
+    "labelling": {"errors", "files"},
     "logistic": {"errors"},
     "calibrations": {"errors", "folders", "logistic"},
     "normalization": {"calibrations", "errors", "folders", "logistic"},
@@ -175,9 +176,9 @@ BELOW["scoring"] = {
 }  # fmt: skip
 BELOW["flow"] = {"scoring", "selection", *BELOW["scoring"]}
 BELOW["reranker"] = {"flow", "given", "keywords", "signatures", "threads", *BELOW["flow"]}
-BELOW["calibrating"] = {"reranker", *BELOW["reranker"]}
+BELOW["calibrating"] = {"files", "reranker", *BELOW["reranker"]}
 BELOW["compare"] = {"reranker", *BELOW["reranker"]}
-BELOW["trials"] = {"reranker", *BELOW["reranker"]}
+BELOW["trials"] = {"files", "reranker", *BELOW["reranker"]}
 BELOW["adapter"] = {"reranker", *BELOW["reranker"]}
 BELOW["server"] = {"reranker", *BELOW["reranker"]}
 BELOW["attributes"] = {"adapter", *BELOW["adapter"]}

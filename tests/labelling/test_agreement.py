@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from resift import InvalidRequestError
+from resift.files.grades import Key, Label
 from resift.labelling.agreement import agreement, alpha
-from resift.labelling.labels import Key, Label
 
 grades = st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), min_size=1, max_size=40)
 

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from resift import InvalidRequestError
 from resift.cli.main import main
-from resift.labelling.labels import Label, LabelsFile, last_of, merged, read_labels, to_qrels
+from resift.files.grades import Label, last_of, read_labels
+from resift.labelling.labels import LabelsFile, merged, to_qrels
 
 some = st.builds(
     Label,
@@ -36,10 +37,11 @@ def test_what_is_appended_is_read(
     for label in given:
         with LabelsFile.open(path) as file:
             file.append(label)
-    assert read_labels(path) == last_of(given) if given else not path.exists()
+    wanted = last_of((each.key, each) for each in given)
+    assert read_labels(path) == wanted if given else not path.exists()
     if given:
         assert len(path.read_bytes().splitlines()) == len(given)
-        assert list(read_labels(path)) == list(last_of(given))
+        assert list(read_labels(path)) == list(wanted)
 
 
 @pytest.mark.parametrize("cut", range(len(B.line())))
@@ -110,7 +112,7 @@ def test_a_line_that_is_wrong_is_named(tmp_path: Path, line: str) -> None:
 
 @given(st.lists(st.lists(some, max_size=6), max_size=4))
 def test_merging_takes_the_lower_median(files: list[list[Label]]) -> None:
-    read = list(map(last_of, files))
+    read = [last_of((each.key, each) for each in labels) for labels in files]
     found = merged(read)
     assert found.keys() == {key for each in read for key in each}
     for key, grade in found.items():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from resift import InvalidRequestError
+from resift.files.recorded import Recorded, RecordedDocument, read_recorded
 from resift.labelling.pool import Pool, pooled, shuffled, union
-from resift.labelling.recorded import Recorded, read_recorded
 
 names = st.text(min_size=1, max_size=3)
 rankings = st.lists(names, unique=True, max_size=12)
@@ -22,8 +23,13 @@ searches = st.lists(st.tuples(names, st.lists(rankings, min_size=1, max_size=3))
 
 def recorded(given: list[tuple[str, list[list[str]]]]) -> list[Recorded]:
     return [
-        Recorded("f:1", query, f"? {query}", {n: f"text of {n}" for each in own for n in each}, own)
+        Recorded(
+            query_id=query,
+            query=f"? {query}",
+            candidates=tuple(RecordedDocument(id=n, text=f"text of {n}") for n in ranking),
+        )
         for query, own in given
+        for ranking in own
     ]
 
 
@@ -105,7 +111,7 @@ def test_the_first_stage_and_the_reranker_are_two_rankers(tmp_path: Path) -> Non
         for each, score in zip(texts, (0.1, 0.2, 0.9, None, 0.3, 0.8), strict=True)
     ]
     path = write(tmp_path / "found.jsonl", search("a", *by_rank), search("b", *by_score))
-    found = ids(pooled(read_recorded([path]), depth=2))
+    found = ids(pooled(read_recorded(path), depth=2))
     assert {query: set(own) for query, own in found.items()} == {
         "a": {"d0", "d1", "d4", "d5"},
         "b": {"d0", "d1", "d2", "d5"},
@@ -118,7 +124,7 @@ def test_files_are_pooled_and_lend_each_other_texts(tmp_path: Path) -> None:
     line = search("a", {"id": "d0", "text": "zero"}, {"id": "d9", "text": "nine"})
     two.write_bytes(gzip.compress(json.dumps(line).encode()))
     three = write(tmp_path / "three.jsonl", search("b", {"id": "7", "text": "seven"}))
-    pool = pooled(read_recorded([one, two, three]))
+    pool = pooled(chain.from_iterable(map(read_recorded, (one, two, three))))
     assert {(*pair.key, pair.query, pair.document) for pair in pool.pairs} == {
         ("a", "d0", "text of a", "zero"),
         ("a", "7", "text of a", "seven"),
@@ -127,7 +133,8 @@ def test_files_are_pooled_and_lend_each_other_texts(tmp_path: Path) -> None:
     }
     assert pool.contradicted == 0
     other = write(tmp_path / "other.jsonl", search("a", {"id": "d0", "text": "not zero"}))
-    assert pooled(read_recorded([one, two, other, three])).contradicted == 1
+    again = chain.from_iterable(map(read_recorded, (one, two, other, three)))
+    assert pooled(again).contradicted == 1
 
 
 @pytest.mark.parametrize(
@@ -135,11 +142,11 @@ def test_files_are_pooled_and_lend_each_other_texts(tmp_path: Path) -> None:
     [
         ("{", r"found\.jsonl:2 isn't JSON"),
         ("[]", r"found\.jsonl:2 must be a JSON object"),
-        ('{"query": "a", "candidates": []}', 'must have a string "query_id"'),
-        ('{"query_id": "a", "candidates": ["text"]}', 'list of objects "candidates"'),
-        ('{"query_id": "a", "candidates": [{"text": "a"}]}', 'must have a string "id"'),
-        ('{"query_id": "a", "candidates": [{"id": "a", "text": 5}]}', '"text" must be a string'),
-        ('{"query_id": "a", "candidates": [{"id": "a", "rank": "1"}]}', '"rank" must be a number'),
+        ('{"query": "a", "candidates": []}', "'query_id' must be a str"),
+        ('{"query_id": "a", "candidates": ["text"]}', "'candidates' must be a list of objects"),
+        ('{"query_id": "a", "candidates": [{"text": "a"}]}', "'id' must be a str"),
+        ('{"query_id": "a", "candidates": [{"id": "a", "text": 5}]}', "'text' must be a str"),
+        ('{"query_id": "a", "candidates": [{"id": "a", "rank": "1"}]}', "'rank' must be a number"),
         ('{"query_id": "q", "query": "another", "candidates": []}', "query 'q' was 'text of q'"),
         ('{"query_id": "a", "candidates": [{"id": "d", "text": "t"}]}', "query 'a' has no text"),
         ('{"query_id": "q", "candidates": [{"id": "d"}]}', "document 'd' has no text"),
@@ -150,4 +157,4 @@ def test_a_line_that_is_wrong_is_named(tmp_path: Path, line: str, said: str) -> 
     with path.open("a", encoding="utf-8") as file:
         file.write(line)
     with pytest.raises(InvalidRequestError, match=said):
-        pooled(read_recorded([path]))
+        pooled(read_recorded(path))

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from labelling.judged import HOSTILE
 
 from resift import InvalidRequestError
-from resift.labelling.labels import Label, LabelsFile, read_labels
+from resift.files.grades import Label, read_labels
+from resift.labelling.labels import LabelsFile
 from resift.labelling.pool import Pair, Pool
 from resift.labelling.session import Session
 from resift.labelling.shown import escaped, marked, wrapped

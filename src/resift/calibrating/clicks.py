@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
-from resift.calibrating.lines import read_lines
 from resift.errors import InvalidRequestError
 from resift.evaluation.shares import labels_of_clicks, propensities_of
+from resift.files.lines import json_lines
 from resift.logistic import Floats
 
 _LEAST = 0.05
@@ -47,12 +47,12 @@ def read_clicks(path: Path, propensities: str) -> Clicks:
     """
     shown = tuple(
         Shown(
-            line.text("query_id"),
-            line.text("document_id"),
+            line.name("query_id"),
+            line.name("document_id"),
             line.number_from_1("rank"),
             line.flag("clicked"),
         )
-        for line in read_lines(path)
+        for line in json_lines(path)
     )
     clicked = np.array([each.clicked for each in shown], np.bool_)
     if not clicked.any() or clicked.all():

@@ -12,20 +12,16 @@ import numpy as np
 from resift import Reranker
 from resift.calibrating.clicks import Clicks, read_clicks
 from resift.calibrating.fitting import FittedCalibration, Kind, fit_labelled
-from resift.calibrating.reading import (
-    Searched,
-    graded,
-    read_folder,
-    read_labels,
-    read_qrels,
-    read_searched,
-)
+from resift.calibrating.reading import graded, read_folder
 from resift.calibrating.scoring import Scores, needed, recorded, score_all
 from resift.calibrations import Curve
 from resift.errors import InvalidRequestError
 from resift.evaluation.calibration_fit import Labelled
 from resift.evaluation.shares import share_of_traffic
 from resift.evaluation.thresholds import Goal
+from resift.files.collections import find_grades
+from resift.files.grades import Key, read_grades, read_labels
+from resift.files.recorded import Recorded, read_recorded
 
 Unjudged = Literal["skip", "not-relevant"]
 
@@ -82,7 +78,7 @@ def calibrate_files(
         notes += clicks.notes
     in_use: float | Callable[[Curve], float] | None = positives_in_use
     if inputs.traffic is not None:
-        in_use = _estimator(_scored(read_searched(inputs.traffic), model), scores, data)
+        in_use = _estimator(_scored(list(read_recorded(inputs.traffic)), model), scores, data)
     return fit_labelled(
         data,
         scores.bound,
@@ -96,16 +92,16 @@ def calibrate_files(
     )
 
 
-def _read(inputs: Inputs) -> list[Searched]:
+def _read(inputs: Inputs) -> list[Recorded]:
     """The queries, with all grades that there are."""
-    grades: dict[tuple[str, str], int] = {}
+    grades: dict[Key, int] = {}
     qrels = inputs.qrels
-    if inputs.judged.is_dir():
-        qrels = qrels or inputs.judged / "qrels/test.tsv"
-    if qrels is not None and (inputs.qrels is not None or qrels.is_file()):
-        grades |= read_qrels(qrels)
+    if qrels is None and inputs.judged.is_dir():
+        qrels = find_grades(inputs.judged)
+    if qrels is not None:
+        grades |= read_grades(qrels)
     if inputs.labels is not None:
-        grades |= read_labels(inputs.labels)
+        grades |= {key: each.grade for key, each in read_labels(inputs.labels).items()}
     if inputs.judged.is_dir():
         searched = read_folder(inputs.judged, inputs.run, grades, inputs.depth)
     elif inputs.run is not None:
@@ -114,15 +110,17 @@ def _read(inputs: Inputs) -> list[Searched]:
             "their candidates already"
         )
     else:
-        searched = read_searched(inputs.judged)
+        searched = list(read_recorded(inputs.judged))
     return graded(searched, grades)
 
 
-def _judged(searched: Sequence[Searched], inputs: Inputs) -> list[Searched]:
+def _judged(searched: Sequence[Recorded], inputs: Inputs) -> list[Recorded]:
     """The queries with judged candidates; the others are judged as not relevant, if at all."""
     found = needed(searched, all_of_them=True)
     if inputs.unjudged == "not-relevant":
-        unknown = ((each.id, c.id) for each in found for c in each.candidates if c.grade is None)
+        unknown = (
+            (each.query_id, c.id) for each in found for c in each.candidates if c.grade is None
+        )
         found = graded(found, dict.fromkeys(unknown, 0))
     grades = [c.grade for each in found for c in each.candidates if c.grade is not None]
     if not grades:
@@ -138,13 +136,13 @@ def _judged(searched: Sequence[Searched], inputs: Inputs) -> list[Searched]:
     return found
 
 
-def _scored(searched: Sequence[Searched], model: Reranker | None) -> Scores:
+def _scored(searched: Sequence[Recorded], model: Reranker | None) -> Scores:
     return recorded(searched) if model is None else score_all(searched, model)
 
 
-def _labelled(searched: Sequence[Searched], scores: Scores, relevant: int) -> Labelled:
+def _labelled(searched: Sequence[Recorded], scores: Scores, relevant: int) -> Labelled:
     rows = [
-        (scores.values[each.id, c.id], c.grade >= relevant, each.id)
+        (scores.values[each.query_id, c.id], c.grade >= relevant, each.query_id)
         for each in searched
         for c in each.candidates
         if c.grade is not None
@@ -153,9 +151,9 @@ def _labelled(searched: Sequence[Searched], scores: Scores, relevant: int) -> La
     return Labelled.of(logits, labels, queries)
 
 
-def _clicked(searched: Sequence[Searched], clicks: Clicks) -> list[Searched]:
+def _clicked(searched: Sequence[Recorded], clicks: Clicks) -> list[Recorded]:
     """The queries that clicks are about."""
-    known = {(each.id, c.id) for each in searched for c in each.candidates}
+    known = {(each.query_id, c.id) for each in searched for c in each.candidates}
     for shown in clicks.shown:
         if (shown.query, shown.document) not in known:
             raise InvalidRequestError(
@@ -163,7 +161,7 @@ def _clicked(searched: Sequence[Searched], clicks: Clicks) -> list[Searched]:
                 "among the recorded candidates; give the queries that were shown, with the same ids"
             )
     wanted = {each.query for each in clicks.shown}
-    return [each for each in searched if each.id in wanted]
+    return [each for each in searched if each.query_id in wanted]
 
 
 def _of_clicks(clicks: Clicks, scores: Scores) -> Labelled:

@@ -2,188 +2,70 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import TypeVar
 
-from resift.calibrating.lines import Line, read_lines
 from resift.errors import InvalidRequestError
+from resift.files.collections import Candidate, find_file, find_run, read_run, read_texts
+from resift.files.grades import Key
+from resift.files.recorded import Recorded, RecordedDocument
 
-_T = TypeVar("_T")
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Candidate:
-    """A document that the first stage found for a query."""
-
-    id: str
-    text: str | None = None
-    score: float | None = None
-    """The first stage's."""
-    logit: float | None = None
-    """The model's, where it was recorded."""
-    grade: int | None = None
-    """How relevant it is; ``None`` where nobody judged it."""
+Grades = Mapping[Key, int]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Searched:
-    """A query and its candidates, in the first stage's order."""
-
-    id: str
-    query: str | None
-    candidates: tuple[Candidate, ...]
-    model: str | None = None
-    """The name of the model that gave the recorded logits."""
-
-
-Grades = Mapping[tuple[str, str], int]
-"""The grades of documents, by the ids of query and document."""
-
-
-def read_searched(path: Path) -> list[Searched]:
-    """Read recorded queries: lines of JSON, each with ``query_id`` and ``candidates``."""
-    return [_searched(line) for line in read_lines(path)]
-
-
-def _searched(line: Line) -> Searched:
-    return Searched(
-        id=line.text("query_id"),
-        query=line.optional_text("query"),
-        model=line.optional_text("model"),
-        candidates=tuple(
-            Candidate(
-                id=each.text("id"),
-                text=each.optional_text("text"),
-                score=each.optional_number("score"),
-                logit=each.optional_number("logit"),
-                grade=each.optional_int("grade"),
-            )
-            for each in line.objects("candidates")
-        ),
-    )
-
-
-def read_folder(folder: Path, run: Path | None, grades: Grades, depth: int) -> list[Searched]:
+def read_folder(folder: Path, run: Path | None, grades: Grades, depth: int) -> list[Recorded]:
     """Read a collection as BEIR has it: ``corpus.jsonl``, ``queries.jsonl``.
 
-    Candidates are the first ``depth`` of a run in TREC's format: ``run``, or the only ``run.*.txt``
-    in the folder. Without any, they are the documents that were judged.
+    Candidates are the first ``depth`` of a run in TREC's format: ``run``, or the only one in the
+    folder. Without any, they are the documents that were judged.
     """
-    runs = sorted(folder.glob("run.*.txt"))
-    if run is None and len(runs) > 1:
-        names = [each.name for each in runs]
-        raise InvalidRequestError(f"{folder} has several runs: {names}; give one as --run")
-    run = run or (runs[0] if runs else None)
-    found = _of_grades(grades) if run is None else _of_run(run, depth)
-    wanted = {each for ids in found.values() for each, _ in ids}
-    texts = {
-        line.text("_id"): _joined(line)
-        for line in read_lines(folder / "corpus.jsonl")
-        if line.text("_id") in wanted
-    }
-    queries = {line.text("_id"): line.text("text") for line in read_lines(folder / "queries.jsonl")}
+    run = run or find_run(folder)
+    found = _judged(grades) if run is None else read_run(run, depth)[0]
+    judged = {query for query, _ in grades}
+    found = {query: listed for query, listed in found.items() if query in judged}
+    wanted = dict.fromkeys(each.id for listed in found.values() for each in listed)
+    texts = _texts(folder, "corpus.jsonl", wanted)
+    queries = _texts(folder, "queries.jsonl", found)
     return [
-        Searched(
-            id=query,
-            query=_known(queries, query, f"{folder}/queries.jsonl has no query"),
+        Recorded(
+            query_id=query,
+            query=queries[query],
             candidates=tuple(
-                Candidate(
-                    id=each,
-                    text=_known(texts, each, f"{folder}/corpus.jsonl has no document"),
-                    score=score,
-                )
-                for each, score in ids
+                RecordedDocument(id=each.id, text=texts[each.id], score=each.score)
+                for each in listed
             ),
         )
-        for query, ids in found.items()
-        if run is None or any(key[0] == query for key in grades)
+        for query, listed in found.items()
     ]
 
 
-def _joined(line: Line) -> str:
-    title, text = line.optional_text("title"), line.text("text")
-    return f"{title}\n{text}" if title else text
-
-
-def _of_grades(grades: Grades) -> dict[str, list[tuple[str, float | None]]]:
-    found: dict[str, list[tuple[str, float | None]]] = {}
+def _judged(grades: Grades) -> dict[str, list[Candidate]]:
+    found: dict[str, list[Candidate]] = {}
     for query, document in sorted(grades):
-        found.setdefault(query, []).append((document, None))
+        found.setdefault(query, []).append(Candidate(document))
     return found
 
 
-def _of_run(path: Path, depth: int) -> dict[str, list[tuple[str, float | None]]]:
-    """The first documents of each query of a run, by rank."""
-    found: dict[str, list[tuple[int, str, float]]] = {}
-    for where, parts in _columns(path, (6,)):
-        rank, score = _number(where, parts[3], int), _number(where, parts[4], float)
-        found.setdefault(parts[0], []).append((rank, parts[2], score))
-    return {
-        query: [(document, score) for _, document, score in sorted(each)[:depth]]
-        for query, each in found.items()
-    }
-
-
-def read_qrels(path: Path) -> dict[tuple[str, str], int]:
-    """Read grades as TREC has them (query, 0, document, grade) or BEIR (a head, three columns)."""
-    found = {}
-    for at, (where, parts) in enumerate(_columns(path, (3, 4))):
-        if at == 0 and len(parts) == 3 and parts[0] == "query-id":
-            continue
-        found[parts[0], parts[-2]] = _number(where, parts[-1], int)
+def _texts(folder: Path, name: str, wanted: Collection[str]) -> dict[str, str]:
+    """The texts that are wanted, by id."""
+    path = find_file(folder, name) or folder / name
+    found = {key: each.whole for key, each in read_texts(path) if key in wanted}
+    missing = next((each for each in wanted if each not in found), None)
+    if missing is not None:
+        raise InvalidRequestError(f"{path} has no {missing!r}; expected all that are named")
     return found
 
 
-def read_labels(path: Path) -> dict[tuple[str, str], int]:
-    """Read grades as lines of JSON: ``query_id``, ``document_id``, ``grade``; the last one counts.
-
-    A grade that is null takes an earlier one back.
-    """
-    found: dict[tuple[str, str], int] = {}
-    for line in read_lines(path):
-        key, grade = (line.text("query_id"), line.text("document_id")), line.optional_int("grade")
-        found.pop(key, None)
-        if grade is not None:
-            found[key] = grade
-    return found
-
-
-def graded(searched: Iterable[Searched], grades: Grades) -> list[Searched]:
+def graded(searched: Iterable[Recorded], grades: Grades) -> list[Recorded]:
     """The same, with these grades; a candidate without one keeps its own."""
     return [
         replace(
             each,
             candidates=tuple(
-                replace(c, grade=grades.get((each.id, c.id), c.grade)) for c in each.candidates
+                replace(c, grade=grades.get((each.query_id, c.id), c.grade))
+                for c in each.candidates
             ),
         )
         for each in searched
     ]
-
-
-def _columns(path: Path, counts: Sequence[int]) -> Iterator[tuple[str, list[str]]]:
-    with path.open(encoding="utf-8") as file:
-        for number, text in enumerate(file, start=1):
-            parts = text.split()
-            if not parts:
-                continue
-            where = f"{path}:{number}"
-            if len(parts) not in counts:
-                expected = " or ".join(map(str, counts))
-                raise InvalidRequestError(f"{where}: expected {expected} columns, not {len(parts)}")
-            yield where, parts
-
-
-def _number(where: str, text: str, kind: Callable[[str], _T]) -> _T:
-    try:
-        return kind(text)
-    except ValueError as error:
-        raise InvalidRequestError(f"{where}: {text[:40]!r} must be a number") from error
-
-
-def _known(texts: Mapping[str, str], key: str, otherwise: str) -> str:
-    if key not in texts:
-        raise InvalidRequestError(f"{otherwise} {key!r}; expected all that are named")
-    return texts[key]

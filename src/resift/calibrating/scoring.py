@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 
 from resift import Reranker
 from resift.calibrating.fitting import Bound, bind
-from resift.calibrating.reading import Candidate, Searched
 from resift.errors import InvalidRequestError
+from resift.files.recorded import Recorded, RecordedDocument
 from resift.prior import Prior
 
 _QUERIES_AT_ONCE = 16
@@ -24,7 +24,7 @@ class Scores:
     prior: Prior | None = None
 
 
-def score_all(searched: Sequence[Searched], reranker: Reranker) -> Scores:
+def score_all(searched: Sequence[Recorded], reranker: Reranker) -> Scores:
     """Score every candidate with a model here.
 
     Raises ``InvalidRequestError`` for a query or a candidate without text, and for a model that
@@ -47,11 +47,11 @@ def score_all(searched: Sequence[Searched], reranker: Reranker) -> Scores:
                         f"{ranking.model} gives no logits, or left documents unscored, so there is "
                         "nothing to calibrate; expected a model that scores each document"
                     )
-                values[each.id, each.candidates[result.index].id] = result.posterior
+                values[each.query_id, each.candidates[result.index].id] = result.posterior
     return Scores(values, bind(reranker), prior)
 
 
-def recorded(searched: Iterable[Searched]) -> Scores:
+def recorded(searched: Iterable[Recorded]) -> Scores:
     """Take the logits that were recorded; the model is known by its name alone.
 
     Raises ``InvalidRequestError`` where a logit or the model is missing, or there are several.
@@ -63,10 +63,10 @@ def recorded(searched: Iterable[Searched]) -> Scores:
         for at, candidate in enumerate(each.candidates):
             if candidate.logit is None:
                 raise InvalidRequestError(
-                    f"query {each.id!r}: candidates[{at}] has no 'logit'; leave --recorded out, so "
-                    "that a model here scores its text"
+                    f"query {each.query_id!r}: candidates[{at}] has no 'logit'; leave "
+                    "--recorded out, so that a model here scores its text"
                 )
-            values[each.id, candidate.id] = candidate.logit
+            values[each.query_id, candidate.id] = candidate.logit
     names = sorted(str(model) for model in models)
     if len(models) != 1 or None in models:
         raise InvalidRequestError(
@@ -75,7 +75,7 @@ def recorded(searched: Iterable[Searched]) -> Scores:
     return Scores(values, Bound(names[0]))
 
 
-def needed(searched: Iterable[Searched], *, all_of_them: bool) -> list[Searched]:
+def needed(searched: Iterable[Recorded], *, all_of_them: bool) -> list[Recorded]:
     """The queries with the candidates that have a grade, or ``all_of_them``; none without any."""
     kept = [
         replace(
@@ -88,19 +88,19 @@ def needed(searched: Iterable[Searched], *, all_of_them: bool) -> list[Searched]
     return [each for each in kept if each.candidates]
 
 
-def _request(each: Searched) -> tuple[str, list[str]]:
+def _request(each: Recorded) -> tuple[str, list[str]]:
     if each.query is None:
         raise InvalidRequestError(
-            f"query {each.id!r} has no text, so no model can score it; record with text, or give "
-            "--recorded"
+            f"query {each.query_id!r} has no text, so no model can score it; record with text, or "
+            "give --recorded"
         )
     return each.query, [_text(each, at, c) for at, c in enumerate(each.candidates)]
 
 
-def _text(each: Searched, at: int, candidate: Candidate) -> str:
+def _text(each: Recorded, at: int, candidate: RecordedDocument) -> str:
     if candidate.text is None:
         raise InvalidRequestError(
-            f"query {each.id!r}: candidates[{at}] has no text, so no model can score it; record "
-            "with text, or give --recorded"
+            f"query {each.query_id!r}: candidates[{at}] has no text, so no model can score it; "
+            "record with text, or give --recorded"
         )
     return candidate.text

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -85,14 +86,15 @@ def _label(parsed: argparse.Namespace) -> int:
 
 def _compare(first: Path, second: Path) -> None:
     # It imports numpy for this alone.
+    from resift.files.grades import read_labels
     from resift.labelling.agreement import agreement
-    from resift.labelling.labels import read_labels
 
     sys.stdout.write(agreement(read_labels(first), read_labels(second)).to_text())
 
 
 def _convert(paths: list[Path], out: Path | None) -> None:
-    from resift.labelling.labels import merged, read_labels, to_qrels
+    from resift.files.grades import read_labels
+    from resift.labelling.labels import merged, to_qrels
 
     if out in paths:
         raise InvalidRequestError(f"--out {out} is one of the labels files; give another name")
@@ -105,9 +107,9 @@ def _convert(paths: list[Path], out: Path | None) -> None:
 
 
 def _ask(parsed: argparse.Namespace) -> None:
+    from resift.files.recorded import read_recorded
     from resift.labelling.labels import LabelsFile
     from resift.labelling.pool import pooled
-    from resift.labelling.recorded import read_recorded
     from resift.labelling.session import Session
     from resift.labelling.terminal import require_terminal
 
@@ -118,7 +120,8 @@ def _ask(parsed: argparse.Namespace) -> None:
     if not parsed.browser:
         require_terminal()
     grades = _grades(parsed.grades)
-    pool = pooled(read_recorded(parsed.candidates), depth=parsed.depth, seed=parsed.seed)
+    searches = chain.from_iterable(map(read_recorded, parsed.candidates))
+    pool = pooled(searches, depth=parsed.depth, seed=parsed.seed)
     with LabelsFile.open(parsed.out) as file:
         session = Session(pool, file, grades, parsed.by)
         if file.mended:

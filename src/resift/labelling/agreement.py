@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from resift.errors import InvalidRequestError
-from resift.labelling.labels import Key, Label
+from resift.files.grades import Key, Label
 
 Counts = NDArray[np.float64]
 """Counts of each pair of grades, [grades of one, grades of the other]."""

@@ -2,69 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median_low
-from typing import Any
 
 from resift.errors import InvalidRequestError
-from resift.labelling.lines import name_in, objects, parsed, text_in
-
-Key = tuple[str, str]
-"""The ids of a query and a document."""
+from resift.files.grades import Judged, Key, Label, label_of, last_of
+from resift.files.lines import json_line
 
 _BEGINNING = b'{"query_id": '
-
-
-@dataclass(frozen=True, slots=True)
-class Label:
-    """A judgement: how well a document answers a query."""
-
-    query_id: str
-    document_id: str
-    grade: int
-    by: str | None = None
-    at: str | None = None
-    """Its time, as ISO 8601."""
-
-    @property
-    def key(self) -> Key:
-        """The ids of both."""
-        return self.query_id, self.document_id
-
-    @classmethod
-    def of(cls, content: Mapping[str, Any], place: str) -> Label:
-        """Read a line of a labels file. Raises ``InvalidRequestError``."""
-        grade = content.get("grade")
-        if isinstance(grade, bool) or not isinstance(grade, int):
-            raise InvalidRequestError(f'{place}: "grade" must be a whole number, not {grade!r:.80}')
-        query, document = (name_in(content, each, place) for each in ("query_id", "document_id"))
-        by, at = text_in(content, "by", place), text_in(content, "at", place)
-        return cls(query, document, grade, by, at)
-
-    def line(self) -> bytes:
-        """The line of it, ASCII alone, so that no reader depends on an encoding."""
-        return f"{json.dumps(asdict(self))}\n".encode("ascii")
-
-
-def last_of(labels: Iterable[Label]) -> dict[Key, Label]:
-    """The labels by pair, in the order in which they were given; the last of a pair counts."""
-    found: dict[Key, Label] = {}
-    for label in labels:
-        found.pop(label.key, None)
-        found[label.key] = label
-    return found
-
-
-def read_labels(path: Path) -> dict[Key, Label]:
-    """The labels of a file, by pair; the last of a pair counts."""
-    return last_of(Label.of(content, place) for place, content in objects(path))
 
 
 class LabelsFile:
@@ -106,7 +56,7 @@ class LabelsFile:
         self.labels.pop(label.key, None)
         self.labels[label.key] = label
 
-    def _read(self) -> list[Label]:
+    def _read(self) -> list[Judged]:
         with os.fdopen(os.dup(self._descriptor), "rb") as file:
             whole = file.read()
         *lines, tail = whole.split(b"\n")
@@ -114,15 +64,15 @@ class LabelsFile:
         for number, line in enumerate(lines, start=1):
             place = f"{self._path}:{number}"
             if line.strip():
-                found.append(Label.of(parsed(_decoded(line, place), place), place))
+                found.append(label_of(json_line(_decoded(line, place), place)))
         if tail:
             found += self._finished(tail, f"{self._path}:{len(lines) + 1}", len(whole) - len(tail))
         return found
 
-    def _finished(self, tail: bytes, place: str, start: int) -> list[Label]:
+    def _finished(self, tail: bytes, place: str, start: int) -> list[Judged]:
         """Finish a last line without an end, or remove it, if it is the beginning of a label."""
         try:
-            label = Label.of(parsed(_decoded(tail, place), place), place)
+            judged = label_of(json_line(_decoded(tail, place), place))
         except InvalidRequestError:
             if tail[: len(_BEGINNING)] != _BEGINNING[: len(tail)]:
                 raise
@@ -130,7 +80,7 @@ class LabelsFile:
             self.mended = True
             return []
         os.write(self._descriptor, b"\n")
-        return [label]
+        return [judged]
 
 
 def _decoded(line: bytes, place: str) -> str:

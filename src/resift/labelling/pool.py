@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 
 from resift.errors import InvalidRequestError
-from resift.labelling.recorded import Recorded
+from resift.files.recorded import Recorded
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,13 +72,12 @@ def pooled(searches: Iterable[Recorded], *, depth: int = 10, seed: int = 0) -> P
                 f"{each.query!r:.80} here; give different queries different ids"
             )
         queries[each.query_id] = each.query if known is None else known
-        rankings.setdefault(each.query_id, []).extend(each.rankings)
-        for name, text in each.texts.items():
-            if text is not None:
-                key = (each.query_id, name)
-                if texts.setdefault(key, text) != text:
-                    contradicted.add(key)
-                anywhere.setdefault(name, text)
+        rankings.setdefault(each.query_id, []).extend(_rankings(each))
+        for name, text in _texts(each).items():
+            key = (each.query_id, name)
+            if texts.setdefault(key, text) != text:
+                contradicted.add(key)
+            anywhere.setdefault(name, text)
     wanted = [
         (query_id, name)
         for query_id, own in rankings.items()
@@ -88,6 +87,34 @@ def pooled(searches: Iterable[Recorded], *, depth: int = 10, seed: int = 0) -> P
     if not pairs:
         raise InvalidRequestError("there are no candidates to label in the files given")
     return Pool(pairs, len(contradicted.intersection(wanted)))
+
+
+def _rankings(search: Recorded) -> Iterator[list[str]]:
+    """Ids of documents, best first, for each ranker: the first stage, and a reranker if any.
+
+    The reranker's order is by its ranks, or else its scores; what it dropped has neither.
+    """
+    yield list(dict.fromkeys(each.id for each in search.candidates))
+    for places in (
+        [(each.rank, each.id) for each in search.candidates],
+        [
+            (None if each.rank_score is None else -each.rank_score, each.id)
+            for each in search.candidates
+        ],
+    ):
+        placed = [(place, name) for place, name in places if place is not None]
+        if placed:
+            yield list(dict.fromkeys(name for _, name in sorted(placed, key=lambda each: each[0])))
+            return
+
+
+def _texts(search: Recorded) -> dict[str, str]:
+    """Texts by document; where one is there twice, its first."""
+    found: dict[str, str] = {}
+    for each in search.candidates:
+        if each.text is not None:
+            found.setdefault(each.id, each.text)
+    return found
 
 
 def _pair(

@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
 from resift.errors import InvalidRequestError
-from resift.labelling.labels import Label, LabelsFile
+from resift.files.grades import Label
+from resift.labelling.labels import LabelsFile
 from resift.labelling.pool import Pair, Pool
 
 _MEANINGS = {0: "not relevant", 1: "related", 2: "answers in part", 3: "answers"}

@@ -7,30 +7,12 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from resift.files.collections import Candidate, Document
+
+__all__ = ["Candidate", "Collection", "Corpus", "Document", "Grades", "appearances", "sampled"]
+
 Grades = Mapping[str, Mapping[str, int]]
 """Grades by query id and document id: 0 or less for not relevant."""
-
-
-@dataclass(frozen=True, slots=True)
-class Document:
-    """A document's text, by fields as they were given."""
-
-    text: str
-    title: str = ""
-
-    @property
-    def whole(self) -> str:
-        """The text that is reranked: title and text, with a space between them."""
-        return f"{self.title} {self.text}".strip() if self.title else self.text
-
-
-@dataclass(frozen=True, slots=True)
-class Candidate:
-    """A document that the first stage found."""
-
-    id: str
-    score: float | None = None
-    """The first stage's; ``None`` where it gives none."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from resift.errors import InvalidRequestError
+from resift.files.collections import find_file, find_grades, find_run, read_run, read_texts
+from resift.files.grades import read_grades
 from resift.trials.collection import (
     Candidate,
     Collection,
@@ -16,8 +18,7 @@ from resift.trials.collection import (
     appearances,
     sampled,
 )
-from resift.trials.files import read_grades, read_run, read_texts
-from resift.trials.recorded import WAYS, corpus_of, note, read_recorded
+from resift.trials.recorded import WAYS, collection_of, corpus_of, note
 
 FirstStage = Callable[[str], Iterable[tuple[str, str, float | None]]]
 """Takes a query's text; returns ids, texts and scores of documents, best first."""
@@ -51,12 +52,12 @@ def read_collection(
     """
     given = None if path is None else Path(path)
     _check(given, depth, queries)
-    grades = None if qrels is None else read_grades(Path(qrels))
+    grades = None if qrels is None else _by_query(Path(qrels))
     if given is not None and given.is_file():
-        return read_recorded(given, grades, documents, queries, depth, seed)
+        return collection_of(given, grades, documents, queries, depth, seed)
     files = _Files.of(given, run, qrels, topics, documents, with_run=first_stage is None)
     if grades is None and files.qrels is not None:
-        grades = read_grades(files.qrels)
+        grades = _by_query(files.qrels)
     texts = {name: each.whole for name, each in read_texts(files.topics)}
     asked = [each for each in texts if grades is None or each in grades]
     if not asked:
@@ -122,36 +123,28 @@ class _Files:
             )
         name = folder.resolve().name if folder else Path(run or texts).name
         files = cls(name, texts, corpus)
-        files.qrels = Path(qrels) if qrels else _judgements(folder)
+        files.qrels = Path(qrels) if qrels else folder and find_grades(folder)
         if with_run:
             files.run = Path(run) if run else _run(folder)
         return files
 
 
 def _one(folder: Path | None, name: str) -> Path | None:
-    if folder is None:
-        return None
-    return next((each for each in (folder / name, folder / f"{name}.gz") if each.exists()), None)
-
-
-def _judgements(folder: Path | None) -> Path | None:
-    splits = ("test", "dev", "validation", "train")
-    names = [f"{where}{split}.tsv" for where in ("qrels/", "") for split in splits]
-    found = (_one(folder, name) for name in (*names, "qrels.txt", "labels.jsonl"))
-    return next(filter(None, found), None)
+    return None if folder is None else find_file(folder, name)
 
 
 def _run(folder: Path | None) -> Path:
-    patterns = ("run*.txt", "run*.txt.gz", "run*.trec", "run*.trec.gz")
-    found = sorted(
-        {each for pattern in patterns for each in folder.glob(pattern)} if folder else ()
-    )
-    if not found:
+    found = None if folder is None else find_run(folder)
+    if found is None:
         raise InvalidRequestError(f"{folder or 'the files given'}: there is no run, and {WAYS}")
-    if len(found) > 1:
-        names = ", ".join(each.name for each in found)
-        raise InvalidRequestError(f"{folder} has several runs: {names}; choose one by --run")
-    return found[0]
+    return found
+
+
+def _by_query(path: Path) -> dict[str, dict[str, int]]:
+    found: dict[str, dict[str, int]] = {}
+    for (query, document), grade in read_grades(path).items():
+        found.setdefault(query, {})[document] = grade
+    return found
 
 
 def _asked(

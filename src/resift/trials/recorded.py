@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from resift.errors import InvalidRequestError
+from resift.files.collections import read_texts
+from resift.files.lines import is_json
+from resift.files.recorded import read_recorded
 from resift.trials.collection import Candidate, Collection, Corpus, Document, appearances
-from resift.trials.files import is_json, lines, read_object, read_texts
 
 WAYS = (
     "reranking needs a first stage's results: put a TREC run, run.NAME.txt, into the folder, or "
@@ -46,7 +48,7 @@ def note(
         contradicted.setdefault(name, (first, second))
 
 
-def read_recorded(
+def collection_of(
     path: Path, grades: Any, corpus: Any, queries: int | None, depth: int, seed: int
 ) -> Collection:
     """Recorded lines: a query with its candidates on each, and grades where they were judged."""
@@ -60,30 +62,23 @@ def read_recorded(
     documents: dict[str, Document] = {}
     contradicted: dict[str, tuple[str, str]] = {}
     own: dict[str, dict[str, int]] = {}
-    for place, line in lines(path):
-        content = read_object(line, place)
-        query, rows = content.get("query_id"), content.get("candidates")
-        if query is None or not isinstance(rows, list):
+    for each in read_recorded(path):
+        if each.query is None:
             raise InvalidRequestError(
-                f'{place} must have a "query_id" and a list "candidates": {line[:80]!r}'
+                f"{each.place} has no text of the query: it was recorded without, and can't be "
+                "ranked again. Record texts too"
             )
-        if not isinstance(content.get("query"), str):
-            raise InvalidRequestError(
-                f"{place} has no text of the query: it was recorded without, and can't be ranked "
-                "again. Record texts too"
-            )
-        query = str(query)
-        if query in texts and texts[query] == content["query"]:
+        query = each.query_id
+        if texts.get(query) == each.query:
             continue
-        name = query if query not in texts else f"{query}#{place.rpartition(':')[2]}"
-        texts[name], found[name] = content["query"], []
-        for row in rows[:depth]:
-            candidate, document, grade = _candidate(row, place)
-            found[name].append(candidate)
-            if document is not None:
-                note(documents, contradicted, candidate.id, document)
-            if grade is not None:
-                own.setdefault(name, {})[candidate.id] = grade
+        name = query if query not in texts else f"{query}#{each.place.rpartition(':')[2]}"
+        texts[name], found[name] = each.query, []
+        for row in each.candidates[:depth]:
+            found[name].append(Candidate(row.id, row.score))
+            if row.text is not None:
+                note(documents, contradicted, row.id, Document(row.text))
+            if row.grade is not None:
+                own.setdefault(name, {})[row.id] = row.grade
     if not any(found.values()):
         raise InvalidRequestError(f"{path} has no candidates, and {WAYS}")
     judged = grades if grades is not None else own or None
@@ -103,18 +98,3 @@ def read_recorded(
         texts_contradicted=contradicted,
     )
     return read.sample(queries, seed)
-
-
-def _candidate(row: Any, place: str) -> tuple[Candidate, Document | None, int | None]:
-    if not isinstance(row, dict) or row.get("id") is None:
-        raise InvalidRequestError(f'{place} has a candidate without an "id": {row!r:.80}')
-    text, score, grade = row.get("text"), row.get("score"), row.get("grade")
-    for name, value, kind in (
-        ("text", text, str),
-        ("score", score, (int, float)),
-        ("grade", grade, int),
-    ):
-        if value is not None and not isinstance(value, kind):
-            raise InvalidRequestError(f"{place} has a {name!r} of another type: {value!r:.80}")
-    candidate = Candidate(str(row["id"]), None if score is None else float(score))
-    return candidate, None if text is None else Document(text), grade

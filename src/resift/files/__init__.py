@@ -1,0 +1,1 @@
+"""The files that people have: lines of JSON, collections, runs, judgements, recorded queries."""
