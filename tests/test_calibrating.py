@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import sys
 from collections.abc import Callable, Mapping
 from html.parser import HTMLParser
 from itertools import islice
@@ -13,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from installed import require
 
 from resift import Calibration, InvalidRequestError, Reranker
 from resift.calibrating import calibrate
@@ -100,6 +102,7 @@ def judged(lines: Lines, tmp_path: Path) -> Path:
 def test_from_judged_lines_to_scores(
     tiny: Path, judged: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    require("matplotlib")
     out, report = tmp_path / "tiny.json", tmp_path / "report"
     goals = ("--for-precision", 0.8, "--for-recall", 0.9, "--positives-in-use", 0.05)
     assert run(judged, "--model", tiny, "--out", out, "--report", report, *goals) == 0
@@ -124,6 +127,19 @@ def test_from_judged_lines_to_scores(
     shifted = content["slope"] * logit + content["intercept"] + content["shift"]
     assert score == pytest.approx(1 / (1 + np.exp(-shifted)))
     check_page(report)
+
+
+def test_a_report_needs_an_extra(
+    judged: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    out = tmp_path / "never.json"
+    assert run(judged, "--recorded", "--out", out, "--report", tmp_path / "report") == 3
+    assert "pip install 'resift[evaluate]'" in capsys.readouterr().err
+    assert not out.exists()
 
 
 class Page(HTMLParser):

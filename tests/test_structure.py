@@ -54,7 +54,7 @@ ALLOWED = {
     "scoring/remote/settings.py": {"httpx"},
     "trials/agreement.py": {"scipy"},
     "trials/measuring.py": {"ir_measures"},
-    "trials/plots.py": {"matplotlib"},
+    "reports/plots.py": {"matplotlib"},
     "trials/stability.py": {"scipy"},
     "server/metrics.py": {"prometheus_client"},
     "server/run.py": {"uvicorn"},
@@ -144,6 +144,7 @@ BELOW: dict[str, set[str]] = {
     "threads": {"once"},
     "checks": {"errors"},
     "files": {"errors"},
+    "reports": {"errors"},
     "labelling": {"errors", "files"},
     "logistic": {"errors"},
     "calibrations": {"errors", "folders", "logistic"},
@@ -176,9 +177,9 @@ BELOW["scoring"] = {
 }  # fmt: skip
 BELOW["flow"] = {"scoring", "selection", *BELOW["scoring"]}
 BELOW["reranker"] = {"flow", "given", "keywords", "signatures", "threads", *BELOW["flow"]}
-BELOW["calibrating"] = {"files", "reranker", *BELOW["reranker"]}
+BELOW["calibrating"] = {"files", "reports", "reranker", *BELOW["reranker"]}
 BELOW["compare"] = {"reranker", *BELOW["reranker"]}
-BELOW["trials"] = {"files", "reranker", *BELOW["reranker"]}
+BELOW["trials"] = {"files", "reports", "reranker", *BELOW["reranker"]}
 BELOW["adapter"] = {"reranker", *BELOW["reranker"]}
 BELOW["server"] = {"reranker", *BELOW["reranker"]}
 BELOW["attributes"] = {"adapter", *BELOW["adapter"]}

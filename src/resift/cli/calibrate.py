@@ -94,7 +94,10 @@ def _calibrate(parsed: argparse.Namespace) -> int:
     # They import numpy for this command alone.
     from resift.calibrating.files import calibrate_files
     from resift.calibrating.page import write_report
+    from resift.reports.plots import require_plots
 
+    if parsed.report is not None:
+        require_plots()
     options = {name: getattr(parsed, name) for name in _NAMES}
     fitted = calibrate_files(
         _inputs(parsed),

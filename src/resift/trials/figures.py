@@ -2,8 +2,17 @@
 
 from __future__ import annotations
 
+from resift.reports.plots import (
+    COLOURS,
+    DASHES,
+    FAINT,
+    HATCHES,
+    MARKERS,
+    label,
+    plot,
+    style,
+)
 from resift.trials.found import Figures, RunReport
-from resift.trials.plots import COLOURS, DASHES, HATCHES, MARKERS, label, plot, style
 
 _KINDS = ("first stage", "whole", "depth", "prune", "cascade", "deadline")
 
@@ -27,7 +36,7 @@ def depth_figure(report: Figures) -> str:
                     xytext=(6, -14 - 10 * number),
                     fontsize="small",
                 )
-        drawn.axes.axhline(report.curves[0].first_stage, color="#777777", lw=1, ls=":")
+        drawn.axes.axhline(report.curves[0].first_stage, color=FAINT, lw=1, ls=":")
         drawn.axes.set_xlabel("candidates reranked (dotted: first stage alone)")
         drawn.axes.set_ylabel("nDCG@10")
         drawn.axes.legend()
@@ -87,7 +96,7 @@ def budget_figure(report: Figures) -> str:
             [each[0] for each in best],
             [each[1] for each in best],
             where="post",
-            color="#777777",
+            color=FAINT,
             lw=1,
             label="Pareto front",
         )

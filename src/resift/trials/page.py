@@ -3,35 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from importlib.resources import files
 
+from resift.reports import html
+from resift.reports.html import Part, Safe, table, tag
 from resift.trials import figures
 from resift.trials.advice import advise
 from resift.trials.agreement import Example, Shown
 from resift.trials.found import Figures, RunReport
 from resift.trials.groups import Group
-from resift.trials.html import Part, Safe, table, tag
 from resift.trials.measuring import EXPLAINED, JUDGED_ONLY, MEASURES, PRIMARY
 from resift.trials.significance import FLIPS
-
-_POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
 
 
 def page(report: Figures) -> str:
     """The whole page. Texts of the collection are escaped wherever they are shown."""
-    css = files("resift.trials").joinpath("page.css").read_text(encoding="utf-8")
     title = f"Evaluation of {report.collection.name}"
-    head = [
-        Safe('<meta charset="utf-8">'),
-        Safe(f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'),
-        Safe('<meta name="viewport" content="width=device-width, initial-scale=1">'),
-        Safe('<meta name="generator" content="resift evaluate">'),
-        tag("title", title),
-        tag("style", Safe(css)),
-    ]
-    body = tag("main", tag("h1", title), list(_sections(report)))
-    whole = tag("html", tag("head", head), tag("body", body), lang="en")
-    return f"<!DOCTYPE html>\n{whole}\n"
+    return html.page(title, "resift evaluate", list(_sections(report)))
 
 
 def _sections(report: Figures) -> Iterator[Part]:

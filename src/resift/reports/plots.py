@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from html import escape
 from textwrap import shorten
@@ -30,6 +30,8 @@ DASHES: tuple[Any, ...] = (
 )
 # Of Okabe and Ito, which people who don't see all colours can tell apart, on white and on black.
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#8a7500", "#56b4e9")
+FAINT = "#777777"
+"""Of lines that others are compared with."""
 HATCHES = ("", "//", "\\\\", "xx")
 _SETTINGS = {
     "axes.spines.top": False,
@@ -63,31 +65,47 @@ def label(name: str) -> str:
 
 
 class Plot:
-    """A plot that is being drawn; ``svg`` has it when it is done."""
+    """A plot that is being drawn; ``svg`` and ``file`` have it when it is done."""
 
-    def __init__(self, axes: Axes, figure: Figure) -> None:
-        self.axes, self.figure = axes, figure
+    def __init__(self, figure: Figure, panels: Sequence[Sequence[Axes]]) -> None:
+        self.figure, self.panels = figure, panels
         self.svg = ""
+        """A part of a page."""
+        self.file = ""
+        """A file of its own, on white."""
+
+    @property
+    def axes(self) -> Axes:
+        """The first panel."""
+        return self.panels[0][0]
 
 
 @contextmanager
-def plot(name: str, title: str, description: str, *, rows: int = 1) -> Iterator[Plot]:
-    """Draw on ``.axes`` of what is yielded; afterwards its ``.svg`` has the finished picture.
+def plot(
+    name: str,
+    title: str,
+    description: str,
+    *,
+    size: tuple[float, float] = SIZE,
+    rows: int = 1,
+    columns: int = 1,
+    **grid: Any,
+) -> Iterator[Plot]:
+    """Draw on ``.axes`` of what is yielded, or its ``.panels``; then it has the finished picture.
 
     ``name`` is unique on the page, of letters, digits and ``-``; ``title`` and ``description`` say
-    to those who don't see it what it shows. The same plot gives the same SVG. Raises
-    ``BackendUnavailableError`` without the extra ``evaluate``.
+    to those who don't see it what it shows. ``size``: inches of a panel; ``grid`` is given to
+    ``Figure.subplots``. The same plot gives the same SVG. Raises ``BackendUnavailableError``
+    without the extra ``evaluate``.
     """
-    try:
-        import matplotlib as mpl
-        from matplotlib.figure import Figure
-    except ModuleNotFoundError as error:
-        raise BackendUnavailableError(
-            f"{error.name} isn't installed, which plots need: pip install 'resift[evaluate]'"
-        ) from error
+    require_plots()
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
+
     with mpl.rc_context({**_SETTINGS, "svg.hashsalt": name}):
-        figure = Figure(figsize=(SIZE[0], SIZE[1] * rows), layout="constrained")
-        drawn = Plot(figure.add_subplot(), figure)
+        inches = (size[0] * columns, size[1] * rows)
+        figure = Figure(figsize=inches, layout="constrained")
+        drawn = Plot(figure, figure.subplots(rows, columns, squeeze=False, **grid).tolist())
         yield drawn
         written = io.StringIO()
         with warnings.catch_warnings():
@@ -95,6 +113,21 @@ def plot(name: str, title: str, description: str, *, rows: int = 1) -> Iterator[
             warnings.filterwarnings("ignore", "Glyph", UserWarning)
             figure.savefig(written, format="svg", transparent=True, metadata={"Date": None})
     drawn.svg = inline(written.getvalue(), name, title, description)
+    width, height = (f"{72 * each:g}pt" for each in inches)
+    opening = f'<svg width="{width}" height="{height}" color="black" font-family="sans-serif" '
+    paper = '</desc><rect width="100%" height="100%" fill="white"/>'
+    whole = drawn.svg.replace("<svg ", opening, 1).replace("</desc>", paper, 1)
+    drawn.file = re.sub(r"[ \t]+$", "", whole, flags=re.MULTILINE)
+
+
+def require_plots() -> None:
+    """Raise ``BackendUnavailableError`` where plots can't be drawn."""
+    try:
+        import matplotlib  # noqa: F401
+    except ModuleNotFoundError as error:
+        raise BackendUnavailableError(
+            f"{error.name} isn't installed, which plots need: pip install 'resift[evaluate]'"
+        ) from error
 
 
 def inline(svg: str, name: str, title: str, description: str) -> str:

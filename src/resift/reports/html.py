@@ -1,9 +1,12 @@
-"""HTML from strings: whatever isn't ``Safe`` is escaped."""
+"""HTML from strings, and whole pages: whatever isn't ``Safe`` is escaped."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from html import escape
+from importlib.resources import files
+
+_POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
 
 
 class Safe(str):
@@ -42,6 +45,21 @@ def table(caption: Part, header: Sequence[str], rows: Iterable[Sequence[Part]]) 
     return tag(
         "div", whole, class_="wide", tabindex="0", role="region", **{"aria-label": _plain(caption)}
     )
+
+
+def page(title: str, command: str, *body: Part) -> str:
+    """A page that is one file, without scripts; ``command`` is what made it."""
+    css = files("resift.reports").joinpath("page.css").read_text(encoding="utf-8")
+    head = [
+        Safe('<meta charset="utf-8">'),
+        Safe(f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'),
+        Safe('<meta name="viewport" content="width=device-width, initial-scale=1">'),
+        Safe(f'<meta name="generator" content="{command}">'),
+        tag("title", title),
+        tag("style", Safe(css)),
+    ]
+    shown = tag("body", tag("main", tag("h1", title), body))
+    return f"<!DOCTYPE html>\n{tag('html', tag('head', head), shown, lang='en')}\n"
 
 
 def _plain(part: Part) -> str:
