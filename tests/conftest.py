@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import hub_server
@@ -33,6 +35,20 @@ def graph_backend(request: pytest.FixtureRequest) -> str:
     name: str = request.param
     require(*BACKENDS[name].requires)
     return name
+
+
+@pytest.fixture
+def module(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], ModuleType]]:
+    """Imports from the folders below benchmarks, whose modules find each other there."""
+    folder = str(Path(__file__).parents[1] / "benchmarks")
+    for each in ("cpu", "hostile", "load", "serve"):
+        monkeypatch.syspath_prepend(f"{folder}/{each}")
+    before, path = set(sys.modules), list(sys.path)
+    yield __import__
+    sys.path[:] = path
+    for name in set(sys.modules) - before:
+        if folder in str(getattr(sys.modules[name], "__file__", "")):
+            del sys.modules[name]
 
 
 @pytest.fixture

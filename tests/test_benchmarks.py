@@ -12,7 +12,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from platform import machine
 from types import ModuleType
@@ -212,17 +212,6 @@ def test_a_simulation_has_a_name(run: Run) -> None:
     done = subprocess.run(command, stderr=subprocess.PIPE, encoding="utf-8")
     assert done.returncode == 2
     assert "name it by --class" in done.stderr
-
-
-@pytest.fixture
-def module(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], ModuleType]]:
-    """Imports from benchmarks/cpu, whose modules find each other as those of a program do."""
-    monkeypatch.syspath_prepend(str(BENCHMARKS / "cpu"))
-    before = set(sys.modules)
-    yield __import__
-    for name in set(sys.modules) - before:
-        if str(BENCHMARKS) in str(getattr(sys.modules[name], "__file__", "")):
-            del sys.modules[name]
 
 
 @pytest.mark.parametrize(

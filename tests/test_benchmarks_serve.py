@@ -6,7 +6,7 @@ import asyncio
 import json
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -15,18 +15,6 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 BENCHMARKS = ROOT / "benchmarks"
-
-
-@pytest.fixture
-def module(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], ModuleType]]:
-    """Imports from the folders below benchmarks, whose modules find each other there."""
-    for folder in ("cpu", "load", "serve"):
-        monkeypatch.syspath_prepend(str(BENCHMARKS / folder))
-    before = set(sys.modules)
-    yield __import__
-    for name in set(sys.modules) - before:
-        if str(BENCHMARKS) in str(getattr(sys.modules[name], "__file__", "")):
-            del sys.modules[name]
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no SIGSTOP there")

@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 import os
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from environments import ROOT
 from reasons import without_folders
@@ -99,6 +100,23 @@ def _parser() -> argparse.ArgumentParser:
         "environments an --envs of their own",
     )
     return parser
+
+
+def add_places(parser: argparse.ArgumentParser) -> None:
+    """Options that say with which packages, where to, and for which class of processors."""
+    add = parser.add_argument
+    add("--here", action="store_true", help="with this Python's packages")
+    add("--envs", type=Path, default=ROOT / ".cache/bench", help="kept there")
+    add("--out", type=Path, help="default: benchmarks/results/CLASS")
+    add("--class", dest="processor_class", help="its name; default: this machine's")
+
+
+def fill(options: argparse.Namespace, numbers: Mapping[str, tuple[Any, Any]]) -> None:
+    """Give the options that were left out their numbers: in full, and of a quick run."""
+    for name, (full, quick) in numbers.items():
+        if getattr(options, name) is None:
+            setattr(options, name, quick if options.quick else full)
+    options.envs = options.envs.resolve()
 
 
 def processors() -> int:

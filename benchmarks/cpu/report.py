@@ -6,6 +6,7 @@ import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+import sections
 from head import head
 from systems import SHAPES
 
@@ -183,8 +184,7 @@ def _details(results: dict[str, Any], names: list[str]) -> list[str]:
 
 def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """A Markdown table; numbers at the right."""
-    lines = [heads, ["---", *("--:" for _ in heads[1:])], *rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+    return sections.table(heads, rows, "--:")
 
 
 def median(runs: list[dict[str, float]]) -> float:

@@ -7,6 +7,7 @@ from typing import Any
 
 from cases import CASES
 from hostile_arguments import DEFAULT
+from sections import table
 
 
 def report(results: dict[str, Any]) -> str:
@@ -20,7 +21,7 @@ def report(results: dict[str, Any]) -> str:
         f"process of its own, which was ended beyond {results['memory']:g} GiB of resident memory, "
         "with the library's own defaults. The machine was shared with other work: times are no "
         "measure here.",
-        _table(
+        table(
             ["", *systems],
             [
                 [CASES[case].title, *(_word(cells.get((case, system))) for system in systems)]
@@ -66,7 +67,7 @@ def _case(
         (
             f"## {CASES[case].title}",
             f"Right: {CASES[case].rule}{limited} The model is {_shapes(found)}.",
-            _table(["system", "", "what it did", "peak, MB", "again"], rows),
+            table(["system", "", "what it did", "peak, MB", "again"], rows),
         )
     )
 
@@ -93,8 +94,3 @@ def command(cell: dict[str, Any]) -> str:
 
 def _escaped(text: str) -> str:
     return text.replace("|", "\\|").replace("<", "&lt;")
-
-
-def _table(head: list[str], rows: list[list[str]]) -> str:
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
-from arguments import processors
-from environments import ROOT
+from arguments import add_places, fill, processors
 from scenarios import SCENARIOS
 
 DEADLINES = (50, 100, 300)
@@ -33,17 +31,11 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
     add("--giant", type=int, help="documents of the giant request; default 400, quick 120")
     add("--deadline-calls", type=int, help="for each deadline; default 100, quick 3")
     add("--patience", type=float, default=600.0, help="seconds for one scenario")
-    add("--here", action="store_true", help="with this Python's packages")
-    add("--envs", type=Path, default=ROOT / ".cache/bench", help="kept there")
-    add("--out", type=Path, help="default: benchmarks/results/CLASS")
-    add("--class", dest="processor_class", help="its name; default: this machine's")
+    add_places(parser)
     options = parser.parse_args(words)
-    for name, (full, quick) in _NUMBERS.items():
-        if getattr(options, name) is None:
-            setattr(options, name, quick if options.quick else full)
+    fill(options, _NUMBERS)
     if options.rounds < 1:
         parser.error("--rounds must be at least 1")
-    options.envs = options.envs.resolve()
     return options
 
 

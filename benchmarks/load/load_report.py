@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import math
-import statistics
-from collections.abc import Iterable
 from typing import Any
 
 from lag import percentile
+from sections import errors, failed, median, ms, section
 
 Run = dict[str, Any]
 _PERCENTILES = (0.5, 0.95, 0.99)
@@ -22,7 +21,7 @@ def report(results: dict[str, Any]) -> str:
         f"{results['processor']}, {results['system']}; {results['model']}, {results['threads']} "
         f"threads; {results['date']}; {results['rounds']} rounds, sides by turns. The machine was "
         f"shared with other work. Made by `{results['command']}`: {sides}.",
-        *(section(results) for section in (_closed, _giant, _deadlines, _drift)),
+        *(part(results) for part in (_closed, _giant, _deadlines, _drift)),
         _open(results, rates),
         _failed(results),
     ]
@@ -40,12 +39,12 @@ def _open(results: dict[str, Any], rates: str) -> str:
             for run in runs:
                 for kind, latencies in run["latencies"].items():
                     kinds.setdefault(kind, []).extend(latencies)
-            rates_ = [_median(run["offered"] for run in runs)]
-            rates_.append(_median(run["throughput"] for run in runs))
+            rates_ = [median(run["offered"] for run in runs)]
+            rates_.append(median(run["throughput"] for run in runs))
             rows += [
                 [mix, by, f"{share:g}", side, kind, *(f"{rate:.1f}" for rate in rates_)]
-                + [_ms(percentile(latencies, each)) for each in _PERCENTILES]
-                + [str(len(latencies)), _errors(runs)]
+                + [ms(percentile(latencies, each)) for each in _PERCENTILES]
+                + [str(len(latencies)), errors(runs)]
                 for kind, latencies in sorted(kinds.items())
             ]
     head = ["mix", "by", "share", "side", "requests", "offered /s", "done /s"]
@@ -56,7 +55,7 @@ def _open(results: dict[str, Any], rates: str) -> str:
         "40 to 200 words; uneven: 5 short ones, and each tenth request 100 of 40 to 200 words. "
         "Percentiles are of all rounds together; those of few answers say little."
     )
-    return _section("Open loop", text, head, rows)
+    return section("Open loop", text, head, rows)
 
 
 def _closed(results: dict[str, Any]) -> str:
@@ -75,7 +74,7 @@ def _closed(results: dict[str, Any]) -> str:
         "largest of a logit from the one of a call by itself. The lag is the event loop's. Wanted: "
         "a share of .9, p95 within 2 fair latencies, no errors, a lag of 5 ms at p99."
     )
-    return _section("Closed loop", text, head, rows)
+    return section("Closed loop", text, head, rows)
 
 
 def _closed_figures(runs: list[Run], by: str) -> list[str]:
@@ -83,13 +82,13 @@ def _closed_figures(runs: list[Run], by: str) -> list[str]:
     ratios = [percentile(each["latencies"], 0.95) / each["fair"] for each in found]
     lags = [each["lags"] for each in found if each["lags"]]
     return [
-        f"{_median(each['rate'] for each in found):.1f}",
-        f"{_median(run['rate_many'] for run in runs):.1f}",
-        f"{_median(each['share'] for each in found):.2f}",
-        f"{_median(ratios):.2f}",
+        f"{median(each['rate'] for each in found):.1f}",
+        f"{median(run['rate_many'] for run in runs):.1f}",
+        f"{median(each['share'] for each in found):.2f}",
+        f"{median(ratios):.2f}",
         f"{max(each['difference'] for each in found):.1e}",
-        _errors(found),
-        *(_ms(_median(each[at] for each in lags)) if lags else "–" for at in (0, 1, 2)),
+        errors(found),
+        *(ms(median(each[at] for each in lags)) if lags else "–" for at in (0, 1, 2)),
     ]
 
 
@@ -100,10 +99,10 @@ def _giant(results: dict[str, Any]) -> str:
             waits = [wait for run in runs for wait in run["waits"]]
             passed = [each for run in runs for each in run["passed"]]
             beside = _all(runs, "beside")
-            times = [_median(run["batch"] for run in runs), _median(_all(runs, "alone"))]
-            times += [_median(beside), max(beside, default=math.nan)]
-            row = [str(giant), side, *map(_ms, times), f"{_median(waits):.1f}"]
-            row += [f"{max(waits, default=math.nan):.1f}", f"{_median(passed):g}"]
+            times = [median(run["batch"] for run in runs), median(_all(runs, "alone"))]
+            times += [median(beside), max(beside, default=math.nan)]
+            row = [str(giant), side, *map(ms, times), f"{median(waits):.1f}"]
+            row += [f"{max(waits, default=math.nan):.1f}", f"{median(passed):g}"]
             rows.append([*row, str(len(waits))])
     head = ["giant", "side", "its batch, ms", "5 short alone", "beside", "most", "waits, batches"]
     head += ["most", "batches that end meanwhile", "answers"]
@@ -112,7 +111,7 @@ def _giant(results: dict[str, Any]) -> str:
         "The wait is what they take longer than alone, in times of the giant's batches. Wanted: at "
         "most 2."
     )
-    return _section("Beside a giant", text, head, rows)
+    return section("Beside a giant", text, head, rows)
 
 
 def _deadlines(results: dict[str, Any]) -> str:
@@ -125,9 +124,9 @@ def _deadlines(results: dict[str, Any]) -> str:
             statuses = sorted({status for run in runs for status in run["statuses"]})
             rows.append(
                 [f"{limit} ms", str(callers), side]
-                + [_ms(percentile(late, each)) for each in (0.5, 0.99)]
-                + [f"{max(limit * 0.05, 2):g}", f"{_median(_all(runs, 'scored')):.2f}"]
-                + [", ".join(statuses), str(len(late)), _errors(runs)]
+                + [ms(percentile(late, each)) for each in (0.5, 0.99)]
+                + [f"{max(limit * 0.05, 2):g}", f"{median(_all(runs, 'scored')):.2f}"]
+                + [", ".join(statuses), str(len(late)), errors(runs)]
             )
     head = ["deadline", "callers", "side", "over it p50, ms", "p99", "wanted", "scored"]
     head += ["status", "answers", "errors"]
@@ -135,7 +134,7 @@ def _deadlines(results: dict[str, Any]) -> str:
         "Requests of 200 documents of 40 to 200 words. Wanted at p99: at most 5 % or 2 ms too "
         "late. Where nobody heeds the deadline, few calls are made."
     )
-    return _section("Deadlines", text, head, rows)
+    return section("Deadlines", text, head, rows)
 
 
 def _drift(results: dict[str, Any]) -> str:
@@ -144,20 +143,19 @@ def _drift(results: dict[str, Any]) -> str:
         for side, runs in sides.items():
             growth = runs[0]["growth"]
             rows.append([f"{calls:,}", side, f"{growth:+.1%}" if growth is not None else "–"])
-            rows[-1].append(_errors(runs))
+            rows[-1].append(errors(runs))
     text = (
         "Resident memory after all calls, over that after a fifth of them; 8 callers, 1 to 3 short "
         "documents. Wanted: at most 2 %."
     )
-    return _section("Drift", text, ["calls", "side", "growth", "errors"], rows)
+    return section("Drift", text, ["calls", "side", "growth", "errors"], rows)
 
 
 def _failed(results: dict[str, Any]) -> str:
-    lines = [
-        f"- {each['side']}, {each['settings']['scenario']}: {each['why']}"
+    return failed(
+        (f"{each['side']}, {each['settings']['scenario']}", each["why"])
         for each in results["failed"]
-    ]
-    return "\n".join(["## Failed", "", *lines]) if lines else ""
+    )
 
 
 def _grouped(
@@ -172,25 +170,5 @@ def _grouped(
     return groups
 
 
-def _section(title: str, text: str, head: list[str], rows: list[list[str]]) -> str:
-    if not rows:
-        return ""
-    lines = [head, ["---"] * len(head), *rows]
-    table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
-    return f"## {title}\n\n{text}\n\n{table}"
-
-
 def _all(runs: list[Run], name: str) -> list[float]:
     return [value for run in runs for value in run[name]]
-
-
-def _median(values: Iterable[float]) -> float:
-    return statistics.median(list(values) or [math.nan])
-
-
-def _ms(seconds: float) -> str:
-    return "–" if math.isnan(seconds) else f"{seconds * 1000:.1f}"
-
-
-def _errors(runs: list[Run]) -> str:
-    return str(sum(len(run["errors"]) for run in runs))

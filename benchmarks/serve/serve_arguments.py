@@ -7,8 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from arguments import processors
-from environments import ROOT
+from arguments import add_places, fill, processors
 from measures import WORKLOADS
 from servers import SERVERS
 
@@ -53,16 +52,10 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
     add("--slow", type=int, help="connections with slow heads; default 500, quick 20")
     add("--calls", type=int, help="of the soak; default 10000, quick 200")
     add("--patience", type=float, default=180.0, help="seconds for a server to start")
-    add("--here", action="store_true", help="with this Python's packages")
     add("--model", type=Path, help="a folder as resift exports it, for resift's servers alone")
-    add("--envs", type=Path, default=ROOT / ".cache/bench", help="kept there")
-    add("--out", type=Path, help="default: benchmarks/results/CLASS")
-    add("--class", dest="processor_class", help="its name; default: this machine's")
+    add_places(parser)
     options = parser.parse_args(words)
-    for name, (full, quick) in _NUMBERS.items():
-        if getattr(options, name) is None:
-            setattr(options, name, quick if options.quick else full)
+    fill(options, _NUMBERS)
     if options.rounds < 1 or options.blocks < 1:
         parser.error("--rounds and --blocks must be at least 1")
-    options.envs = options.envs.resolve()
     return options

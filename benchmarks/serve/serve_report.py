@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import math
-import statistics
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -17,6 +16,7 @@ from typing import Any
 
 from bound import TIMES, bound_of, fastest, within
 from lag import percentile
+from sections import errors, failed, median, ms, section
 
 Run = dict[str, Any]
 _PERCENTILES = (0.5, 0.95)
@@ -33,7 +33,8 @@ def report(results: dict[str, Any]) -> str:
         f"client and server on the same processors, {priority}, on a machine that was shared with "
         f"it; {results['date']}. Made by {commands}. text-embeddings-inference isn't here: it is a "
         "container or built from source, and neither could be had on this machine.",
-        *(section(results) for section in (_equal, _closed, _open, _overhead, _trouble, _failed)),
+        *(part(results) for part in (_equal, _closed, _open, _overhead, _trouble)),
+        failed(results["failed"].items()),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
 
@@ -46,7 +47,7 @@ def curves(results: dict[str, Any], workload: str) -> dict[str, list[tuple[float
         at.setdefault(run["figures"]["share"], []).append(run["figures"])
     return {
         server: [
-            (_median(each["throughput"] for each in runs), _all(runs))
+            (median(each["throughput"] for each in runs), _all(runs))
             for _, runs in sorted(shares.items())
         ]
         for server, shares in found.items()
@@ -91,7 +92,7 @@ def _equal(results: dict[str, Any]) -> str:
         "highest rate that was tried is within the bound, that counts. Wanted: 2 by each. "
         f"All have the same weights (Kendall's tau with resift's order in fp32: {tau})."
     )
-    return _section("Throughput at equal p95", text, head, rows)
+    return section("Throughput at equal p95", text, head, rows)
 
 
 def _ratio(server: str, found: dict[str, float], peer: str) -> str:
@@ -107,9 +108,9 @@ def _closed(results: dict[str, Any]) -> str:
             alone = [run["figures"] for run in _runs(results, workload, "alone", server)]
             many = [run["figures"] for run in _runs(results, workload, "saturated", server)]
             if alone:
-                row = [workload, server, *(_ms(percentile(_all(alone), p)) for p in _PERCENTILES)]
-                row += [f"{_median(each['rate'] for each in many):.2f}"]
-                row += [_ms(percentile(_all(many), 0.95)), _errors(alone + many)]
+                row = [workload, server, *(ms(percentile(_all(alone), p)) for p in _PERCENTILES)]
+                row += [f"{median(each['rate'] for each in many):.2f}"]
+                row += [ms(percentile(_all(many), 0.95)), errors(alone + many)]
                 rates = _saturated(results, workload)
                 row += [_ratio(server, rates, peer) for peer in ("infinity", "fastapi")]
                 rows.append(row)
@@ -117,14 +118,14 @@ def _closed(results: dict[str, Any]) -> str:
     head += [f"{results['callers']} callers, requests /s", "p95, ms", "errors"]
     head += ["rate by infinity's", "by FastAPI's"]
     text = "Each caller has one request after the other. Rates are medians over rounds."
-    return _section("Closed loop", text, head, rows)
+    return section("Closed loop", text, head, rows)
 
 
 def _saturated(results: dict[str, Any], workload: str) -> dict[str, float]:
     found: dict[str, list[float]] = {}
     for run in _runs(results, workload, "saturated"):
         found.setdefault(run["server"], []).append(run["figures"]["rate"])
-    rates = {server: _median(each) for server, each in found.items()}
+    rates = {server: median(each) for server, each in found.items()}
     return {server: rates[server] for server in rates if server in fastest(rates)}
 
 
@@ -135,14 +136,14 @@ def _open(results: dict[str, Any]) -> str:
             runs = [run["figures"] for run in _runs(results, workload, "open", server)]
             for number, (done, latencies) in enumerate(curve):
                 row = [workload, server, f"{done:.2f}", str(len(latencies))]
-                row += [_ms(percentile(latencies, share)) for share in _PERCENTILES]
-                rows.append([*row, _errors(runs) if number == len(curve) - 1 else ""])
+                row += [ms(percentile(latencies, share)) for share in _PERCENTILES]
+                rows.append([*row, errors(runs) if number == len(curve) - 1 else ""])
     head = ["documents", "server", "done /s", "answers", "p50, ms", "p95", "errors, all rates"]
     text = (
         "Arrivals are a Poisson process, and a latency is counted from the arrival. Rates are "
         "shares of what the server does with several callers. ![latencies](serve.svg)"
     )
-    return _section("Open loop", text, head, rows)
+    return section("Open loop", text, head, rows)
 
 
 def _overhead(results: dict[str, Any]) -> str:
@@ -150,13 +151,13 @@ def _overhead(results: dict[str, Any]) -> str:
     for found in results["overhead"]:
         inside, outside = zip(*found["one"], strict=True)
         many = found["many"]
-        row = [found["workload"], _ms(_median(inside)), _ms(_median(outside))]
-        row += [_ms(_median(b - a for a, b in found["one"]))]
-        row += [f"{_median(each[by] for each in many):.1f}" for by in ("threads", "tasks", "http")]
-        row += [f"{_median(x['http'] / x[by] for x in many):.2f}" for by in ("threads", "tasks")]
+        row = [found["workload"], ms(median(inside)), ms(median(outside))]
+        row += [ms(median(b - a for a, b in found["one"]))]
+        row += [f"{median(each[by] for each in many):.1f}" for by in ("threads", "tasks", "http")]
+        row += [f"{median(x['http'] / x[by] for x in many):.2f}" for by in ("threads", "tasks")]
         used = [each["processor"] for each in many]
-        row += [_ms(_median(x.get(by, math.nan) for x in used)) for by in ("threads", "http")]
-        rows.append([*row, _ms(_median(each["client"] for each in many))])
+        row += [ms(median(x.get(by, math.nan) for x in used)) for by in ("threads", "http")]
+        rows.append([*row, ms(median(each["client"] for each in many))])
     head = ["documents", "one caller, in process p50, ms", "over HTTP", "more", "threads, /s"]
     head += ["tasks, /s", "HTTP, /s", "HTTP / threads", "HTTP / tasks"]
     head += ["processor ms by threads", "HTTP's", "client's"]
@@ -166,7 +167,7 @@ def _overhead(results: dict[str, Any]) -> str:
         "HTTP. Processor time is of one request, and the client's is beside the server's. Wanted: "
         "at most 2 ms more, and .95 of the rate."
     )
-    return _section("What HTTP costs", text, head, rows)
+    return section("What HTTP costs", text, head, rows)
 
 
 def _trouble(results: dict[str, Any]) -> str:
@@ -176,7 +177,7 @@ def _trouble(results: dict[str, Any]) -> str:
     rows = []
     if "slow" in found:
         slow = found["slow"]
-        p95 = " → ".join(map(_ms, slow["p95"]))
+        p95 = " → ".join(map(ms, slow["p95"]))
         text = f"p95 of requests beside them {p95} ms; {slow['cut']} were cut off"
         rows.append([f"{slow['connections']} slow heads", text, _word(slow)])
     for each in found.get("too much", []):
@@ -192,12 +193,7 @@ def _trouble(results: dict[str, Any]) -> str:
         text = f"{term.get('in_work')} in work; {statuses}; {term['reset']} without an answer; "
         text += f"status {term['status']} after {term['seconds']:.1f} s"
         rows.append([f"SIGTERM with {term['in_flight']} in flight", text, _word(term)])
-    return _section("Trouble", "resift-int8, with its defaults.", ["what", "found", ""], rows)
-
-
-def _failed(results: dict[str, Any]) -> str:
-    lines = [f"- {name}: {why}" for name, why in results["failed"].items()]
-    return "\n".join(["## Failed", "", *lines]) if lines else ""
+    return section("Trouble", "resift-int8, with its defaults.", ["what", "found", ""], rows)
 
 
 def _runs(results: dict[str, Any], workload: str, what: str, server: str = "") -> list[Run]:
@@ -208,28 +204,8 @@ def _runs(results: dict[str, Any], workload: str, what: str, server: str = "") -
     ]
 
 
-def _section(title: str, text: str, head: list[str], rows: list[list[str]]) -> str:
-    if not rows:
-        return ""
-    lines = [head, ["---"] * len(head), *rows]
-    table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
-    return f"## {title}\n\n{text}\n\n{table}"
-
-
 def _all(runs: Iterable[Run]) -> list[float]:
     return [latency for run in runs for latency in run["latencies"]]
-
-
-def _median(values: Iterable[float]) -> float:
-    return statistics.median(list(values) or [math.nan])
-
-
-def _ms(seconds: float) -> str:
-    return "–" if math.isnan(seconds) else f"{seconds * 1000:.1f}"
-
-
-def _errors(runs: Iterable[Run]) -> str:
-    return str(sum(len(run["errors"]) for run in runs))
 
 
 def _word(found: dict[str, Any]) -> str:
