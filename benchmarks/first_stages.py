@@ -51,7 +51,7 @@ def main() -> None:
         # After each, so that a run that is stopped leaves what it has.
         write_json(options.out.with_suffix(".json"), results)
         options.out.with_suffix(".md").write_text(tables(results), encoding="utf-8")
-    draw(results, options.out.with_suffix(".png"))
+    draw(results, options.out.with_suffix(".svg"))
 
 
 def cards() -> dict[str, float | None]:

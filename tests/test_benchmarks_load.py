@@ -7,27 +7,17 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
+from installed import require
 
 ROOT = Path(__file__).parents[1]
 BENCHMARKS = ROOT / "benchmarks"
-
-
-@pytest.fixture
-def module(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], ModuleType]]:
-    """Imports from the folders below benchmarks, whose modules find each other there."""
-    for folder in ("cpu", "hostile", "load"):
-        monkeypatch.syspath_prepend(str(BENCHMARKS / folder))
-    before = set(sys.modules)
-    yield __import__
-    for name in set(sys.modules) - before:
-        if str(BENCHMARKS) in str(getattr(sys.modules[name], "__file__", "")):
-            del sys.modules[name]
 
 
 def hostile(out: Path, *words: str) -> tuple[int, dict[str, Any], str]:
@@ -193,3 +183,32 @@ def test_the_pages_show_the_committed_results(
         assert results["class"] == path.parent.name
         page = path.with_suffix(".md").read_text(encoding="utf-8")
         assert page == module(f"{name}_report").report(results)
+
+
+@pytest.mark.parametrize(
+    ("data", "script", "drawn"),
+    [
+        ("avx512-vnni/load.json", "load_plots", "load.svg"),
+        ("avx512-vnni/serve.json", "serve_plots", "serve.svg"),
+        ("avx2/cpu.json", "plots", "cpu-MiniLM-L6-times.svg"),
+        ("avx2/cpu.json", "plots", "cpu-MiniLM-L6-phases.svg"),
+    ],
+)
+def test_plots_are_described_files(
+    module: Callable[[str], ModuleType], tmp_path: Path, data: str, script: str, drawn: str
+) -> None:
+    require("matplotlib")
+    results = json.loads((BENCHMARKS / "results" / data).read_text(encoding="utf-8"))
+    for folder in (tmp_path / "one", tmp_path / "two"):
+        folder.mkdir()
+        module(script).main(results, folder if script == "plots" else folder / drawn)
+    one, two = ((tmp_path / each / drawn).read_bytes() for each in ("one", "two"))
+    assert one == two
+    root = ElementTree.fromstring(one)
+    title, description, *_ = root
+    assert title.tag.endswith("title")
+    assert title.text
+    # What every line shows can be read.
+    assert "resift" in (description.text or "") or "this" in (description.text or "")
+    assert b"mathdefault" not in one
+    assert b"<dc:date>" not in one

@@ -9,87 +9,104 @@ import json
 import statistics
 import sys
 from collections.abc import Callable
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from look import COLOURS, HATCHES, PANEL, label, logarithmic, plot, style
+
+Cell = dict[str, Any]
+
+# Milliseconds of a run.
 _PHASES: dict[str, Callable[[dict[str, float]], float]] = {
-    "tokenise": lambda run: run["tokenize"],
-    "infer": lambda run: run["infer"] * run["tokens"] / run["padded_tokens"],
+    "tokenise": lambda run: 1000 * run["tokenize"],
+    "infer": lambda run: 1000 * run["infer"] * run["tokens"] / run["padded_tokens"],
     "infer padding (by tokens)": lambda run: (
-        run["infer"] * (1 - run["tokens"] / run["padded_tokens"])
+        1000 * run["infer"] * (1 - run["tokens"] / run["padded_tokens"])
     ),
-    "other": lambda run: run["seconds"] - run["tokenize"] - run["infer"],
+    "other": lambda run: 1000 * (run["seconds"] - run["tokenize"] - run["infer"]),
 }
+
+
+def _ms(run: dict[str, float]) -> float:
+    return 1000 * run["seconds"]
 
 
 def main(results: dict[str, Any], folder: Path) -> None:
     """For each shape: time by number of candidates, and where the largest cells' time goes."""
-    matplotlib = import_module("matplotlib")
-    matplotlib.use("Agg")
-    pyplot = import_module("matplotlib.pyplot")
-    colours = pyplot.get_cmap("tab20").colors
-    styles = {name: colours[i % 20] for i, name in enumerate(results["systems"])}
     for shape in dict.fromkeys(cell["shape"] for cell in results["cells"]):
-        cells = [cell for cell in results["cells"] if cell["shape"] == shape]
-        kinds = list(dict.fromkeys(cell["kind"] for cell in cells))
-        figure, axes = pyplot.subplots(
-            1, len(kinds), figsize=(5 * len(kinds), 5), squeeze=False, layout="constrained"
-        )
-        for axis, kind in zip(axes[0], kinds, strict=True):
-            _times(axis, [cell for cell in cells if cell["kind"] == kind], styles, results)
+        kinds: dict[str, list[Cell]] = {}
+        for cell in results["cells"]:
+            if cell["shape"] == shape:
+                kinds.setdefault(cell["kind"], []).append(cell)
+        for name, svg in (
+            ("times", _times(shape, kinds, results["systems"])),
+            ("phases", _phases(shape, kinds)),
+        ):
+            (folder / f"cpu-{shape}-{name}.svg").write_text(svg, encoding="utf-8")
+
+
+def _times(shape: str, kinds: dict[str, list[Cell]], systems: dict[str, Any]) -> str:
+    said = "; ".join(
+        f"{kind}, {cell['count']} candidates: "
+        + ", ".join(f"{name} {_median(_ms, run):.1f} ms" for name, run in cell["systems"].items())
+        for kind, cells in kinds.items()
+        for cell in cells
+    )
+    title = f"{shape}: median milliseconds by candidates"
+    with plot(f"times-{shape}", title, said, size=PANEL, columns=len(kinds)) as drawn:
+        for axis, (kind, cells) in zip(drawn.panels[0], kinds.items(), strict=True):
+            for number, (name, system) in enumerate(systems.items()):
+                measured = [cell for cell in cells if name in cell["systems"]]
+                axis.plot(
+                    [cell["count"] for cell in measured],
+                    [_median(_ms, cell["systems"][name]) for cell in measured],
+                    label=label(name),
+                    **style(number) | ({"linewidth": 3} if system["ours"] else {}),
+                )
+            logarithmic(axis)
             axis.set_title(f"{shape}, {kind} documents")
-        handles, labels = axes[0][0].get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside lower center", ncols=3, fontsize="small")
-        figure.savefig(folder / f"cpu-{shape}-times.png", dpi=120)
-        pyplot.close(figure)
-
-        figure, axes = pyplot.subplots(
-            1, len(kinds), figsize=(5 * len(kinds), 5), squeeze=False, layout="constrained"
-        )
-        for axis, kind in zip(axes[0], kinds, strict=True):
-            largest = max(
-                (cell for cell in cells if cell["kind"] == kind), key=lambda cell: cell["count"]
-            )
-            _shares(axis, largest)
-            axis.set_title(f"{shape}, {kind} ×{largest['count']}")
-        figure.savefig(folder / f"cpu-{shape}-phases.png", dpi=120)
-        pyplot.close(figure)
+            axis.set(xlabel="candidates", ylabel="median, ms")
+            counts = [cell["count"] for cell in cells]
+            axis.set_xticks(counts, [str(count) for count in counts])
+            axis.set_xticks([], minor=True)
+        handles, labels = drawn.axes.get_legend_handles_labels()
+        drawn.figure.legend(handles, labels, loc="outside lower center", ncols=3, fontsize="small")
+    return drawn.file
 
 
-def _times(
-    axis: Any, cells: list[dict[str, Any]], styles: dict[str, Any], results: dict[str, Any]
-) -> None:
-    for name, colour in styles.items():
-        measured = [cell for cell in cells if name in cell["systems"]]
-        axis.plot(
-            [cell["count"] for cell in measured],
-            [
-                statistics.median(run["seconds"] * 1000 for run in cell["systems"][name]["runs"])
-                for cell in measured
-            ],
-            marker="o",
-            color=colour,
-            label=name,
-            linewidth=2.5 if results["systems"][name]["ours"] else 1,
-        )
-    axis.set(xscale="log", yscale="log", xlabel="candidates", ylabel="median, ms")
-    counts = [cell["count"] for cell in cells]
-    axis.set_xticks(counts, [str(count) for count in counts])
-    axis.set_xticks([], minor=True)
+def _phases(shape: str, kinds: dict[str, list[Cell]]) -> str:
+    largest = {kind: max(cells, key=lambda cell: cell["count"]) for kind, cells in kinds.items()}
+    said = "; ".join(
+        f"{kind}, {name}: "
+        + ", ".join(f"{phase} {_median(ms, run):.1f} ms" for phase, ms in _PHASES.items())
+        for kind, cell in largest.items()
+        for name, run in cell["systems"].items()
+    )
+    title = f"{shape}: median milliseconds of each phase"
+    with plot(f"phases-{shape}", title, said, size=PANEL, columns=len(kinds)) as drawn:
+        for axis, (kind, cell) in zip(drawn.panels[0], largest.items(), strict=True):
+            names = list(cell["systems"])[::-1]
+            start = [0.0] * len(names)
+            for number, (phase, ms) in enumerate(_PHASES.items()):
+                widths = [_median(ms, cell["systems"][name]) for name in names]
+                axis.barh(
+                    list(map(label, names)),
+                    widths,
+                    left=start,
+                    label=phase,
+                    color="none",
+                    edgecolor=COLOURS[number],
+                    hatch=HATCHES[number],
+                )
+                start = [a + b for a, b in zip(start, widths, strict=True)]
+            axis.set(xlabel="median, ms", title=f"{shape}, {kind} ×{cell['count']}")
+        handles, labels = drawn.axes.get_legend_handles_labels()
+        drawn.figure.legend(handles, labels, loc="outside lower center", ncols=4, fontsize="small")
+    return drawn.file
 
 
-def _shares(axis: Any, cell: dict[str, Any]) -> None:
-    names = list(cell["systems"])[::-1]
-    start = [0.0] * len(names)
-    for phase, seconds in _PHASES.items():
-        widths = [
-            1000 * statistics.median(map(seconds, cell["systems"][name]["runs"])) for name in names
-        ]
-        axis.barh(names, widths, left=start, label=phase)
-        start = [a + b for a, b in zip(start, widths, strict=True)]
-    axis.set_xlabel("median, ms")
-    axis.legend(fontsize="small")
+def _median(ms: Callable[[dict[str, float]], float], system: dict[str, Any]) -> float:
+    return statistics.median(map(ms, system["runs"]))
 
 
 if __name__ == "__main__":

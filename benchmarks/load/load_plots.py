@@ -8,44 +8,19 @@ from __future__ import annotations
 import json
 import statistics
 import sys
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from lag import percentile
-
-_STYLES = {0.5: ":", 0.95: "--", 0.99: "-"}
+from look import Curve, latencies
 
 
 def main(results: dict[str, Any], file: Path) -> None:
     """Latency percentiles over throughput, for each mix and kind of request."""
-    matplotlib = import_module("matplotlib")
-    matplotlib.use("Agg")
-    # The same file for the same figures.
-    matplotlib.rcParams["svg.hashsalt"] = "load"
-    pyplot = import_module("matplotlib.pyplot")
-    points = _points(results)
-    panels = list(dict.fromkeys(panel for panel, _ in points))
-    if not panels:
-        return
-    figure, axes = pyplot.subplots(
-        1, len(panels), figsize=(5 * len(panels), 5), squeeze=False, layout="constrained"
-    )
-    for axis, panel in zip(axes[0], panels, strict=True):
-        for number, side in enumerate(results["sides"]):
-            curve = points.get((panel, side), [])
-            for share, style in _STYLES.items():
-                axis.plot(
-                    [throughput for throughput, _ in curve],
-                    [1000 * percentile(latencies, share) for _, latencies in curve],
-                    style,
-                    marker=".",
-                    color=f"C{number}",
-                    label=f"{side}, p{share * 100:.0f}",
-                )
-        axis.set(yscale="log", xlabel="requests done a second", ylabel="latency, ms", title=panel)
-    axes[0][0].legend(fontsize="small")
-    figure.savefig(file, metadata={"Date": None})
+    panels: dict[str, dict[str, Curve]] = {}
+    for (panel, side), curve in _points(results).items():
+        panels.setdefault(panel, {})[side] = curve
+    if panels:
+        file.write_text(latencies("load", panels, (0.5, 0.95, 0.99)), encoding="utf-8")
 
 
 def _points(results: dict[str, Any]) -> dict[tuple[str, str], list[tuple[float, list[float]]]]:
@@ -55,10 +30,10 @@ def _points(results: dict[str, Any]) -> dict[tuple[str, str], list[tuple[float, 
         settings, figures = run["settings"], run["figures"]
         if settings["scenario"] != "open":
             continue
-        for kind, latencies in figures["latencies"].items():
+        for kind, found in figures["latencies"].items():
             panel = f"{settings['mix']}, by {settings['by']}: {kind}"
             at = runs.setdefault((panel, run["side"]), {}).setdefault(settings["share"], [])
-            at.append((figures["throughput"], latencies))
+            at.append((figures["throughput"], found))
     return {
         key: [
             (

@@ -147,8 +147,8 @@ def test_results_are_written_and_drawn(tmp_path: Path) -> None:
     rows = [line for line in text.splitlines() if "| other |" in line]
     assert len(rows) == len(SHIPPED)
     assert all("▼" in row and "none fits" in row for row in rows)
-    draw(results, tmp_path / "plot.png")
-    assert (tmp_path / "plot.png").read_bytes().startswith(b"\x89PNG")
+    draw(results, tmp_path / "plot.svg")
+    assert "after other" in (tmp_path / "plot.svg").read_text(encoding="utf-8")
 
 
 def test_logits_are_the_formula() -> None:

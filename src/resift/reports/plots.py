@@ -64,6 +64,18 @@ def label(name: str) -> str:
     return shorten(text, 60, placeholder=" …").lstrip("_") or "?"
 
 
+def logarithmic(axes: Axes, which: str = "xy") -> None:
+    """Give the axes ``which`` names a logarithmic scale, whose numbers are written out."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+    for name in which:
+        axes.set(**{f"{name}scale": "log"})
+        axis = getattr(axes, f"{name}axis")
+        axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        axis.set_minor_formatter(NullFormatter())
+
+
 class Plot:
     """A plot that is being drawn; ``svg`` and ``file`` have it when it is done."""
 
