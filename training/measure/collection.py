@@ -1,13 +1,15 @@
 """Test collections in the BEIR layout, one archive each, with a first stage's run."""
 
-import json
 import random
-import tarfile
-from collections import defaultdict
+import shutil
+import sys
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from resift.files.collections import read_run, read_texts
+from resift.files.grades import read_grades
 from resift.models.store.manifest import sha256
 
 SEED = 0
@@ -57,29 +59,23 @@ class Collection:
 
 def read(archive: Path) -> Collection:
     """Read a `.tar.gz` of `corpus.jsonl`, `queries.jsonl`, `qrels/test.tsv` and `run.bm25.txt`."""
-    with tarfile.open(archive) as tar:
-        members = {Path(member.name).name: member for member in tar if member.isfile()}
-
-        def lines(name: str) -> list[str]:
-            file = tar.extractfile(members[name])
-            assert file is not None
-            return file.read().decode("utf-8").splitlines()
-
-        corpus = [json.loads(line) for line in lines("corpus.jsonl")]
-        queries = [json.loads(line) for line in lines("queries.jsonl")]
-        judged = [line.split("\t") for line in lines("test.tsv")[1:]]
-        ranked = [line.split() for line in lines("run.bm25.txt")]
-    grades: defaultdict[str, dict[str, int]] = defaultdict(dict)
-    for query, document, grade in judged:
-        grades[query][document] = int(grade)
-    run: defaultdict[str, dict[str, float]] = defaultdict(dict)
-    for query, _, document, _, score, _ in ranked:
-        run[query][document] = float(score)
-    return Collection(
-        archive.name.removesuffix(".tar.gz"),
-        {line["_id"]: f"{line.get('title', '')} {line['text']}".strip() for line in corpus},
-        {line["_id"]: line["text"] for line in queries if line["_id"] in grades},
-        dict(grades),
-        dict(run),
-        sha256(archive),
-    )
+    with tempfile.TemporaryDirectory() as unpacked:
+        shutil.unpack_archive(archive, unpacked, filter="data")
+        (corpus,) = Path(unpacked).rglob("corpus.jsonl")
+        folder = corpus.parent
+        grades: dict[str, dict[str, int]] = {}
+        for (query, document), grade in read_grades(folder / "qrels/test.tsv").items():
+            grades.setdefault(query, {})[document] = grade
+        found, _ = read_run(folder / "run.bm25.txt", sys.maxsize)
+        return Collection(
+            archive.name.removesuffix(".tar.gz"),
+            {name: each.whole.strip() for name, each in read_texts(corpus)},
+            {
+                name: each.whole
+                for name, each in read_texts(folder / "queries.jsonl")
+                if name in grades
+            },
+            grades,
+            {query: {each.id: each.score or 0.0 for each in own} for query, own in found.items()},
+            sha256(archive),
+        )

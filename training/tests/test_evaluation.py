@@ -1,6 +1,7 @@
 """What the report is computed with, against examples worked out by hand."""
 
 import math
+import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 import by_text
 import rankers
 from by_text import Listed
-from collection import Collection
+from collection import Collection, read
 from comparison import interval, measure, z_sum
 from evaluate import report, table
 from rankers import Columns, Systems
@@ -172,3 +173,21 @@ def test_the_table_marks_what_is_below_a_baseline() -> None:
     }
     lines = table("tiny", {"queries": 30, **found}).splitlines()
     assert [line.count("▼") for line in lines] == [0, 0, 1, 0, 1]
+
+
+def test_an_archive_is_read(tmp_path: Path) -> None:
+    folder = tmp_path / "tiny"
+    (folder / "qrels").mkdir(parents=True)
+    files = {
+        "corpus.jsonl": '{"_id": "x", "title": "A", "text": "one "}\n{"_id": "y", "text": "two"}\n',
+        "queries.jsonl": '{"_id": "a", "text": "first"}\n{"_id": "b", "text": "not judged"}\n',
+        "qrels/test.tsv": "query-id\tcorpus-id\tscore\na\tx\t1\n",
+        "run.bm25.txt": "a Q0 y 1 2.5 bm25\na Q0 x 2 2.5 bm25\n",
+    }
+    for name, text in files.items():
+        (folder / name).write_text(text, encoding="utf-8")
+    archive = Path(shutil.make_archive(str(tmp_path / "tiny"), "gztar", tmp_path, "tiny"))
+    found = read(archive)
+    assert (found.name, found.documents) == ("tiny", {"x": "A one", "y": "two"})
+    assert (found.queries, found.grades) == ({"a": "first"}, {"a": {"x": 1}})
+    assert found.texts("a") == ["two", "A one"]
