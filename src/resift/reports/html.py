@@ -62,5 +62,10 @@ def page(title: str, command: str, *body: Part) -> str:
     return f"<!DOCTYPE html>\n{tag('html', tag('head', head), shown, lang='en')}\n"
 
 
+def printable(text: str) -> str:
+    """A line without control characters: names and ids are other people's."""
+    return "".join(each if each.isprintable() else " " for each in text)
+
+
 def _plain(part: Part) -> str:
     return part if isinstance(part, str) else "".join(map(_plain, part))

@@ -12,6 +12,7 @@ from textwrap import shorten
 from typing import TYPE_CHECKING, Any
 
 from resift.errors import BackendUnavailableError
+from resift.reports.html import printable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -59,7 +60,7 @@ def style(number: int) -> dict[str, Any]:
 
 def label(name: str) -> str:
     """A name as a legend has it: printable, short, and never hidden."""
-    text = _printable(name)
+    text = printable(name)
     # matplotlib leaves out what begins with an underscore.
     return shorten(text, 60, placeholder=" …").lstrip("_") or "?"
 
@@ -158,11 +159,7 @@ def inline(svg: str, name: str, title: str, description: str) -> str:
     words = (
         f'<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" '
         f'{size.group() if size else ""} role="img" aria-labelledby="{name}-title {name}-desc">'
-        f'<title id="{name}-title">{escape(_printable(title))}</title>'
-        f'<desc id="{name}-desc">{escape(_printable(description))}</desc>'
+        f'<title id="{name}-title">{escape(printable(title))}</title>'
+        f'<desc id="{name}-desc">{escape(printable(description))}</desc>'
     )
     return words + body[len(opening) :]
-
-
-def _printable(text: str) -> str:
-    return "".join(each if each.isprintable() else " " for each in text)

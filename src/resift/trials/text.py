@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from textwrap import wrap
 
+from resift.reports.html import printable
 from resift.trials.advice import advise
 from resift.trials.found import Figures
 from resift.trials.measuring import JUDGED_ONLY, MEASURES, PRIMARY
@@ -27,7 +28,7 @@ def table(report: Figures) -> str:
     )
     lines += _measures(report) if found.grades is not None else _agreement(report)
     lines += ["", *_wrapped("", advise(report))]
-    return "".join(f"{_printable(line)}\n" for line in lines)
+    return "".join(f"{printable(line)}\n" for line in lines)
 
 
 def _measures(report: Figures) -> list[str]:
@@ -69,8 +70,3 @@ def aligned(rows: list[list[str]]) -> list[str]:
 
 def _wrapped(start: str, text: str) -> list[str]:
     return wrap(text, _WIDTH, initial_indent=start, subsequent_indent=" " * len(start))
-
-
-def _printable(line: str) -> str:
-    """A line without control characters: names and ids are other people's."""
-    return "".join(each if each.isprintable() else " " for each in line)
