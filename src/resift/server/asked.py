@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 from resift.calibrations import is_path
 from resift.errors import InvalidRequestError
+from resift.keywords import CallOptions
 from resift.protocols import Shape, WireError, WireRequest, loads
 from resift.protocols.routes import choose_shape
 from resift.server.models import Served
@@ -16,18 +17,8 @@ from resift.server.refusals import RefusedError, too_large
 from resift.server.settings import Limits
 
 # All that a shape may say and the engine takes under the same name.
-_OPTIONS = (
-    "top_n",
-    "normalization",
-    "score_threshold",
-    "max_length",
-    "max_document_tokens",
-    "long_documents",
-    "prune",
-    "prior",
-    "deadline_ms",
-    "max_documents",
-    "on_error",
+_OPTIONS = tuple(
+    each.name for each in fields(WireRequest) if each.name in CallOptions.__annotations__
 )
 _UNPRINTABLE = re.compile(r"[^A-Za-z0-9_.\-]")
 _MOST_NAMED = 20
