@@ -84,6 +84,7 @@ def main() -> int:
     path.write_text(pipeline.dumps(), encoding="utf-8")
     loaded = Pipeline.loads(path.read_text(encoding="utf-8"))
     ranker = loaded.get_component("ranker")
+    assert isinstance(ranker, ResiftRanker)
     print(f"loaded: {ranker.model}, top_k={ranker.top_k}, normalization={ranker.normalization}")
     same = True
     for question in QUESTIONS:

@@ -25,20 +25,20 @@ prints, with other times elsewhere:
 
 from __future__ import annotations
 
-import inspect
 import time
 from pydoc_data.topics import topics
 from typing import Any
 
 import bm25s
 from llama_index.core import Settings, get_response_synthesizer
-from llama_index.core.instrumentation import get_dispatcher
+from llama_index.core.instrumentation import get_dispatcher  # type: ignore[attr-defined]
 from llama_index.core.instrumentation.event_handlers import BaseEventHandler
 from llama_index.core.instrumentation.events import BaseEvent
 from llama_index.core.instrumentation.span import BaseSpan
 from llama_index.core.instrumentation.span_handlers import BaseSpanHandler
 from llama_index.core.llms import MockLLM
 from llama_index.core.query_engine import RetrieverQueryEngine
+from llama_index.core.response_synthesizers import ResponseMode
 from llama_index.core.retrievers import BaseRetriever
 from llama_index.core.schema import NodeWithScore, QueryBundle, TextNode
 from llama_index.postprocessor.resift import RerankTimingEvent, ResiftRerank
@@ -68,11 +68,11 @@ class Span(BaseSpan):
 class Tree(BaseSpanHandler[Span]):
     """Keeps the spans, and prints them below each other."""
 
-    def new_span(self, id_: str, bound_args: inspect.BoundArguments, **more: Any) -> Span:
+    def new_span(self, id_: str, *_: Any, **more: Any) -> Span:
         """Begin a span."""
         return Span(id_=id_, parent_id=more.get("parent_span_id"), start=time.perf_counter())
 
-    def prepare_to_exit_span(self, id_: str, bound_args: inspect.BoundArguments, **_: Any) -> Span:
+    def prepare_to_exit_span(self, id_: str, *_: Any, **_more: Any) -> Span:
         """End a span."""
         span = self.open_spans[id_]
         span.end = time.perf_counter()
@@ -106,7 +106,7 @@ def main() -> None:
     engine = RetrieverQueryEngine.from_args(
         Bm25Retriever(sorted(text for text in paragraphs if len(text) > 80)),
         node_postprocessors=[ResiftRerank(top_n=3)],
-        response_synthesizer=get_response_synthesizer(response_mode="context_only"),
+        response_synthesizer=get_response_synthesizer(response_mode=ResponseMode.CONTEXT_ONLY),
     )
     tree = Tree()
     get_dispatcher().add_span_handler(tree)

@@ -41,6 +41,7 @@ PAGES = [
     *sorted(ROOT.glob("integrations/*/README.md")),
     *sorted(ROOT.glob("src/resift/bundled/*/README.md")),
     *sorted(ROOT.glob("training/README.md")),
+    ROOT / "examples/README.md",
     *sorted(ROOT.glob("examples/*/README.md")),
 ]
 PROJECTS = [ROOT / "pyproject.toml", *sorted(ROOT.glob("integrations/*/pyproject.toml"))]
