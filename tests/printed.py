@@ -1,4 +1,4 @@
-"""What a page or an example says that it prints, against what it printed."""
+"""The output that a page or an example promises, against what it printed."""
 
 from __future__ import annotations
 

@@ -75,7 +75,8 @@ def test_the_self_test_fails_where_it_should(before: str, said: str, tmp_path: P
 def repacked(name: str, folder: Path) -> None:
     """The wheel of what is installed, so that no network is needed."""
     found = distribution(name)
-    about = HeaderParser().parsestr(found.read_text("WHEEL") or "")
+    (path,) = [each for each in found.files or () if each.name == "WHEEL"]
+    about = HeaderParser().parsestr(path.read_text(encoding="utf-8"))
     # One name for all tags, such as py2.py3-none-any.
     columns = zip(*(tag.split("-") for tag in about.get_all("Tag") or ()), strict=True)
     tags = "-".join(".".join(dict.fromkeys(each)) for each in columns)
@@ -97,7 +98,7 @@ def needed(requirements: list[str], found: set[str]) -> set[str]:
 
 
 def fill(folder: Path, environment: Mapping[str, str]) -> None:
-    """What README.md fills the folder with, from this machine."""
+    """Fill the folder as README.md does, from this machine."""
     command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-index"]
     subprocess.run(
         [*command, "--no-build-isolation", "--wheel-dir", str(folder), str(ROOT)],

@@ -179,7 +179,7 @@ BELOW["calibrating"] = {"reranker", *BELOW["reranker"]}
 BELOW["compare"] = {"reranker", *BELOW["reranker"]}
 BELOW["trials"] = {"reranker", *BELOW["reranker"]}
 BELOW["adapter"] = {"reranker", *BELOW["reranker"]}
-BELOW["server"] = {"reranker", *BELOW["reranker"]}
+BELOW["server"] = {"recording", "reranker", *BELOW["recording"], *BELOW["reranker"]}
 BELOW["attributes"] = {"adapter", *BELOW["adapter"]}
 
 

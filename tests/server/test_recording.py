@@ -1,4 +1,4 @@
-"""What a server records of its traffic, and that nobody waits for it or is refused over it."""
+"""A server's recording of its traffic, for which nobody waits and nobody is refused."""
 
 from __future__ import annotations
 

@@ -156,7 +156,7 @@ class Limits:
 
 
 def _by_recorder(_name: str, given: Any) -> Any:
-    """What ``Recorder`` itself checks."""
+    """Leave the check to ``Recorder``."""
     return given
 
 
