@@ -7,7 +7,6 @@ both, ``...`` stands for anything. Blocks without a language are pictures.
 
 from __future__ import annotations
 
-import doctest
 import inspect
 import os
 import re
@@ -25,6 +24,7 @@ import pytest
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 from packages import EXAMPLE, install_example
+from printed import is_printed
 
 from resift import Reranker, RerankerOptions
 from resift.cli.main import _parser
@@ -41,6 +41,7 @@ PAGES = [
     *sorted(ROOT.glob("integrations/*/README.md")),
     *sorted(ROOT.glob("src/resift/bundled/*/README.md")),
     *sorted(ROOT.glob("training/README.md")),
+    ROOT / "examples/README.md",
     *sorted(ROOT.glob("examples/*/README.md")),
 ]
 PROJECTS = [ROOT / "pyproject.toml", *sorted(ROOT.glob("integrations/*/pyproject.toml"))]
@@ -81,28 +82,8 @@ def blocks(page: Path) -> list[Block]:
     ]
 
 
-# Scores of the bundled model: int8 rounds differently with each release of ONNX Runtime, and not
-# at all on a processor without it.
-SCORE = re.compile(r"-?\d+\.\d+")
-TOLERANCE = 0.05
-
-
-def as_written(wanted: str, printed: str) -> str:
-    """``printed``, with the scores of ``wanted`` where they are near enough."""
-    scores = [float(found) for found in SCORE.findall(wanted)]
-
-    def nearest(match: re.Match[str]) -> str:
-        found = match.group()
-        near = min(scores, key=lambda score: abs(score - float(found)), default=float("nan"))
-        digits = len(found.partition(".")[2])
-        return f"{near:.{digits}f}" if abs(near - float(found)) <= TOLERANCE else found
-
-    return SCORE.sub(nearest, printed)
-
-
 def expect(page: Path, block: Block, wanted: str, printed: str) -> None:
-    checker = doctest.OutputChecker()
-    if not checker.check_output(wanted, as_written(wanted, printed), doctest.ELLIPSIS):
+    if not is_printed(wanted, printed):
         pytest.fail(f"{name(page)}:{block.line}: expected\n{wanted}\ngot\n{printed}")
 
 

@@ -181,7 +181,7 @@ BELOW["calibrating"] = {"files", "reports", "reranker", *BELOW["reranker"]}
 BELOW["compare"] = {"reranker", *BELOW["reranker"]}
 BELOW["trials"] = {"files", "reports", "reranker", *BELOW["reranker"]}
 BELOW["adapter"] = {"reranker", *BELOW["reranker"]}
-BELOW["server"] = {"reranker", *BELOW["reranker"]}
+BELOW["server"] = {"recording", "reranker", *BELOW["recording"], *BELOW["reranker"]}
 BELOW["attributes"] = {"adapter", *BELOW["adapter"]}
 
 

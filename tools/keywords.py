@@ -24,7 +24,7 @@ from typing import Any
 from resift import options
 from resift.declaring import Option, Place
 from resift.options import LoadOptions, RankOptions
-from resift.server.settings import Limits, Settings
+from resift.server.settings import Limits, Record, Settings
 
 ROOT = Path(__file__).parents[1]
 KEYWORDS = ROOT / "src/resift/keywords.py"
@@ -141,7 +141,7 @@ def table() -> str:
 
 
 def settings(kind: type) -> str:
-    """The table of a server's settings or limits, in Markdown."""
+    """The table of a server's settings, limits or recording, in Markdown."""
     rows = ["| key | default | meaning |", "|---|---|---|"]
     for each in fields(kind):
         declared: Option = each.metadata["option"]
@@ -176,7 +176,8 @@ def main() -> int:
     )
     parser.add_argument("--check", action="store_true")
     check = parser.parse_args().check
-    tables = {"settings": settings(Settings), "limits": settings(Limits)}
+    kinds = {"settings": Settings, "limits": Limits, "record": Record}
+    tables = {name: settings(kind) for name, kind in kinds.items()}
     stale = False
     for path, text in (
         (KEYWORDS, keywords()),

@@ -32,6 +32,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
         ROOT / "SECURITY.md",
         *(ROOT / "docs").glob("*.md"),
         *ROOT.glob("integrations/*/README.md"),
+        *ROOT.glob("examples/README.md"),
     ]
     for path in pages:
         uri = path.relative_to(ROOT).as_posix()

@@ -17,12 +17,13 @@ from typing import Any
 import pytest
 import tiny_models
 import yaml
+from dockerfiles import instructions
 from server.served import Served, serve
 
 from resift.cli.main import _parser
 from resift.server.config import Config
 from resift.server.openapi import document
-from resift.server.settings import Limits, Settings
+from resift.server.settings import Limits, Record, Settings
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
@@ -30,8 +31,6 @@ DEFAULTS = Settings()
 GETS = {path for path, methods in document()["paths"].items() if "get" in methods}
 # What a scraped sample has from Prometheus itself.
 SCRAPED = {"instance", "job", "le"}
-
-Instruction = tuple[str, str]
 
 
 @pytest.fixture(scope="module")
@@ -44,16 +43,8 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         yield running
 
 
-def instructions() -> list[Instruction]:
-    text = (ROOT / "Dockerfile").read_text(encoding="utf-8")
-    lines = "\n".join(line for line in text.splitlines() if not line.lstrip().startswith("#"))
-    whole = re.sub(r"\\\n\s*", "", lines)
-    found = [line.partition(" ") for line in whole.splitlines() if line]
-    return [(name, rest) for name, _, rest in found]
-
-
 def given(name: str) -> list[str]:
-    return [rest for each, rest in instructions() if each == name]
+    return [rest for each, rest in instructions(ROOT / "Dockerfile") if each == name]
 
 
 def command_line() -> list[str]:
@@ -136,7 +127,7 @@ def test_the_example_configuration_has_every_setting_with_its_default() -> None:
     config = Config.read(path)
     assert [each.name for each in config.models] == ["small", "nano", "fast"]
     text = path.read_text(encoding="utf-8")
-    for table, kind in (("server", Settings), ("limits", Limits)):
+    for table, kind in (("server", Settings), ("limits", Limits), ("record", Record)):
         part = text.partition(f"[{table}]\n")[2].partition("\n[")[0]
         rows = re.findall(r"^(# )?(\w+) = ([^#\n]+)(?:# *(.*))?$", part, flags=re.MULTILINE)
         assert [name for _, name, _, _ in rows if name not in {x.name for x in fields(kind)}] == []

@@ -9,7 +9,7 @@ README = Path(__file__).parents[1] / "README.md"
 
 def test_the_readme_runs() -> None:
     blocks = re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
-    assert len(blocks) == 3
+    assert len(blocks) == 4
     namespace: dict[str, Any] = {"__name__": "readme"}
     for block in blocks:
         exec(block, namespace)

@@ -321,6 +321,8 @@ def test_examples_run(source: str, capsys: pytest.CaptureFixture[str]) -> None:
     )
     snippets = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
     assert snippets
+    # One program, as tests/test_docs.py runs it.
+    namespace: dict[str, Any] = {}
     for snippet in snippets:
-        exec(compile(snippet, source, "exec"), {})
+        exec(compile(snippet, source, "exec"), namespace)
     assert "Use sorted with a key function" in capsys.readouterr().out.splitlines()[0]

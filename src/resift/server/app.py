@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ from resift.server.metrics import Metrics
 from resift.server.models import Models
 from resift.server.observed import Observed
 from resift.server.pages import show_file, show_page
+from resift.server.recording import Recording, recorder_of
 from resift.server.refusals import RefusedError
 from resift.server.service import Service
 from resift.server.tracing import Tracer
@@ -44,7 +46,8 @@ class Server:
     def of(cls, config: Config) -> Server:
         """Put a server together; no model is loaded before it starts.
 
-        Raises ``InvalidRequestError`` for keys that are missing or can't be read.
+        Raises ``InvalidRequestError`` for keys that are missing or can't be read, and for a
+        recording that can't be made.
         """
         settings, limits = config.settings, config.limits
         keys, tracer, admission = Keys.of(settings), Tracer(), Admission(limits)
@@ -67,12 +70,15 @@ class Server:
         wanted = [each for each in models.all if each.default or each.entry.preload]
         health = Health({x.name: x.reranker for x in wanted}, done=lambda: admission.done)
         service = Service(models, limits, admission, tracer)
-        endpoints = Endpoints(settings, limits, models, service, admission, health, metrics)
+        recording = Recording(recorder_of(config.record), metrics.recorded)
+        endpoints = Endpoints(
+            settings, limits, models, service, admission, health, metrics, recording
+        )
         answering = Answering(keys, health, metrics, settings.url_prefix)
         starlette = Starlette(
             routes=_routes(endpoints, answering, settings.url_prefix),
             exception_handlers={HTTPException: _http_error},
-            lifespan=_lifespan(health),
+            lifespan=_lifespan(health, recording),
         )
         app = Observed(starlette, metrics=metrics, tracer=tracer, draining=lambda: health.draining)
         return cls(app, health, admission, keys, config)
@@ -144,7 +150,9 @@ async def _http_error(request: Request, error: Exception) -> Response:
     return response
 
 
-def _lifespan(health: Health) -> Callable[[Starlette], AbstractAsyncContextManager[None]]:
+def _lifespan(
+    health: Health, recording: Recording
+) -> Callable[[Starlette], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
         # It listens meanwhile.
@@ -153,5 +161,6 @@ def _lifespan(health: Health) -> Callable[[Starlette], AbstractAsyncContextManag
             yield
         finally:
             await health.close()
+            await asyncio.to_thread(recording.close)
 
     return lifespan

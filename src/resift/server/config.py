@@ -27,7 +27,8 @@ from resift.server.recipes import (
     read_recipe,
     secret_keys,
 )
-from resift.server.settings import Limits, Settings
+from resift.server.recording import recorder_of
+from resift.server.settings import Limits, Record, Settings
 from resift.server.tables import Table, nearest, read_table
 
 RANKING = {name for name, each in declared_in(RankOptions).items() if "made" in each.at}
@@ -74,6 +75,7 @@ class Config:
     """At least one; exactly one is the default."""
     settings: Settings = field(default_factory=Settings)
     limits: Limits = field(default_factory=Limits)
+    record: Record = field(default_factory=Record)
 
     @classmethod
     def read(cls, path: str | os.PathLike[str]) -> Config:
@@ -82,9 +84,10 @@ class Config:
         Raises ``InvalidRequestError`` that names the file, the line, and what to do about it.
         """
         file = Table.read(Path(path))
-        file.check_known(("server", "limits", "options", "models"))
+        file.check_known(("server", "limits", "record", "options", "models"))
         settings = read_table(file.table("server"), Settings)
         limits = read_table(file.table("limits"), Limits)
+        record = _record(file.table("record"))
         loading, ranking = _usual(file.table("options"))
         models = file.table("models")
         tables = {name: models.table(name) for name in models.values}
@@ -92,10 +95,11 @@ class Config:
         _check_names(models, entries)
         if not entries:
             only = _single(LoadOptions(**loading), RankOptions(**ranking))
-            return cls(models=(only,), settings=settings, limits=limits)
+            return cls(models=(only,), settings=settings, limits=limits, record=record)
         _check_parts(tables, entries)
         scorers(entries, lambda options: local_scorer(options), tables)
-        return cls(models=_with_default(tables, entries), settings=settings, limits=limits)
+        known = _with_default(tables, entries)
+        return cls(models=known, settings=settings, limits=limits, record=record)
 
     @classmethod
     def of(cls, **options: Any) -> Config:
@@ -143,6 +147,13 @@ def local_scorer(options: LoadOptions, **more: Any) -> Local:
     """``Local`` of these options."""
     named = {name: getattr(options, name) for name in LOADING if name != "on_timing"}
     return Local(**{**named, **more})
+
+
+def _record(table: Table) -> Record:
+    found = read_table(table, Record)
+    with table.blamed(otherwise="file"):
+        recorder_of(found)
+    return found
 
 
 def _usual(table: Table) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -21,6 +21,7 @@ from resift.server.models import Models, Served
 from resift.server.note import Note
 from resift.server.openapi import document
 from resift.server.reading import read_body
+from resift.server.recording import Recording
 from resift.server.refusals import RefusedError
 from resift.server.service import Service
 from resift.server.settings import Limits, Settings
@@ -37,6 +38,7 @@ class Endpoints:
     admission: Admission
     health: Health
     metrics: Metrics
+    recording: Recording
 
     async def rank(self, request: Request, note: Note) -> Response:
         """Rank, in the shape that the request has."""
@@ -61,6 +63,7 @@ class Endpoints:
             )
             answered, body = await unless_it_leaves(work, request.receive)
         self._note(answered, note)
+        self.recording.record(asked.request.queries, answered.rankings)
         return json_response(body, headers=answered.headers())
 
     def _note(self, answered: Answered, note: Note) -> None:

@@ -36,6 +36,8 @@ _COUNTS = {
     "pruned_documents": "Documents left out by early exit or a cascade",
     "cached": "Texts whose logit came from a cache",
 }
+# What becomes of a query that is recorded.
+_RESULTS = ("written", "failed", "dropped")
 # The counters and histograms of a model, by what they count.
 _Series = tuple[list[tuple[str, Counter]], list[tuple[str, Histogram]]]
 _TEI_FAILURES = {
@@ -86,6 +88,10 @@ class Metrics:
             buckets=_SECONDS,
             registry=registry,
         )
+        recorded = Counter(
+            "resift_recorded", "Queries to be recorded", ["result"], registry=registry
+        )
+        self._recorded = {result: recorded.labels(result) for result in _RESULTS}
         self._counts = {
             name: Counter(f"resift_{name}", text, ["model"], registry=registry)
             for name, text in _COUNTS.items()
@@ -150,6 +156,10 @@ class Metrics:
         named = _TEI_FAILURES.get(reason)
         if named is not None:
             self._tei.tally["te_request_failure", ("err", named)] += 1
+
+    def recorded(self, result: str, queries: int) -> None:
+        """Count queries that were ``"written"``, ``"failed"`` or ``"dropped"``, in any thread."""
+        self._recorded[result].inc(queries)
 
     def text(self) -> bytes:
         """The metrics as Prometheus reads them."""

@@ -153,3 +153,35 @@ class Limits:
 
     def __post_init__(self) -> None:
         check_each(self)
+
+
+def _by_recorder(_name: str, given: Any) -> Any:
+    """Leave the check to ``Recorder``."""
+    return given
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Record:
+    """The table ``[record]``: what of the traffic is written down, and where."""
+
+    file: str | None = option(
+        None,
+        checks.check_text,
+        "a file of JSON lines, in a folder that exists; None is no recording",
+    )
+    rate: float = option(
+        0.01, _by_recorder, "the share of different queries to record, from 0 to 1"
+    )
+    text: bool = option(False, _flag, "write queries and documents, and not only their hashes")
+    salt_file: str | None = option(
+        None,
+        checks.check_text,
+        "a file with the salt of the hashes; None is one that is made, and kept beside the lines",
+    )
+    max_bytes: int = option(
+        100_000_000, _positive_int, "bytes beyond which a file is put aside, and a new one begun"
+    )
+    keep: int = option(5, _positive_int, "files put aside that are kept")
+
+    def __post_init__(self) -> None:
+        check_each(self)

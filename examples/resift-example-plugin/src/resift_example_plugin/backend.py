@@ -28,7 +28,7 @@ class OverlapBackend:
         path: Path,
         *,
         device: str | None,
-        precision: str,  # noqa: ARG002
+        precision: str,
         threads: int,
         vocabulary_ids: Sequence[int] = (),
     ) -> None:
