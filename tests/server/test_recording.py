@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,11 +14,13 @@ import pytest
 from server.running import until
 from server.served import Served
 from server.served import serve as served
+from starlette.testclient import TestClient
 
 from resift import InvalidRequestError
 from resift.cli.main import main
 from resift.recording import Recorder
 from resift.server import recording
+from resift.server.app import Server
 from resift.server.config import Config
 
 DOCUMENTS = ["The museum is closed on Mondays.", "Use sorted with a key function.", "Bread rises."]
@@ -196,3 +199,23 @@ def test_a_wrong_table_is_refused_at_start(written: Written, line: str, said: st
     assert said in message
     assert "sentinel" not in message
     assert f"resift.toml:{3 + len(line.splitlines())}: " in message
+
+
+def test_the_end_of_an_app_is_the_end_of_its_recording(
+    written: Written, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record = Recorder.record
+
+    def slowly(*given: Any, **more: Any) -> None:
+        time.sleep(0.3)
+        record(*given, **more)
+
+    monkeypatch.setattr(Recorder, "record", slowly)
+    path = tmp_path / "traffic.jsonl"
+    config = Config.read(written(f"file = {json.dumps(str(path))}", "rate = 1.0"))
+    with TestClient(Server.of(config).app) as client:
+        for query in QUERIES:
+            body = {"query": query, "documents": DOCUMENTS}
+            assert client.post("/v1/rank", json=body).status_code == 200
+    # The interpreter, which would wait for the thread, goes on.
+    assert len(lines_of(path)) == len(QUERIES)
