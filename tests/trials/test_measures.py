@@ -17,6 +17,7 @@ from resift.trials.curves import depths, front, knee
 from resift.trials.measuring import MEASURES, means, measure
 from resift.trials.running import Run
 from resift.trials.significance import compare, holm, paired_randomization
+from resift.trials.timing import slow
 
 
 def judged(grades: dict[str, dict[str, int]], found: dict[str, list[str]]) -> Collection:
@@ -144,3 +145,9 @@ def test_a_run_at_a_depth_leaves_the_rest() -> None:
     run = Run(Ranker("x", "x", None), {"q": each})
     assert run.at_depth(3) == {"q": [0, 2, 1, 3]}
     assert run.at_depth(9) == {"q": [3, 0, 2, 1]}
+
+
+@pytest.mark.parametrize("count", [1, 2, 9, 10, 11, 50])
+def test_nine_of_ten_took_at_most_this(count: int) -> None:
+    found = slow([float(each) for each in range(count, 0, -1)])
+    assert found == next(each for each in range(1, count + 1) if each >= 0.9 * count)

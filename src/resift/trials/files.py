@@ -5,6 +5,8 @@ from __future__ import annotations
 import gzip
 import json
 import math
+import re
+import zlib
 from collections import defaultdict
 from collections.abc import Iterator
 from itertools import pairwise
@@ -32,7 +34,7 @@ def lines(path: Path) -> Iterator[tuple[str, str]]:
                     yield f"{path}:{number}", line.rstrip("\r\n")
     except UnicodeDecodeError as error:
         raise InvalidRequestError(f"{path} isn't UTF-8: {error}") from error
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         raise InvalidRequestError(f"{path} can't be read: {error}") from error
 
 
@@ -82,14 +84,14 @@ def read_grades(path: Path) -> dict[str, dict[str, int]]:
             content = read_object(line, place)
             row = [content.get(each) for each in ("query_id", "document_id", "grade")]
         else:
-            columns = line.split("\t") if "\t" in line else line.split()
+            columns = line.split("\t") if "\t" in line else _columns(line)
             row = [columns[0], *columns[2:]] if len(columns) == 4 else list(columns)
         if len(row) != 3 or None in row:
             raise InvalidRequestError(
                 f"{place} must have a query's id, a document's id and a grade: {line[:80]!r}"
             )
         try:
-            grades[str(row[0]).strip()][str(row[1]).strip()] = int(float(str(row[2])))
+            grades[str(row[0]).strip()][str(row[1]).strip()] = _whole(str(row[2]))
         except ValueError:
             # A header names the columns.
             if grades or not place.endswith(":1"):
@@ -101,6 +103,18 @@ def read_grades(path: Path) -> dict[str, dict[str, int]]:
     return dict(grades)
 
 
+def _columns(line: str) -> list[str]:
+    """What stands between spaces and tabs; ids may have whitespace of other kinds."""
+    return [each for each in re.split("[ \t]+", line) if each]
+
+
+def _whole(text: str) -> int:
+    value = float(text)
+    if not value.is_integer():
+        raise ValueError(text)
+    return int(value)
+
+
 def read_run(path: Path, depth: int) -> tuple[dict[str, list[Candidate]], int]:
     """The first ``depth`` of each query of TREC's six columns; and contradicted ranks.
 
@@ -109,7 +123,7 @@ def read_run(path: Path, depth: int) -> tuple[dict[str, list[Candidate]], int]:
     """
     rows: defaultdict[str, list[tuple[float, float, str]]] = defaultdict(list)
     for place, line in lines(path):
-        columns = line.split()
+        columns = _columns(line)
         try:
             query, _, document, rank, score, *_ = columns
             rows[query].append((-float(score), float(rank), document))
