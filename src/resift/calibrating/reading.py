@@ -104,7 +104,8 @@ def read_folder(folder: Path, run: Path | None, grades: Grades, depth: int) -> l
 
 def _joined(line: Line) -> str:
     title, text = line.optional_text("title"), line.text("text")
-    return f"{title}\n{text}" if title else text
+    # As resift evaluate has it: a text's logit depends on what stands between.
+    return f"{title} {text}".strip() if title else text
 
 
 def _of_grades(grades: Grades) -> dict[str, list[tuple[str, float | None]]]:

@@ -47,9 +47,8 @@ def paired_bootstrap(
             for _ in range(RESAMPLES // _AT_ONCE)
         ]
     )
-    tail = 100 * (1 - CONFIDENCE) / 2
-    low, high = np.percentile(means, [tail, 100 - tail])
-    return Difference(mean=float(difference.mean()), low=float(low), high=float(high))
+    low, high = percentiles(means)
+    return Difference(mean=float(difference.mean()), low=low, high=high)
 
 
 def paired_ratio_bootstrap(
