@@ -126,7 +126,15 @@ def test_the_knee_keeps_most_of_the_gain() -> None:
     assert found is not None
     assert found.depth == 10
     assert found.saved_ms == 6
+    assert found.saved_share == pytest.approx(6 / 8)
     assert found.lost.mean == pytest.approx(-0.01)
+    # 95 % of the largest gain, and no less.
+    for gain, depth in ((0.284, 20), (0.286, 10)):
+        values[1] = np.full(10, gain)
+        found = knee([5, 10, 20, 30], values, first, None)
+        assert found is not None
+        assert found.depth == depth
+        assert found.saved_ms is None
     assert knee([5], [np.full(10, -0.1)], first, None) is None
     assert depths(30) == [5, 10, 20, 30]
     assert depths(7) == [5, 7]

@@ -44,5 +44,10 @@ def table(caption: Part, header: Sequence[str], rows: Iterable[Sequence[Part]]) 
     )
 
 
+def figure(svg: str) -> Safe:
+    """A plot; it scrolls by itself, and by keyboard, where it would be too small to read."""
+    return tag("figure", Safe(svg), class_="wide", tabindex="0")
+
+
 def _plain(part: Part) -> str:
     return part if isinstance(part, str) else "".join(map(_plain, part))

@@ -10,7 +10,7 @@ from resift.trials.advice import advise
 from resift.trials.agreement import Example, Shown
 from resift.trials.found import Figures, RunReport
 from resift.trials.groups import Group
-from resift.trials.html import Part, Safe, table, tag
+from resift.trials.html import Part, Safe, figure, table, tag
 from resift.trials.measuring import EXPLAINED, JUDGED_ONLY, MEASURES, PRIMARY
 from resift.trials.significance import FLIPS
 
@@ -107,7 +107,7 @@ def _depth(report: Figures) -> Iterator[Part]:
     if not report.curves:
         return
     yield tag("h2", "How deep to rerank")
-    yield tag("figure", Safe(figures.depth_figure(report)))
+    yield figure(figures.depth_figure(report))
     for each in report.curves:
         if each.knee:
             saved = (
@@ -134,14 +134,14 @@ def _depth(report: Figures) -> Iterator[Part]:
             "details", tag("summary", f"Figures of {each.ranker}"), table(caption, header, rows)
         )
     if any(each.milliseconds for each in report.curves):
-        yield tag("figure", Safe(figures.latency_figure(report)))
+        yield figure(figures.latency_figure(report))
 
 
 def _budget(report: Figures) -> Iterator[Part]:
     if report.budget is None:
         return
     yield tag("h2", "What a millisecond buys")
-    yield tag("figure", Safe(figures.budget_figure(report)))
+    yield figure(figures.budget_figure(report))
     yield table(
         f"All that was tried, on {report.budget.queries} queries (a sample, so figures differ from "
         "those above), by turns; on the front is what nothing else beats in both",
@@ -150,7 +150,7 @@ def _budget(report: Figures) -> Iterator[Part]:
             [
                 x.name,
                 f"{x.quality:.4f}",
-                str(x.gain),
+                "" if x.kind == "first stage" else str(x.gain),
                 f"{x.milliseconds:.0f}",
                 f"{x.slow:.0f}",
                 "yes" if x.on_front else "",
@@ -266,7 +266,7 @@ def _scores(report: Figures) -> Iterator[Part]:
     shown = [(n, run) for n, run in enumerate(report.runs) if run.scores]
     if shown:
         yield tag("h2", "Scores")
-        yield [tag("figure", Safe(figures.score_figure(run, n))) for n, run in shown]
+        yield [figure(figures.score_figure(run, n)) for n, run in shown]
 
 
 def _how(report: Figures) -> Iterator[Part]:
