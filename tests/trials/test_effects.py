@@ -75,7 +75,7 @@ def test_queries_helped_and_hurt_come_with_the_most_first() -> None:
     assert [each.query_id for each in found.worst] == ["q0", "q1", "q7"]
     assert [each.query_id for each in found.best] == ["q6", "q5", "q4"]
     worst = found.worst[0]
-    assert (worst.before, worst.after) == (0.5, pytest.approx(0.1))
+    assert [worst.before, worst.after] == pytest.approx([0.5, 0.1])
     assert [(x.id, x.grade, x.came) for x in worst.documents_before[:2]] == [
         ("d0", 1, 1),
         ("d1", 1, 2),
