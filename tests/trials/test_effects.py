@@ -1,4 +1,4 @@
-"""What a ranker changes: places, queries helped and hurt, groups of queries, and the advice."""
+"""The effects of a ranker: places, queries helped and hurt, groups of queries, and the advice."""
 
 from __future__ import annotations
 

@@ -104,7 +104,7 @@ def read_grades(path: Path) -> dict[str, dict[str, int]]:
 
 
 def _columns(line: str) -> list[str]:
-    """What stands between spaces and tabs; ids may have whitespace of other kinds."""
+    """The columns between spaces and tabs; ids may have whitespace of other kinds."""
     return [each for each in re.split("[ \t]+", line) if each]
 
 
