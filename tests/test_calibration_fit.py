@@ -219,6 +219,7 @@ def test_a_model_that_is_the_wrong_way_round_is_refused() -> None:
             fit(data)
     with pytest.raises(InvalidRequestError, match="needs 1000 labels or more, and there are 990"):
         fit_curve("isotonic", simulated(99))
+    assert fit_curve("isotonic", simulated(100)).kind == "isotonic"
 
 
 shares = st.floats(0.001, 0.999)

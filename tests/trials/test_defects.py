@@ -15,7 +15,7 @@ from trials.made import collection
 
 from resift.trials import Collection
 from resift.trials.collection import Candidate, Document, appearances
-from resift.trials.defects import results, scores, shards, texts
+from resift.trials.defects import results, scores, shards, swapped, texts
 from resift.trials.defects.all import of_collection
 
 
@@ -182,3 +182,51 @@ def test_a_defect_is_written_as_json(tmp_path: Path) -> None:
     found = scores.constant({"q": np.ones(5)}, "mine")
     assert found is not None
     assert found.to_dict()["where"] == "mine"
+
+
+def test_results_of_other_queries() -> None:
+    some = [f"q{n}" for n in range(0, 60, 6)]
+    others = dict(zip(some, [*some[1:], some[0]], strict=True))
+    texts = {f"d{n}": f"alpha{n % 60} beta{n % 60} gamma{n}" for n in range(180)}
+    queries = {f"q{n}": f"alpha{n} beta{n}" for n in range(60)}
+    own = {f"q{n}": [f"d{n + 60 * each}" for each in range(3)] for n in range(60)}
+    assert swapped.of_others(queries, own, texts.__getitem__) is None
+    given = {query: own[others.get(query, query)] for query in queries}
+    defect = swapped.of_others(queries, given, texts.__getitem__)
+    assert defect is not None
+    assert defect.evidence["queries"] == len(some)
+    assert set(defect.evidence["examples"]) < set(some)
+    # Two may be chance, and in another language there is nothing to compare.
+    two = {**own, "q1": own["q2"], "q2": own["q1"]}
+    assert swapped.of_others(queries, two, texts.__getitem__) is None
+    foreign = {query: text.replace("a", "o") for query, text in queries.items()}
+    assert swapped.of_others(foreign, given, texts.__getitem__) is None
+    # An order that is turned round is another defect.
+    far = {query: [*(f"d{n}" for n in range(170, 174)), *listed] for query, listed in own.items()}
+    assert swapped.of_others(queries, far, texts.__getitem__) is None
+
+
+def test_results_of_other_queries_are_seen_in_a_collection(tmp_path: Path) -> None:
+    found = collection(tmp_path / "c", queries=30, documents=200, found=20)
+    documents = {
+        name: Document(f"{each.text} {' '.join(f'word{name}x{n}' for n in range(6))}")
+        for name, each in found.documents.items()
+    }
+    # Each question has words of its own document alone, which is found first.
+    texts = {q: " ".join(f"word{q.replace('q', 'd')}x{n}" for n in range(6)) for q in found.queries}
+    own = {
+        q: [Candidate(q.replace("q", "d"), 99.0), *listed] for q, listed in found.candidates.items()
+    }
+    made = replace(found, documents=documents, queries=texts, candidates=own)
+    assert "swapped queries" not in names(made)
+    queries = list(own)
+    moved = dict(zip(queries, [own[each] for each in [*queries[1:], queries[0]]], strict=True))
+    assert "swapped queries" in names(replace(made, candidates=moved))
+
+
+def test_a_text_that_many_have_is_constant_and_not_cut(clean: Collection) -> None:
+    same = "An error has happened while this was read, so there is nothing here"
+    found = with_texts(clean, lambda name, t: same if some(name) else t)
+    assert names(found) == ["constant texts"]
+    short = with_texts(clean, lambda _, t: t[:13])
+    assert "cut field" not in names(short)

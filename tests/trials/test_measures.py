@@ -11,12 +11,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from resift.evaluation.intervals import paired_bootstrap
 from resift.evaluation.measures import ndcg, reciprocal_rank
 from resift.trials.collection import Candidate, Collection
 from resift.trials.curves import depths, front, knee
 from resift.trials.measuring import MEASURES, means, measure
 from resift.trials.running import Run
 from resift.trials.significance import compare, holm, paired_randomization
+from resift.trials.timing import slow
 
 
 def judged(grades: dict[str, dict[str, int]], found: dict[str, list[str]]) -> Collection:
@@ -125,7 +127,15 @@ def test_the_knee_keeps_most_of_the_gain() -> None:
     assert found is not None
     assert found.depth == 10
     assert found.saved_ms == 6
+    assert found.saved_share == pytest.approx(6 / 8)
     assert found.lost.mean == pytest.approx(-0.01)
+    # 95 % of the largest gain, and no less.
+    for gain, depth in ((0.284, 20), (0.286, 10)):
+        values[1] = np.full(10, gain)
+        found = knee([5, 10, 20, 30], values, first, None)
+        assert found is not None
+        assert found.depth == depth
+        assert found.saved_ms is None
     assert knee([5], [np.full(10, -0.1)], first, None) is None
     assert depths(30) == [5, 10, 20, 30]
     assert depths(7) == [5, 7]
@@ -144,3 +154,37 @@ def test_a_run_at_a_depth_leaves_the_rest() -> None:
     run = Run(Ranker("x", "x", None), {"q": each})
     assert run.at_depth(3) == {"q": [0, 2, 1, 3]}
     assert run.at_depth(9) == {"q": [3, 0, 2, 1]}
+
+
+@pytest.mark.parametrize("count", [1, 2, 9, 10, 11, 50])
+def test_nine_of_ten_took_at_most_this(count: int) -> None:
+    found = slow([float(each) for each in range(count, 0, -1)])
+    assert found == next(each for each in range(1, count + 1) if each >= 0.9 * count)
+
+
+def test_the_same_seed_gives_the_same_figures() -> None:
+    rng = np.random.default_rng(3)
+    one, other = rng.normal(0.2, 1, 40), rng.normal(0, 1, 40)
+    assert paired_randomization(one, other, seed=1) == paired_randomization(one, other, seed=1)
+    assert paired_randomization(one, other, seed=1) != paired_randomization(one, other, seed=2)
+    assert paired_bootstrap(one, other, seed=1) == paired_bootstrap(one, other, seed=1)
+    assert paired_bootstrap(one, other, seed=1) != paired_bootstrap(one, other, seed=2)
+    assert paired_randomization(np.full(60, 1.0), np.zeros(60)) == pytest.approx(1 / 10_001)
+
+
+def test_an_interval_leaves_out_5_percent() -> None:
+    difference = np.random.default_rng(0).normal(size=400)
+    found = paired_bootstrap(difference, np.zeros(400))
+    half = 1.96 * difference.std() / 20
+    assert found.mean == pytest.approx(difference.mean())
+    assert found.low == pytest.approx(found.mean - half, abs=0.05 * half)
+    assert found.high == pytest.approx(found.mean + half, abs=0.05 * half)
+
+
+def test_a_document_that_was_found_twice_counts_where_it_is_first() -> None:
+    grades = {"q": {"a": 1, "b": 0}}
+    found = judged(grades, {"q": ["a", "b", "a"]})
+    values = measure(found, {"q": range(3)}, ["q"])
+    assert values["nDCG@10"][0] == pytest.approx(1.0)
+    assert values["AP"][0] == pytest.approx(1.0)
+    assert values["Judged@10"][0] == pytest.approx(1.0)

@@ -105,6 +105,14 @@ def test_files_lines_and_functions_are_read(made: Path, tmp_path: Path) -> None:
             "query-id\tcorpus-id\tscore\nq0\td0\tgood\n",
             "test.tsv:2 has the grade|no judgements",
         ),
+        *(
+            (
+                "qrels/test.tsv",
+                f"query-id\tcorpus-id\tscore\nq0\td0\t1\nq1\td1\t{grade}\n",
+                "test.tsv:3 has the grade",
+            )
+            for grade in ("0.5", "inf", "nan")
+        ),
     ],
 )
 def test_files_that_are_wrong_are_named(
@@ -114,6 +122,34 @@ def test_files_that_are_wrong_are_named(
     (tmp_path / "c" / name).write_text(text, encoding="utf-8")
     with pytest.raises(InvalidRequestError, match=said):
         read_collection(tmp_path / "c")
+
+
+def test_a_broken_archive_is_named(made: Path, tmp_path: Path) -> None:
+    shutil.copytree(made, tmp_path / "c")
+    whole = gzip.compress((made / "corpus.jsonl").read_bytes())
+    (tmp_path / "c/corpus.jsonl").unlink()
+    broken = bytearray(whole)
+    broken[30:60] = bytes(range(30))
+    for content in (whole[:-20], whole[:10], bytes(broken), b"no archive"):
+        (tmp_path / "c/corpus.jsonl.gz").write_bytes(content)
+        with pytest.raises(InvalidRequestError, match=r"corpus.jsonl.gz"):
+            read_collection(tmp_path / "c")
+
+
+def test_ids_are_any_text_without_spaces(made: Path, tmp_path: Path) -> None:
+    shutil.copytree(made, tmp_path / "c")
+    odd = "\u00a0\u2028\u3000é#<&>'\""
+    for name in ("run.m.txt", "qrels/test.tsv", "corpus.jsonl"):
+        text = (made / name).read_text(encoding="utf-8")
+        quoted = json.dumps(odd)[1:-1] if name == "corpus.jsonl" else odd
+        changed = re.sub(r"\bd(\d+)\b", lambda m: f"d{quoted}{m[1]}", text)  # noqa: B023
+        (tmp_path / "c" / name).write_text(changed, encoding="utf-8")
+    plain, found = read_collection(made), read_collection(tmp_path / "c")
+    assert [[x.id.replace(odd, "") for x in each] for each in found.candidates.values()] == [
+        [x.id for x in each] for each in plain.candidates.values()
+    ]
+    assert found.grade("q3", f"d{odd}3") == 1
+    assert found.texts("q3") == plain.texts("q3")
 
 
 def test_without_a_first_stage_the_ways_are_named(
@@ -167,6 +203,11 @@ def test_the_report_is_written(report: Report, tmp_path: Path) -> None:
     report.write(tmp_path)
     content = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))
     assert content["rankers"][1]["measures"]["nDCG@10"] == report.runs[1].means["nDCG@10"]  # type: ignore[index]
+    assert content["rankers"][1]["by_query"].keys() == content["measures"].keys()
+    for name, values in content["rankers"][1]["by_query"].items():
+        assert len(values) == 12
+        mean = content["rankers"][1]["measures"][name]
+        assert sum(values.values()) / 12 == pytest.approx(mean), name
     page = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert "<script" not in page
     assert "<img" not in page

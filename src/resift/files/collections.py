@@ -10,7 +10,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from resift.errors import InvalidRequestError
-from resift.files.lines import is_json, json_line, text_lines
+from resift.files.lines import columns_of, is_json, json_line, text_lines
 
 # The names that a document's id, and its text, go by in JSON lines.
 _IDS = ("_id", "id", "docid", "doc_id", "document_id", "query_id", "qid")
@@ -71,7 +71,7 @@ def read_run(path: Path, depth: int) -> tuple[dict[str, list[Candidate]], int]:
     """
     rows: defaultdict[str, list[tuple[float, float, str]]] = defaultdict(list)
     for place, line in text_lines(path):
-        columns = line.split()
+        columns = columns_of(line)
         try:
             query, _, document, rank, score, *_ = columns
             rows[query].append((-float(score), float(rank), document))

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from resift.errors import InvalidRequestError
-from resift.files.lines import Line, is_json, json_lines, text_lines
+from resift.files.lines import Line, columns_of, is_json, json_lines, text_lines
 
 Key = tuple[str, str]
 """The ids of a query and a document."""
@@ -83,13 +83,13 @@ def _read_columns(path: Path) -> dict[Key, int]:
         # Ids with spaces are between tabs.
         columns = line.split("\t")
         if len(columns) not in (3, 4):
-            columns = line.split()
+            columns = columns_of(line)
         if len(columns) not in (3, 4):
             raise InvalidRequestError(
                 f"{place} must have a query's id, a document's id and a grade, in 3 or 4 columns: "
                 f"{line[:80]!r}"
             )
-        query, document, grade = columns[0].strip(), columns[-2].strip(), columns[-1].strip()
+        query, document, grade = (columns[at].strip(" ") for at in (0, -2, -1))
         try:
             number = float(grade)
         except ValueError:

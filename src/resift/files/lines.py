@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import math
+import re
 import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -114,6 +115,11 @@ def text_lines(path: Path) -> Iterator[tuple[str, str]]:
         raise InvalidRequestError(f"{path} isn't UTF-8: {error}") from error
     except (OSError, EOFError, zlib.error) as error:
         raise InvalidRequestError(f"{path} can't be read: {error}") from error
+
+
+def columns_of(line: str) -> list[str]:
+    """The columns between spaces and tabs; ids may have whitespace of other kinds."""
+    return [each for each in re.split("[ \t]+", line) if each]
 
 
 def json_lines(path: Path) -> Iterator[Line]:

@@ -67,5 +67,10 @@ def printable(text: str) -> str:
     return "".join(each if each.isprintable() else " " for each in text)
 
 
+def figure(svg: str) -> Safe:
+    """A plot; it scrolls by itself, and by keyboard, where it would be too small to read."""
+    return tag("figure", Safe(svg), class_="wide", tabindex="0")
+
+
 def _plain(part: Part) -> str:
     return part if isinstance(part, str) else "".join(map(_plain, part))

@@ -72,6 +72,11 @@ class Cached(Uncopied):
         """The source of the scorer behind it."""
         return self._given.source
 
+    @property
+    def behind(self) -> Scorer:
+        """The scorer that was given: it scores each text, whatever is kept."""
+        return self._given
+
     def warm_up(self, call: Call) -> None:
         """Load what the scorer behind it loads, and what tells its logits from another's."""
         self._scorer.warm_up(call)

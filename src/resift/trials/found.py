@@ -29,8 +29,8 @@ class RunReport:
     run: Run
     means: Mapping[str, float] | None
     """Of each measure; ``None`` without judgements, as are the next and ``effect``, ``groups``."""
-    values: Values | None
-    """nDCG@10 by query."""
+    values: Mapping[str, Values] | None
+    """Each measure by query."""
     agreement: Agreement | None
     effect: Effect | None
     groups: Groups | None
@@ -63,7 +63,10 @@ class RunReport:
             "measures": self.means,
             "by_query": None
             if self.values is None
-            else dict(zip(self.run.ordered, self.values.tolist(), strict=True)),
+            else {
+                name: dict(zip(self.run.ordered, each.tolist(), strict=True))
+                for name, each in self.values.items()
+            },
             **{each: plain(getattr(self, each)) for each in parts},
             "histogram": self.histogram(),
         }

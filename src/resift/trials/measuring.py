@@ -33,7 +33,7 @@ EXPLAINED = {
     "Judged@10": "share of the first 10 that somebody judged; where it is low, the other measures "
     "say little",
     "nDCG(judged_only=True)@10": "nDCG@10 where documents that nobody judged are left out of the "
-    "ranking",
+    "ranking; it tells nothing where only relevant documents were judged",
 }
 
 

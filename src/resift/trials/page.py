@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from resift.reports import html
-from resift.reports.html import Part, Safe, table, tag
+from resift.reports.html import Part, Safe, figure, table, tag
 from resift.trials import figures
 from resift.trials.advice import advise
 from resift.trials.agreement import Example, Shown
@@ -94,7 +94,7 @@ def _depth(report: Figures) -> Iterator[Part]:
     if not report.curves:
         return
     yield tag("h2", "How deep to rerank")
-    yield tag("figure", Safe(figures.depth_figure(report)))
+    yield figure(figures.depth_figure(report))
     for each in report.curves:
         if each.knee:
             saved = (
@@ -121,14 +121,14 @@ def _depth(report: Figures) -> Iterator[Part]:
             "details", tag("summary", f"Figures of {each.ranker}"), table(caption, header, rows)
         )
     if any(each.milliseconds for each in report.curves):
-        yield tag("figure", Safe(figures.latency_figure(report)))
+        yield figure(figures.latency_figure(report))
 
 
 def _budget(report: Figures) -> Iterator[Part]:
     if report.budget is None:
         return
     yield tag("h2", "What a millisecond buys")
-    yield tag("figure", Safe(figures.budget_figure(report)))
+    yield figure(figures.budget_figure(report))
     yield table(
         f"All that was tried, on {report.budget.queries} queries (a sample, so figures differ from "
         "those above), by turns; on the front is what nothing else beats in both",
@@ -137,7 +137,7 @@ def _budget(report: Figures) -> Iterator[Part]:
             [
                 x.name,
                 f"{x.quality:.4f}",
-                str(x.gain),
+                "" if x.kind == "first stage" else str(x.gain),
                 f"{x.milliseconds:.0f}",
                 f"{x.slow:.0f}",
                 "yes" if x.on_front else "",
@@ -253,7 +253,7 @@ def _scores(report: Figures) -> Iterator[Part]:
     shown = [(n, run) for n, run in enumerate(report.runs) if run.scores]
     if shown:
         yield tag("h2", "Scores")
-        yield [tag("figure", Safe(figures.score_figure(run, n))) for n, run in shown]
+        yield [figure(figures.score_figure(run, n)) for n, run in shown]
 
 
 def _how(report: Figures) -> Iterator[Part]:

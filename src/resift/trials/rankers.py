@@ -78,13 +78,13 @@ class Rankers:
         if spec is None or spec == NONE:
             return Ranker(name, NONE, None)
         if isinstance(spec, Reranker):
-            return Ranker(name, repr(spec), spec)
+            return _ready(name, repr(spec), spec)
         if not isinstance(spec, str):
             raise InvalidRequestError(
                 f"the ranker {name!r} must be a Reranker, a text or None, not {spec!r:.80}"
             )
         if spec in self._named:
-            return Ranker(name, spec, self._named[spec])
+            return _ready(name, spec, self._named[spec])
         target, *parts = _split(spec)
         options = dict(_option(spec, part) for part in parts)
         if re.match(r"[\w-]+\+https?://", target):
@@ -108,6 +108,15 @@ class Rankers:
         return Ranker(
             name, spec, Reranker(scorer=scorer, **ranking), Reranker(scorer=cached, **ranking)
         )
+
+
+def _ready(name: str, spec: str, reranker: Reranker) -> Ranker:
+    """A ranker that was made already; a cache in front of it would time nothing but itself."""
+    scorer = reranker.options.get("scorer")
+    if not isinstance(scorer, Cached):
+        return Ranker(name, spec, reranker)
+    own = {key: each for key, each in reranker.options.items() if key != "scorer"}
+    return Ranker(name, spec, Reranker(scorer=scorer.behind, **own), reranker)
 
 
 def _split(spec: str) -> list[str]:

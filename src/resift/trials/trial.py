@@ -189,7 +189,7 @@ def _described(
     return RunReport(
         run=one,
         means=None if own is None else means(own),
-        values=None if own is None else own[PRIMARY],
+        values=own,
         agreement=agreement(one, queries) if reranks else None,
         effect=None
         if own is None or first is None

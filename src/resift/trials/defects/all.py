@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from resift.trials.collection import Collection
-from resift.trials.defects import results, scores, shards, texts
+from resift.trials.collection import Collection, Document
+from resift.trials.defects import results, scores, shards, swapped, texts
 from resift.trials.defects.defect import Defect
 from resift.trials.measuring import PRIMARY, Values, measure
 from resift.trials.running import Run
@@ -27,6 +27,7 @@ def of_collection(collection: Collection) -> list[Defect]:
         texts.unknown(sorted(ids - documents.keys()), len(ids)),
         results.empty(found, list(collection.queries)),
         results.identical(found, collection.queries),
+        swapped.of_others(collection.queries, found, lambda name: _text(documents, name)),
         results.duplicates(found),
         results.unasked(collection.queries_without_text, len(collection.queries)),
         _shard(collection),
@@ -37,6 +38,10 @@ def of_collection(collection: Collection) -> list[Defect]:
         if collection.corpus.whole:
             checks.append(results.unjudgeable(collection.grades, set(collection.corpus.ids)))
     return [each for each in checks if each is not None]
+
+
+def _text(documents: Mapping[str, Document], name: str) -> str:
+    return documents[name].whole if name in documents else ""
 
 
 def _shard(collection: Collection) -> Defect | None:

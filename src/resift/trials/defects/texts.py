@@ -53,15 +53,17 @@ def constant(documents: Mapping[str, Document]) -> Defect | None:
 
 def cut(documents: Mapping[str, Document]) -> Defect | None:
     """Many texts that are of exactly one length, and break off there."""
-    kinds: dict[str, Callable[[str], int]] = {
-        "characters": len,
-        "bytes of UTF-8": lambda text: len(text.encode()),
-        "words": lambda text: len(text.split()),
+    kinds: dict[str, tuple[Callable[[str], int], int]] = {
+        "characters": (len, _SHORTEST),
+        "bytes of UTF-8": (lambda text: len(text.encode()), _SHORTEST),
+        "words": (lambda text: len(text.split()), _SHORTEST // 2),
     }
-    for unit, measure in kinds.items():
+    for unit, (measure, least) in kinds.items():
         for part in ("text", "title"):
             texts = {name: getattr(each, part) for name, each in documents.items()}
-            found = _pile({name: text for name, text in texts.items() if text}, measure)
+            # A text that many have is of one length without being cut.
+            different = {text: name for name, text in texts.items() if text}
+            found = _pile({name: text for text, name in different.items()}, measure, least)
             if found is None:
                 continue
             length, names = found
@@ -79,12 +81,13 @@ def cut(documents: Mapping[str, Document]) -> Defect | None:
     return None
 
 
-def _pile(texts: Mapping[str, str], measure: Callable[[str], int]) -> tuple[int, list[str]] | None:
+def _pile(
+    texts: Mapping[str, str], measure: Callable[[str], int], least: int
+) -> tuple[int, list[str]] | None:
     """The length that far more texts have than have lengths next to it, and their names."""
     by_length: defaultdict[int, list[str]] = defaultdict(list)
     for name, text in texts.items():
         by_length[measure(text)].append(name)
-    least = _SHORTEST if measure is len else _SHORTEST / 2
     for length, names in sorted(by_length.items(), key=lambda each: -len(each[1])):
         if len(names) < max(_FEW, SHARE * len(texts)):
             return None
