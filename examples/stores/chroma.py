@@ -9,6 +9,7 @@ For a folder, take `chromadb.PersistentClient(path)`; for a server, `chromadb.Ht
 from __future__ import annotations
 
 import chromadb
+from chromadb.config import Settings as ChromaSettings
 from llama_index.core import Settings, StorageContext, VectorStoreIndex
 from llama_index.core.llms import MockLLM
 from llama_index.core.query_engine import RetrieverQueryEngine
@@ -24,7 +25,7 @@ from stores.trial import CANDIDATES, KEPT, Trial
 def ingest(passages: dict[str, str]) -> VectorStoreIndex:
     """Put passages and their vectors into a collection."""
     nodes = [TextNode(id_=name, text=text) for name, text in passages.items()]
-    settings = chromadb.Settings(anonymized_telemetry=False)
+    settings = ChromaSettings(anonymized_telemetry=False)
     collection = chromadb.EphemeralClient(settings).create_collection("python")
     store = ChromaVectorStore(chroma_collection=collection)
     context = StorageContext.from_defaults(vector_store=store)

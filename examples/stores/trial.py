@@ -111,7 +111,7 @@ class Trial:
         rankers = {self.store: None, "resift": self.reranker}
         report = evaluate(collection, rankers, timed=0, tried=0)
         report.write(self._folder)
-        before, after = (each.means["nDCG@10"] for each in report.runs)
+        before, after = ((each.means or {})["nDCG@10"] for each in report.runs)
         compared = report.comparisons["nDCG@10"]["resift"].difference
         ranked = {
             query: [collection.found(query)[place].id for place in order[:KEPT]]
