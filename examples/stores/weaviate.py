@@ -1,6 +1,6 @@
 """Weaviate with resift as its reranker, beside it: NOT RUN HERE, as there was no server.
 
-The client's calls are checked by types; what they are made into, by its own objects.
+The client's calls are checked by types.
 
     pip install -r examples/stores/requirements/weaviate.txt
     resift serve --host 0.0.0.0 --port 8080 --no-keys
