@@ -37,6 +37,8 @@ INTEGRATIONS = [
 DISTRIBUTIONS = [".", *INTEGRATIONS]
 CLIENTS = Path("tests/clients")
 """Where each file of requirements is an environment of clients that agree on one."""
+STORES = Path("examples/stores/requirements")
+"""Where each file of requirements is a store's; all agree on one environment."""
 
 
 def main() -> int:
@@ -87,7 +89,15 @@ def test_all(arguments: Sequence[str], *, wheels: bool, coverage: bool) -> None:
     """Style, types and tests, on the newest dependencies."""
     with ThreadPoolExecutor() as pool:
         pinned = pool.submit(types_environment)
-        made = [pool.submit(clients_environment, path) for path in sorted(CLIENTS.glob("*.txt"))]
+        made = [
+            pool.submit(kept_environment, f".venv-clients-{path.stem}", path)
+            for path in sorted(CLIENTS.glob("*.txt"))
+        ]
+        # Large, and for slow tests alone.
+        if "--slow" in arguments:
+            made.append(
+                pool.submit(kept_environment, ".venv-stores", *sorted(STORES.glob("*.txt")))
+            )
         python = prepare("test", wheels=wheels)
         check_style(python)
         for each in made:
@@ -131,18 +141,18 @@ def types_environment() -> str:
     return python
 
 
-def clients_environment(requirements: Path) -> None:
-    """An environment of clients of the server, made once and kept until its requirements change.
+def kept_environment(folder: str, *requirements: Path) -> None:
+    """An environment of other people's programs, made once and kept until its requirements change.
 
-    Where it can't be made, as without a network, the tests say that they leave its clients out.
+    Where it can't be made, as without a network, the tests say that they leave it out.
     """
-    folder = f".venv-clients-{requirements.stem}"
     made = ROOT / folder / "requirements.txt"
-    wanted = requirements.read_bytes()
+    wanted = b"".join(path.read_bytes() for path in requirements)
     if made.exists() and made.read_bytes() == wanted:
         return
     try:
-        pip(environment(folder, clear=True), "--requirement", str(requirements))
+        needed = [part for path in requirements for part in ("--requirement", str(path))]
+        pip(environment(folder, clear=True), *needed)
     except subprocess.CalledProcessError:
         sys.stderr.write(f"{folder} couldn't be made\n")
     else:

@@ -10,12 +10,7 @@ three must agree to the last bit.
 
 from __future__ import annotations
 
-import importlib
-import inspect
-import pydoc_data.topics
 import sys
-import warnings
-from collections.abc import Iterator
 from textwrap import shorten
 
 from haystack import Document as HaystackDocument
@@ -27,6 +22,7 @@ from langchain_resift import ResiftReranker
 from llama_index.core.schema import NodeWithScore, QueryBundle, TextNode
 from llama_index.postprocessor.resift import ResiftRerank
 
+from documentation import documentation
 from resift import Reranker, TimingEvent
 
 QUERIES = (
@@ -35,47 +31,22 @@ QUERIES = (
     "what happens when two threads write to the same file",
     "make an object work in a with statement",
 )
-MODULES = """argparse asyncio bisect collections concurrent.futures contextlib copy csv dataclasses
-datetime difflib enum functools glob gzip hashlib heapq http.client inspect io itertools json
-logging math multiprocessing operator os pathlib pickle pprint queue random re sched secrets
-shelve shutil signal socket sqlite3 statistics string struct subprocess tempfile textwrap
-threading time timeit traceback types typing unittest urllib.parse urllib.request uuid
-weakref zipfile zlib"""
 CANDIDATES, KEPT = 50, 5
-
-
-def passages() -> Iterator[tuple[str, str]]:
-    """Name and text of each topic of the language reference, and of each documented object."""
-    for name, text in pydoc_data.topics.topics.items():
-        yield f"reference: {name}", text
-    for module_name in MODULES.split():
-        module = importlib.import_module(module_name)
-        for name, thing in inspect.getmembers(module):
-            if name.startswith("_") or not (inspect.isclass(thing) or inspect.isroutine(thing)):
-                continue
-            own = inspect.getdoc(thing)
-            if own and getattr(thing, "__module__", None) == module_name:
-                yield f"{module_name}.{name}", own
-            if inspect.isclass(thing):
-                for method, function in inspect.getmembers(thing, inspect.isroutine):
-                    doc = inspect.getdoc(function)
-                    if doc and not method.startswith("_") and len(doc) > 40:
-                        yield f"{module_name}.{name}.{method}", doc
 
 
 def first_stage() -> InMemoryBM25Retriever:
     """BM25 over all passages, each text once."""
-    texts: dict[str, str] = {}
-    for name, text in passages():
-        texts.setdefault(text, name)
+    passages = documentation()
     store = InMemoryDocumentStore()
     store.write_documents(
         [
             HaystackDocument(id=str(n), content=text, meta={"name": name})
-            for n, (text, name) in enumerate(texts.items())
+            for n, (name, text) in enumerate(passages.items())
         ]
     )
-    sys.stdout.write(f"{len(texts)} passages of Python {sys.version.split()[0]}'s documentation\n")
+    sys.stdout.write(
+        f"{len(passages)} passages of Python {sys.version.split()[0]}'s documentation\n"
+    )
     return InMemoryBM25Retriever(store, top_k=CANDIDATES)
 
 
@@ -136,6 +107,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    # The standard library's own deprecations, met while reading its docstrings.
-    warnings.simplefilter("ignore", DeprecationWarning)
     sys.exit(main())

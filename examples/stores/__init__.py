@@ -1,0 +1,1 @@
+"""Real stores, from ingest to reranked answer: see README.md."""
