@@ -113,9 +113,8 @@ def installed(group: str) -> tuple[EntryPoint, ...]:
     found: dict[str, list[EntryPoint]] = {}
     for each in distributions():
         try:
-            # Most have none of the group, and parsing takes longer than reading.
-            if group in (each.read_text("entry_points.txt") or ""):
-                points = list(each.entry_points.select(group=group))
+            points = list(each.entry_points.select(group=group))
+            if points:
                 # Of several by one name, the first on the path is the one that is imported.
                 found.setdefault(re.sub(r"[-_.]+", "-", each.name).lower(), points)
         # Whatever their damage leads to; it may have nothing to do with resift.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, TypeVar
 
 from resift import __version__
@@ -92,13 +93,20 @@ def _made(files: ModelFiles, name: str) -> Described:
             for each in artifacts
         ],
         "tolerance": _TOLERANCE,
-        "sources": [{"name": files.name, "revision": files.revision, "use": "weights"}],
+        "sources": _sources(files),
         "tools": {"resift": __version__},
     }
     carded = replace(files, card=Card.parse(content, files.folder / "card.json"))
     golden = _golden(carded, None)
     content["tolerance"] = golden["tolerance"]
     return Described(carded, content, golden)
+
+
+def _sources(files: ModelFiles) -> list[dict[str, str | None]]:
+    # Where a folder is on somebody's disk says nothing.
+    if Path(files.name).exists():
+        return []
+    return [{"name": files.name, "revision": files.revision, "use": "weights"}]
 
 
 _FIELDS = ("format", "precision", "file", "sha256", "data_file", "data_sha256")

@@ -60,8 +60,9 @@ def read_packaged(packaged: Packaged) -> ModelFiles:
     if manifest is not None:
         manifest.check_names(folder, again=packaged.advice)
         manifest.check_contents(folder, again=packaged.advice)
-    files = read_files(packaged.name, folder, manifest.revision if manifest else None)
-    if files.card is None or not files.card.has_digests:
+    has_card = (folder / "card.json").is_file()
+    files = read_files(packaged.name, folder) if has_card else None
+    if files is None or files.card is None or not files.card.has_digests:
         raise UnsupportedModelError(
             f"{packaged}: {folder / 'card.json'} is missing or lacks digests; expected a card with "
             f"the sha256 of all weights: {packaged.advice}. Its author can make the package with "
