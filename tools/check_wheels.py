@@ -34,7 +34,8 @@ def check(project: Path, wheels: list[Path]) -> Iterator[str]:
     if len(found) != 1:
         yield f"{name}: expected one wheel, got {[wheel.name for wheel in found]}"
         return
-    packed = set(zipfile.ZipFile(found[0]).namelist())
+    members = {each.filename: each.file_size for each in zipfile.ZipFile(found[0]).infolist()}
+    packed = set(members)
     about = {each for each in packed if PurePosixPath(each).parts[0].endswith(".dist-info")}
     wanted = tracked(project / "src")
     yield from (f"{found[0].name}: lacks {each}" for each in sorted(wanted - packed))
@@ -43,9 +44,8 @@ def check(project: Path, wheels: list[Path]) -> Iterator[str]:
     for each in ("LICENSE", "NOTICE"):
         if (project / each).exists() and each not in licences:
             yield f"{found[0].name}: lacks its {each}"
-    has_code = any(
-        zipfile.ZipFile(found[0]).getinfo(each).file_size for each in packed if each.endswith(".py")
-    )
+    # A model's package has one file of Python, which is empty.
+    has_code = any(size for each, size in members.items() if each.endswith(".py"))
     if has_code and not any(each.endswith("/py.typed") for each in packed):
         yield f"{found[0].name}: lacks py.typed"
 
