@@ -26,6 +26,9 @@ import resift
 from resift import ModelNotFoundError, Reranker, ResiftError, UnsupportedModelError, plugins
 from resift.cli.main import main
 from resift.models.store.manifest import BUNDLE_MANIFEST
+from resift.server import memory
+from resift.server.config import Config
+from resift.server.models import Models
 
 GROUP = "resift.models"
 MODULE = "resift_model_acme_ranker"
@@ -65,7 +68,7 @@ def nano_wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def tiny_wheel(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Of a model that has neither a card nor golden pairs."""
+    """A wheel of a model that had neither a card nor golden pairs."""
     return package(tiny, tmp_path_factory.mktemp("tiny-wheel"), "--license", "MIT")
 
 
@@ -450,3 +453,31 @@ def test_an_estimator_of_another_package_is_required(
     (model / "card.json").write_text(json.dumps(content), encoding="utf-8")
     given = ("--name", "acme-large", "--version", "1", "--out", str(tmp_path))
     assert "'acme-none', which no installed package has" in refused(capsys, str(model), *given)
+
+
+def test_a_server_has_it_and_counts_its_estimator(
+    installed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The memory that a model is taken for includes the files of its estimator, in a package."""
+    # As if the system didn't tell, so that files are all that is counted.
+    monkeypatch.setattr(memory, "_resident_bytes", lambda: 0)
+    card = json.loads((installed / "card.json").read_text(encoding="utf-8"))
+    model = Path(shutil.copytree(installed, tmp_path / "model"))
+    (model / BUNDLE_MANIFEST).unlink()
+    sizes = {}
+    for name in ("acme-ranker", "acme-none"):
+        estimator = {"model": name, "sha256": card["artifacts"][0]["sha256"], "margin": 1.0}
+        content = json.dumps({**card, "estimator": estimator})
+        (model / "card.json").write_text(content, encoding="utf-8")
+        path = tmp_path / f"{name}.toml"
+        path.write_text(
+            f'[models.one]\nmodel = "{model.as_posix()}"\n[models.two]\nmodel = "acme-ranker"\n',
+            encoding="utf-8",
+        )
+        models = Models(Config.read(path))
+        assert models.find("two").reranker.rank("a", TEXTS)[0].index == 0
+        models.find("one").reranker.warm_up()
+        sizes[name] = {each.name: each.residents[0].size for each in models.all}
+    assert sizes["acme-none"]["two"] == sizes["acme-ranker"]["two"]
+    more = sizes["acme-ranker"]["one"] - sizes["acme-none"]["one"]
+    assert more == sum(path.stat().st_size for path in installed.iterdir())
