@@ -140,7 +140,11 @@ def test_the_same_model_gives_the_same_bytes(
             shutil.copyfile(path, copy / path.name)
             (copy / path.name).chmod(0o600)
             os.utime(copy / path.name, (1e9, 1e9))
-        again = package(copy, tmp_path / wheel.parent.name, *options)
+        before = os.umask(0o077)
+        try:
+            again = package(copy, tmp_path / wheel.parent.name, *options)
+        finally:
+            os.umask(before)
         assert again.read_bytes() == wheel.read_bytes()
         # As one's own work, written once more, it isn't another content.
         assert package(model, wheel.parent, *options) == wheel
