@@ -269,7 +269,7 @@ def requirements(group: str, folders: Sequence[str] = DISTRIBUTIONS) -> list[str
     found: list[str] = []
     for folder in folders:
         content = tomllib.loads(Path(folder, "pyproject.toml").read_text(encoding="utf-8"))
-        groups = content["dependency-groups"]
+        groups = content.get("dependency-groups", {})
         for each in groups[group] if folder == "." else groups.get(group, []):
             if isinstance(each, dict):
                 found += requirements(each["include-group"], [folder])

@@ -6,6 +6,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import resift
+
+BUNDLED = Path(resift.__file__).parent / "bundled"
 EXAMPLE = Path(__file__).parents[1] / "examples/resift-example-plugin"
 
 

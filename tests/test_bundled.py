@@ -16,12 +16,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from onnx import numpy_helper
+from packages import BUNDLED
 
 from resift import Reranker, SelfTestError, UnsupportedModelError
 from resift.backends.onnx import ort
 from resift.export.int8 import pair_sums
 from resift.machine import processor
-from resift.models.sources.disk import BUNDLED
 from resift.testing import TEXTS, texts_strategy
 from resift.text.batch import Batch
 

@@ -16,8 +16,7 @@ import onnx
 import pytest
 from hub_client import BEST, NEEDED, UNNEEDED, Client, order
 from onnx.external_data_helper import convert_model_to_external_data
-
-from resift.models.sources.disk import BUNDLED
+from packages import BUNDLED
 
 
 def test_a_repository_is_downloaded_and_found_again_offline(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from resift.models.sources.disk import BUNDLED
+from packages import BUNDLED
+
 from resift.testing import LateInteractionContract
 
 

@@ -14,6 +14,7 @@ import hub_server
 import pytest
 import tiny_models
 from hub_client import DOCUMENTS, NEEDED, Client
+from packages import BUNDLED
 
 from resift import InvalidRequestError, ModelNotFoundError, Reranker, UnsupportedModelError
 from resift.cli.main import main
@@ -21,7 +22,6 @@ from resift.families.table import FAMILIES
 from resift.loading.finding import find_files
 from resift.models.card import USUAL_ARTIFACTS
 from resift.models.catalogue import find_listing, listings
-from resift.models.sources.disk import BUNDLED
 from resift.models.store.cache import Cache
 from resift.models.store.manifest import BUNDLE_MANIFEST, Manifest
 from resift.options import LoadOptions
@@ -152,9 +152,11 @@ def test_verify_names_the_fault(
     (bad / "tokenizer.json").unlink()
     assert main(["models", "verify"]) == 3
     out, err = capsys.readouterr()
-    assert sorted(line.partition(":")[0] for line in out.splitlines()) == ["fault", "whole"]
+    told = [line.partition(":") for line in out.splitlines()]
+    assert [each[0] for each in sorted(told)] == ["fault", "whole", "whole", "whole"]
+    assert [each[2].partition(" of ")[0] for each in told[2:]] == [" resift-nano", " resift-small"]
     assert str(bad / "tokenizer.json") in out
-    assert "1 of 2" in err
+    assert "1 of 4" in err
     assert main(["models", "verify", bad.name]) == 3
     assert main(["models", "verify", "none"]) == 3
     (cache / ".resift/records" / f"{bad.name}.json").write_text("[]", encoding="utf-8")

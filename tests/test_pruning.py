@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from hashlib import sha256
+from importlib.util import find_spec
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -24,15 +25,17 @@ import tiny_models
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from packages import write_package
 
-from resift import InvalidRequestError, Observer, Ranking, Reranker, TimingEvent
+from resift import InvalidRequestError, Observer, Ranking, Reranker, TimingEvent, plugins
 from resift.backends.onnx import OnnxBackend
 from resift.families.sequence_classification import SequenceClassification
 from resift.families.table import FAMILIES
 from resift.loading import opening
 from resift.loading.finding import find_files
 from resift.loading.model import LoadedModel
-from resift.models.sources import disk
+from resift.models.packages import GROUP as MODELS
+from resift.models.packages import find_packaged
 from resift.models.store.upkeep import bundle
 from resift.options import LoadOptions
 from resift.scoring.cuts import survivors
@@ -50,11 +53,29 @@ _names = (f"estimator-{n}" for n in count())
 
 
 @pytest.fixture(scope="module", autouse=True)
-def bundled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Replace the bundled models by those that ``build`` makes."""
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Install a package that ``build`` adds estimators to."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(disk, "BUNDLED", tmp_path_factory.mktemp("bundled"))
+        site = tmp_path_factory.mktemp("site")
+        write_package(site, "estimators", {MODELS: {}}, "")
+        (site / "estimators.py").unlink()
+        (site / "estimators").mkdir()
+        (site / "estimators/__init__.py").touch()
+        patch.syspath_prepend(site)
+        patch.setattr(plugins, "installed", plugins.installed.__wrapped__)
         yield
+
+
+def add_estimator(name: str) -> Path:
+    """The folder of a new model in the installed package."""
+    spec = find_spec("estimators")
+    assert spec is not None
+    (folder,) = map(Path, spec.submodule_search_locations or ())
+    with (folder.parent / "estimators-1.2.dist-info/entry_points.txt").open(
+        "a", encoding="utf-8"
+    ) as points:
+        points.write(f"{name} = estimators\n")
+    return folder / name
 
 
 def estimate(text: str) -> float:
@@ -92,16 +113,18 @@ def describe(folder: Path, **more: Any) -> str:
 def build(
     folder: Path, *, margin: float = MARGIN, weights: Mapping[str, float] | None = None
 ) -> Path:
-    """The tiny model, with an estimator of its own among the bundled ones."""
+    """The tiny model, with an estimator of its own in an installed package."""
     tiny_models.build(folder)
-    named = estimator(disk.BUNDLED / next(_names), weights=weights)
+    named = estimator(add_estimator(next(_names)), weights=weights)
     describe(folder, estimator={**named, "margin": margin})
     return folder
 
 
 def estimator_of(folder: Path) -> Path:
     name = json.loads((folder / "card.json").read_text(encoding="utf-8"))["estimator"]["model"]
-    return disk.BUNDLED / str(name)
+    found = find_packaged(name)
+    assert found is not None
+    return found.folder
 
 
 @pytest.fixture(scope="module")
@@ -487,7 +510,7 @@ class Other(SequenceClassification):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (remove, "doesn't come with"),
+        (remove, r"of estimators 1\.2.*there is no folder .*install estimators again"),
         (damage, r"model\.onnx is damaged"),
         (miscalculate, "its golden pairs"),
         (train_again, "has other weights"),
@@ -496,8 +519,8 @@ class Other(SequenceClassification):
         (read_otherwise, "reads other tokens"),
         (be_of_another_family, "reads other tokens"),
         (have_no_such_weights, "no weights"),
-        (name_a_folder, "doesn't come with"),
-        (name_a_repository, "doesn't come with"),
+        (name_a_folder, "no installed package has"),
+        (name_a_repository, "no installed package has"),
     ],
 )
 def test_without_the_estimator_that_the_card_names_nothing_is_pruned(

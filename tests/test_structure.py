@@ -157,7 +157,7 @@ BELOW: dict[str, set[str]] = {
     "backends": {"errors", "plugins", "precision", "text"},
     "families": {"errors", "plugins", "text"},
     "machine": {"backends", "errors", "plugins", "precision", "text"},
-    "models": {"checks", "errors", "folders", "precision", "redaction"},
+    "models": {"checks", "errors", "folders", "plugins", "precision", "redaction"},
 }
 BELOW["ranking"] = {"prior", *BELOW["prior"]}
 BELOW["recording"] = {"checks", "ranking", "request", *BELOW["ranking"]}
@@ -175,6 +175,7 @@ BELOW["loading"] = {
 BELOW["scoring"] = {
     "call", "keywords", "loading", "protocols", "scales", "signatures", *BELOW["loading"],
 }  # fmt: skip
+BELOW["packaging"] = {"loading", *BELOW["loading"]}
 BELOW["flow"] = {"scoring", "selection", *BELOW["scoring"]}
 BELOW["reranker"] = {"flow", "given", "keywords", "signatures", "threads", *BELOW["flow"]}
 BELOW["calibrating"] = {"files", "reports", "reranker", *BELOW["reranker"]}

@@ -18,7 +18,8 @@ ROOT = Path(__file__).parents[1]
 def main() -> int:
     """Check the wheels among the arguments against all projects; returns the exit status."""
     wheels = [Path(each) for each in sys.argv[1:] if each.endswith(".whl")]
-    projects = [ROOT, *sorted((ROOT / "integrations").iterdir())]
+    others = ROOT.glob("integrations/*/pyproject.toml"), ROOT.glob("models/*/pyproject.toml")
+    projects = [ROOT, *sorted(path.parent for found in others for path in found)]
     faults = [fault for project in projects for fault in check(project, wheels)]
     sys.stdout.writelines(f"{fault}\n" for fault in faults)
     return 1 if faults else 0
@@ -33,7 +34,8 @@ def check(project: Path, wheels: list[Path]) -> Iterator[str]:
     if len(found) != 1:
         yield f"{name}: expected one wheel, got {[wheel.name for wheel in found]}"
         return
-    packed = set(zipfile.ZipFile(found[0]).namelist())
+    members = {each.filename: each.file_size for each in zipfile.ZipFile(found[0]).infolist()}
+    packed = set(members)
     about = {each for each in packed if PurePosixPath(each).parts[0].endswith(".dist-info")}
     wanted = tracked(project / "src")
     yield from (f"{found[0].name}: lacks {each}" for each in sorted(wanted - packed))
@@ -42,7 +44,9 @@ def check(project: Path, wheels: list[Path]) -> Iterator[str]:
     for each in ("LICENSE", "NOTICE"):
         if (project / each).exists() and each not in licences:
             yield f"{found[0].name}: lacks its {each}"
-    if not any(each.endswith("/py.typed") for each in packed):
+    # A model's package has one file of Python, which is empty.
+    has_code = any(size for each, size in members.items() if each.endswith(".py"))
+    if has_code and not any(each.endswith("/py.typed") for each in packed):
         yield f"{found[0].name}: lacks py.typed"
 
 

@@ -104,7 +104,7 @@ class SharedOptions(TypedDict, total=False):
     """The keywords of ``Reranker`` that are the same in every framework."""
 
     model: str | os.PathLike[str]
-    """A bundled name, a folder, a zip archive or its address, or a name on the hub."""
+    """An installed model's name, a folder, a zip archive or its address, or a name on the hub."""
     backend: str
     """The backend; "auto" takes the first that is installed and passes the self-test."""
     devices: Sequence[str] | None
@@ -153,7 +153,7 @@ class RerankerOptions(TypedDict, total=False):
     """The keywords of ``Reranker`` that an adapter passes on."""
 
     model: str | os.PathLike[str]
-    """A bundled name, a folder, a zip archive or its address, or a name on the hub."""
+    """An installed model's name, a folder, a zip archive or its address, or a name on the hub."""
     backend: str
     """The backend; "auto" takes the first that is installed and passes the self-test."""
     device: str | None
@@ -250,7 +250,7 @@ class DataOptions:
     """The engine's options as attributes of adapters: those that can be saved."""
 
     model: str
-    """A bundled name, a folder, a zip archive or its address, or a name on the hub."""
+    """An installed model's name, a folder, a zip archive or its address, or a name on the hub."""
     backend: str
     """The backend; "auto" takes the first that is installed and passes the self-test."""
     device: str | None

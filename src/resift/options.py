@@ -165,7 +165,7 @@ class LoadOptions:
     model: str | os.PathLike[str] = option(
         "resift-small",
         checks.check_model,
-        "a bundled name, a folder, a zip archive or its address, or a name on the hub",
+        "an installed model's name, a folder, a zip archive or its address, or a name on the hub",
         see="[Naming one](models.md#naming-one)",
         flag="-m",
     )

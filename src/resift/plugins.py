@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Callable, Collection
 from functools import cache
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import EntryPoint, distributions
 from typing import Generic, TypeVar
 
 from resift.errors import ResiftError
@@ -48,7 +49,7 @@ class Plugins(Generic[T]):
         """
         found = self._found().get(name, [])
         if len(found) > 1:
-            packages = " and ".join(map(_package, found))
+            packages = " and ".join(map(origin, found))
             raise self.error(
                 f"{self.group} {name!r} is in {packages}; expected one package: uninstall the other"
             )
@@ -56,7 +57,7 @@ class Plugins(Generic[T]):
 
     def package(self, name: str) -> str:
         """The name and version of the package that has a part, for messages."""
-        return " and ".join(map(_package, self._found()[name]))
+        return " and ".join(map(origin, self._found()[name]))
 
     def usable(self) -> dict[str, T]:
         """Load all parts that can be loaded; a warning is logged for each that is left out."""
@@ -73,10 +74,10 @@ class Plugins(Generic[T]):
 
     def _found(self) -> dict[str, list[EntryPoint]]:
         found: dict[str, list[EntryPoint]] = {}
-        for point in _installed(self.group):
+        for point in installed(self.group):
             if point.name in self.ours:
                 warn_once(
-                    f"left out: {self.group} {point.name!r} of {_package(point)}, as resift has "
+                    f"left out: {self.group} {point.name!r} of {origin(point)}, as resift has "
                     "one of its own by this name; the package has to choose another"
                 )
             else:
@@ -84,7 +85,7 @@ class Plugins(Generic[T]):
         return found
 
     def _load(self, point: EntryPoint) -> T:
-        where = f"{self.group} {point.name!r} of {_package(point)} ({point.value})"
+        where = f"{self.group} {point.name!r} of {origin(point)} ({point.value})"
         advice = "update or uninstall the package"
         try:
             part = point.load()
@@ -104,10 +105,26 @@ def warn_once(message: str) -> None:
 
 
 @cache
-def _installed(group: str) -> tuple[EntryPoint, ...]:
+def installed(group: str) -> tuple[EntryPoint, ...]:
+    """The entry points of a group, of all installed distributions; read once in a process.
+
+    A distribution whose metadata are damaged is left out, with a warning.
+    """
+    found: dict[str, list[EntryPoint]] = {}
+    for each in distributions():
+        try:
+            points = list(each.entry_points.select(group=group))
+            if points:
+                # Of several by one name, the first on the path is the one that is imported.
+                found.setdefault(re.sub(r"[-_.]+", "-", each.name).lower(), points)
+        # Whatever their damage leads to; it may have nothing to do with resift.
+        except Exception as error:
+            warn_once(f"left out: the entry points of {each!r}, which can't be read: {error!r}")
+    points = [point for each in found.values() for point in each]
     # Sorted, so that the order of installation changes nothing.
-    return tuple(sorted(entry_points(group=group), key=lambda point: (point.name, point.value)))
+    return tuple(sorted(points, key=lambda point: (point.name, point.value, origin(point))))
 
 
-def _package(point: EntryPoint) -> str:
+def origin(point: EntryPoint) -> str:
+    """The name and version of the distribution that an entry point is from, for messages."""
     return f"{point.dist.name} {point.dist.version}" if point.dist else "an unnamed package"

@@ -36,13 +36,13 @@ class Reranker:
     The model is loaded at the first call that needs it, or by ``warm_up``. One instance may be
     shared by any number of threads and tasks, and survives a ``fork``.
 
-    ``model``: a bundled name, a folder (``config.json``, ``tokenizer.json``, ``model.onnx``), a zip
-    archive of one or its address with ``#sha256=``, a name of the catalogue (``resift models
-    list``), or a hub repository ``"owner/name"``. ``revision``, ``cache_dir`` and ``offline`` apply
-    to downloads; ``offline=None`` reads ``RESIFT_OFFLINE`` and ``HF_HUB_OFFLINE``. ``token`` is for
-    the hub, a ``str`` or a function that returns one; ``None`` leaves it to ``HF_TOKEN`` and the
-    hub's own login. It isn't shown, kept in ``options`` or pickled. ``trust_remote_code`` needs a
-    full commit as ``revision``.
+    ``model``: the name of an installed model, a folder (``config.json``, ``tokenizer.json``,
+    ``model.onnx``), a zip archive of one or its address with ``#sha256=``, a name of the catalogue
+    (``resift models list``), or a hub repository ``"owner/name"``. ``revision``, ``cache_dir`` and
+    ``offline`` apply to downloads; ``offline=None`` reads ``RESIFT_OFFLINE`` and
+    ``HF_HUB_OFFLINE``. ``token`` is for the hub, a ``str`` or a function that returns one; ``None``
+    leaves it to ``HF_TOKEN`` and the hub's own login. It isn't shown, kept in ``options`` or
+    pickled. ``trust_remote_code`` needs a full commit as ``revision``.
 
     ``backend``: a name of ``resift.backends.BACKENDS``, or ``"auto"``: the fastest that is
     installed and reproduces the logits that the model's author measured. ``device`` and

@@ -18,10 +18,11 @@ _PAIRS = 4
 _ROUNDING = {"bf16": 0.05, "fp16": 0.01}
 
 
-def check_golden(model: LoadedModel) -> None:
+def check_golden(model: LoadedModel, pairs: int | None = _PAIRS) -> None:
     """Pass a model that reproduces its golden logits, or has none; else raise ``SelfTestError``.
 
-    NaN and infinity pass: ranking raises another error for them.
+    Of the golden ones, so many ``pairs`` are computed, the shortest, or all for ``None``. NaN and
+    infinity pass: ranking raises another error for them.
     """
     golden = model.files.golden(model.way.artifact)
     if golden is None:
@@ -29,11 +30,8 @@ def check_golden(model: LoadedModel) -> None:
     scale = max([1.0, *(abs(pair.logit) for pair in golden.pairs)])
     tolerance = max(golden.tolerance, _ROUNDING.get(model.way.precision, 0) * scale)
     shortest = sorted(golden.pairs, key=lambda pair: len(pair.query) + len(pair.document))
-    for golden_pair in shortest[:_PAIRS]:
-        request = Request.of(golden_pair.query, [golden_pair.document])
-        tokenized = model.reader.tokenize(request, RankOptions())
-        (window,) = tokenized.texts[0].windows
-        found = float(model.forward([Pair(tokenized.query, window)])[0])
+    for golden_pair in shortest[:pairs]:
+        found = logit_of(model, golden_pair.query, golden_pair.document)
         if np.isfinite(found) and abs(found - golden_pair.logit) > tolerance:
             raise SelfTestError(
                 f"{model.files.name} in {model.way.precision} on {model.way.backend} doesn't "
@@ -43,3 +41,10 @@ def check_golden(model: LoadedModel) -> None:
                 "instructions that the precision needs: install the model again, or choose "
                 "another precision"
             )
+
+
+def logit_of(model: LoadedModel, query: str, document: str) -> float:
+    """The logit of a pair, in a forward pass of its own."""
+    tokenized = model.reader.tokenize(Request.of(query, [document]), RankOptions())
+    (window,) = tokenized.texts[0].windows
+    return float(model.forward([Pair(tokenized.query, window)])[0])

@@ -96,6 +96,13 @@ class Card:
     place_weight: float | None
     """What ``prior="auto"`` means: log-odds for ``log(1 + place)``, in units of the logits."""
 
+    @property
+    def has_digests(self) -> bool:
+        """Whether it has the sha256 of all weights."""
+        return all(
+            each.sha256 and (each.data_sha256 or each.data_file is None) for each in self.artifacts
+        )
+
     @classmethod
     def parse(cls, content: Mapping[str, Any], path: Path) -> Card:
         """Parse a card; one without a ``schema`` has the first.

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from resift.errors import ModelNotFoundError
 from resift.models.catalogue import find_listing
+from resift.models.packages import find_packaged, usable_names
 from resift.models.sources import disk
 from resift.models.sources.archives import FileArchive, UrlArchive
 from resift.models.sources.flashrank import FlashRankArchive
@@ -28,19 +29,21 @@ def find_source(
     offline: bool | None = None,
     token: Callable[[], str | None] = lambda: None,
 ) -> Source:
-    """Find a bundled name, a folder, a zip archive, an address, or a hub name, in this order.
+    """Find a name in a package, a folder, a zip archive, an address, or a hub name, in this order.
 
     A name on the hub is a repository's, or one of the catalogue, some of which are FlashRank's
     archives. ``token`` is called where a repository is downloaded, and its result is sent to the
     hub alone; where it returns ``None``, the hub's client looks for its own.
 
-    Raises ``ModelNotFoundError`` for an unknown name, and ``InvalidRequestError`` for an address
-    without a digest and for a cache that others may write to.
+    Raises ``ModelNotFoundError`` for an unknown name, ``UnsupportedModelError`` for one that two
+    packages have, and ``InvalidRequestError`` for an address without a digest and for a cache that
+    others may write to.
     """
     name = os.fspath(model)
     path = Path(name)
-    if isinstance(model, str) and disk.is_bundled(name):
-        return disk.Folder(name, disk.BUNDLED / name)
+    packaged = find_packaged(name) if isinstance(model, str) else None
+    if packaged is not None:
+        return disk.Package(packaged)
     if path.is_dir():
         return disk.Folder(name, path)
     if path.suffix == ".zip" and path.is_file():
@@ -65,9 +68,9 @@ def find_source(
                 token=token,
                 listing=listing,
             )
-    bundled = sorted(path.parent.name for path in disk.BUNDLED.glob("*/card.json"))
     raise ModelNotFoundError(
-        f"no model {name!r}: expected a bundled name {bundled}, an existing folder with "
+        f"no model {name!r}: expected a name in an installed package {usable_names()}, an existing "
+        "folder with "
         "config.json, tokenizer.json and model.onnx, a zip archive of one, its address with "
         "#sha256=, a hub repository as 'owner/name', or a name that resift models list shows"
     )

@@ -20,7 +20,7 @@ from resift.loading import opening
 from resift.loading.model import LoadedModel
 from resift.loading.pool import Pool
 from resift.models.card import Estimator
-from resift.models.sources.disk import is_bundled
+from resift.models.packages import find_packaged
 from resift.models.store.manifest import sha256
 from resift.once import Once
 from resift.options import LoadOptions
@@ -135,14 +135,16 @@ class _NoEstimates:
 def _open(model: LoadedModel, wanted: Estimator, options: LoadOptions) -> LoadedModel:
     """Load the estimator. Raises ``ModelError`` if the margin was fitted with another model."""
     named = f"{model.files.name} has its documents estimated by {wanted.model}"
-    if not is_bundled(wanted.model):
-        raise ModelNotFoundError(f"{named}, which this version of resift doesn't come with")
+    if find_packaged(wanted.model) is None:
+        raise ModelNotFoundError(
+            f"{named}, which no installed package has: install the one that brings it"
+        )
     found = opening.load_model(options)
     digests = {(artifact.sha256, artifact.data_sha256) for artifact in found.files.artifacts}
     if (wanted.sha256, wanted.data_sha256) not in digests:
         raise UnsupportedModelError(
-            f"{named}, and the one that this version of resift comes with has other weights: fit "
-            "the margin again, or take the model that came with it"
+            f"{named}, and the one that is installed has other weights: fit the margin again, or "
+            "install the version of its package that the margin was fitted with"
         )
     reader, its = model.reader, found.reader
     same = sha256(found.files.tokenizer) == sha256(model.files.tokenizer)

@@ -13,9 +13,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from resift.call import Call
+from resift.errors import ModelError
 from resift.loading.identity import weight_files
 from resift.loading.model import LoadedModel
-from resift.models.sources.disk import BUNDLED
+from resift.models.packages import find_packaged
 from resift.once import Once
 from resift.options import LoadOptions
 from resift.request import Request
@@ -230,8 +231,18 @@ def _file_bytes(model: LoadedModel) -> int:
     loaded = [files.folder / name for name in weight_files(files, model.way.artifact)]
     if files.card and files.card.estimator:
         # Whether it is loaded, and from which of these files, is for calls to say.
-        loaded += (BUNDLED / files.card.estimator.model).glob("*")
+        loaded += _files_of(files.card.estimator.model)
     return sum(path.stat().st_size for path in (*loaded, files.tokenizer))
+
+
+def _files_of(name: str) -> list[Path]:
+    """The files of a model in a package; none where it can't be found, nor loaded."""
+    try:
+        packaged = find_packaged(name)
+        folder = packaged.folder if packaged else None
+    except ModelError:
+        return []
+    return [path for path in folder.rglob("*") if path.is_file()] if folder else []
 
 
 def _resident_bytes() -> int:

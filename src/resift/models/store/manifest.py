@@ -87,47 +87,48 @@ class Manifest:
         """Write the manifest, replacing the file as a whole."""
         path.parent.mkdir(parents=True, exist_ok=True)
         begun = path.with_name(f".{path.name}-{uuid4().hex}")
-        begun.write_text(json.dumps(asdict(self), indent=2), encoding="utf-8")
+        begun.write_text(json.dumps(asdict(self), indent=2), encoding="utf-8", newline="\n")
         begun.replace(path)
 
     def is_complete(self, folder: Path) -> bool:
         """Whether all files exist; their content isn't checked."""
         return all((folder / each).is_file() for each in self.files)
 
-    def check_names(self, folder: Path) -> None:
+    def check_names(self, folder: Path, *, again: str | None = None) -> None:
         """Raise ``UnsupportedModelError`` for a file that isn't the model's.
 
-        Other weights linked there by ``huggingface_hub`` are ignored.
+        Other weights linked there by ``huggingface_hub`` are ignored. ``again`` says how to get the
+        model again where it isn't in the cache.
         """
         for each in list_files(folder):
             ignored = each not in DESCRIPTIONS and is_hub_link(folder / each)
             if each not in self.files and each != BUNDLE_MANIFEST and not ignored:
                 raise UnsupportedModelError(
                     f"{folder / each} doesn't belong to {self.name}: it came after the model's "
-                    f"files were recorded. Remove the file, or the model: {_again(self.name)}"
+                    "files were recorded. Remove the file, or the model: "
+                    f"{again or _again(self.name)}"
                 )
 
-    def check_contents(self, folder: Path) -> None:
+    def check_contents(self, folder: Path, *, again: str | None = None) -> None:
         """Raise ``ModelNotFoundError`` for a missing file, ``UnsupportedModelError`` if altered."""
+        again = again or _again(self.name)
         for each, record in self.files.items():
             path = folder / each
             if not path.is_file():
                 raise ModelNotFoundError(
-                    f"{path} is missing: it was there when {self.name} was recorded; "
-                    f"{_again(self.name)}"
+                    f"{path} is missing: it was there when {self.name} was recorded; {again}"
                 )
             check_inside(path, folder)
             size = path.stat().st_size
             if size != record.size:
                 raise UnsupportedModelError(
-                    f"{path} is damaged: it has {size} bytes, {record.size} were recorded; "
-                    f"{_again(self.name)}"
+                    f"{path} is damaged: it has {size} bytes, {record.size} were recorded; {again}"
                 )
             digest = sha256(path)
             if digest != record.sha256:
                 raise UnsupportedModelError(
                     f"{path} was altered: its sha256 is {digest}, {record.sha256} was recorded; "
-                    f"{_again(self.name)}"
+                    f"{again}"
                 )
 
 

@@ -81,10 +81,7 @@ def bundle(files: ModelFiles, out: Path) -> Manifest:
     out.parent.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(prefix=f".{out.name}-", dir=out.parent) as parent:
         folder = Path(parent, "model")
-        beside = [name for name in _BESIDE if (files.folder / name).is_file()]
-        for name in [*files.files, *beside]:
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(check_inside(files.folder / name, files.folder), folder / name)
+        copy_files(files, folder)
         name = Path(files.name).name if os.path.isabs(files.name) else files.name  # noqa: PTH117
         manifest = Manifest.of(folder, name=name, revision=files.revision)
         manifest.write(folder / BUNDLE_MANIFEST)
@@ -93,6 +90,14 @@ def bundle(files: ModelFiles, out: Path) -> Manifest:
         else:
             folder.rename(out)
     return manifest
+
+
+def copy_files(files: ModelFiles, folder: Path) -> None:
+    """Copy all of a model that the engine may read, and what is for people, into a folder."""
+    beside = [name for name in _BESIDE if (files.folder / name).is_file()]
+    for name in [*files.files, *beside]:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(check_inside(files.folder / name, files.folder), folder / name)
 
 
 def _zip(folder: Path, archive: Path) -> Path:
