@@ -39,7 +39,7 @@ class DuckDBRetriever(BaseRetriever):
         self,
         query: str,
         *,
-        run_manager: CallbackManagerForRetrieverRun,  # noqa: ARG002
+        run_manager: CallbackManagerForRetrieverRun,
     ) -> list[Document]:
         rows = self.connection.execute(SEARCH, [query, self.k]).fetchall()
         return [Document(text, metadata={"name": name}) for name, text in rows]

@@ -38,7 +38,7 @@ class SqliteVecRetriever(BaseRetriever):
         self,
         query: str,
         *,
-        run_manager: CallbackManagerForRetrieverRun,  # noqa: ARG002
+        run_manager: CallbackManagerForRetrieverRun,
     ) -> list[Document]:
         vector = sqlite_vec.serialize_float32(embedding.of_question(query))
         rows = self.connection.execute(SEARCH, (vector, self.k))
