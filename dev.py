@@ -152,7 +152,8 @@ def kept_environment(folder: str, *requirements: Path) -> None:
         return
     try:
         needed = [part for path in requirements for part in ("--requirement", str(path))]
-        pip(environment(folder, clear=True), *needed)
+        # Most of their files are never imported.
+        pip(environment(folder, clear=True), "--no-compile", *needed)
     except subprocess.CalledProcessError:
         sys.stderr.write(f"{folder} couldn't be made\n")
     else:
