@@ -19,7 +19,7 @@ from printed import is_printed
 from scipy.stats import kendalltau
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
-# What they need beside resift. python_docs.py is what dev.py runs as the demo.
+# What they need beside resift.
 NEEDED = {
     "chat_deadline": ["bm25s"],
     "contracts_windows": [],
@@ -28,7 +28,9 @@ NEEDED = {
     "llamaindex_timings": ["bm25s", "llama_index.postprocessor.resift"],
     "two_models": ["bm25s"],
 }
-FILES = sorted(path for path in EXAMPLES.glob("*.py") if path.stem != "python_docs")
+# What dev.py runs as the demo, and the texts that it searches.
+OTHERS = ("documentation", "python_docs")
+FILES = sorted(path for path in EXAMPLES.glob("*.py") if path.stem not in OTHERS)
 
 
 def run(name: str, *arguments: str, folder: Path) -> str:
