@@ -1,4 +1,7 @@
-"""Early exit: a cascade of the estimator that a model's card names, and the model."""
+"""Early exit: a cascade of the estimator that a model's card names, and the model.
+
+The estimator's own card may name another one, which then goes before it.
+"""
 
 from __future__ import annotations
 
@@ -32,6 +35,8 @@ from resift.scoring.scorer import Scored, Scorer, Source, Uncopied
 
 _logger = logging.getLogger(__name__)
 
+_Estimating = tuple[Scorer, Margin]
+
 
 class EarlyExit(Uncopied):
     """The model that ``options`` name; where a call asks to prune, its card's estimator goes first.
@@ -42,7 +47,7 @@ class EarlyExit(Uncopied):
     def __init__(self, options: LoadOptions, pool: Pool | None = None) -> None:
         self._options = options
         self._model = LocalScorer(options, pool=pool)
-        self._estimator: Once[tuple[Scorer, Margin] | None] = Once(self._open_estimator)
+        self._estimators: Once[list[_Estimating]] = Once(self._open_estimators)
         self._arrange(lambda model: model)
 
     @property
@@ -91,31 +96,41 @@ class EarlyExit(Uncopied):
             return self._pruning.get_within(call.remaining)
 
     def _cascade(self) -> Scorer:
-        found = self._estimator.get()
-        if found is None:
+        found = self._estimators.get()
+        if not found:
             return self._whole
-        estimator, margin = found
-        return Cascade([self._wrap(estimator), self._whole], keep=[margin])
+        scorers = [self._wrap(scorer) for scorer, _ in found]
+        return Cascade([*scorers, self._whole], keep=[margin for _, margin in found])
 
-    def _open_estimator(self) -> tuple[Scorer, Margin] | None:
-        """The estimator and its margin; ``None`` where the card names none."""
-        model = self._model.loaded
-        wanted = model.files.card and model.files.card.estimator
-        if not wanted:
-            return None
-        options = replace(self._options, model=wanted.model)
-        try:
-            found = _open(model, wanted, options)
-        except (ModelError, BackendUnavailableError) as error:
-            _logger.warning("%s. No document is pruned", error)
-            return _NoEstimates(self.source), Margin(0.0)
-        return LocalScorer(options, load=lambda: found), Margin(wanted.margin)
+    def _open_estimators(self) -> list[_Estimating]:
+        """The estimators, the fastest first; none where the card names none."""
+        found: list[_Estimating] = []
+        model, named = self._model.loaded, set[str]()
+        while (card := model.files.card) and (wanted := card.estimator):
+            options = replace(self._options, model=wanted.model)
+            try:
+                if wanted.model in named:
+                    raise UnsupportedModelError(f"{wanted.model} is its own estimator")
+                model = _open(model, wanted, options)
+            except (ModelError, BackendUnavailableError) as error:
+                if found:
+                    _logger.warning("%s. %s estimates all documents", error, model.files.name)
+                    return found
+                _logger.warning("%s. No document is pruned", error)
+                return [(_NoEstimates(self.source), Margin(0.0))]
+            named.add(wanted.model)
+            found.insert(0, (_scorer(options, model), Margin(wanted.margin)))
+        return found
 
     def __reduce__(self) -> tuple[Any, ...]:
         return EarlyExit, (self._options,)
 
     def __repr__(self) -> str:
         return f"EarlyExit({self._options!r})"
+
+
+def _scorer(options: LoadOptions, model: LoadedModel) -> Scorer:
+    return LocalScorer(options, load=lambda: model)
 
 
 class _NoEstimates:

@@ -16,6 +16,8 @@ from resift.call import Call
 from resift.errors import ModelError
 from resift.loading.identity import weight_files
 from resift.loading.model import LoadedModel
+from resift.models.card import Card
+from resift.models.folder import read_files
 from resift.models.packages import find_packaged
 from resift.once import Once
 from resift.options import LoadOptions
@@ -226,23 +228,27 @@ def _lasting(source: Source) -> Source:
 
 
 def _file_bytes(model: LoadedModel) -> int:
-    """The bytes of the files that a model loads: weights and tokenizer, and its estimator's."""
+    """The bytes of the files that a model loads: weights and tokenizer, and its estimators'."""
     files = model.files
     loaded = [files.folder / name for name in weight_files(files, model.way.artifact)]
-    if files.card and files.card.estimator:
-        # Whether it is loaded, and from which of these files, is for calls to say.
-        loaded += _files_of(files.card.estimator.model)
+    # Whether they are loaded, and from which of these files, is for calls to say.
+    loaded += _estimator_files(files.card)
     return sum(path.stat().st_size for path in (*loaded, files.tokenizer))
 
 
-def _files_of(name: str) -> list[Path]:
-    """The files of a model in a package; none where it can't be found, nor loaded."""
-    try:
-        packaged = find_packaged(name)
-        folder = packaged.folder if packaged else None
-    except ModelError:
-        return []
-    return [path for path in folder.rglob("*") if path.is_file()] if folder else []
+def _estimator_files(card: Card | None) -> list[Path]:
+    """The files of the estimators behind a card; none of what can't be found, nor loaded."""
+    found: dict[str, list[Path]] = {}
+    while card and card.estimator and (name := card.estimator.model) not in found:
+        try:
+            packaged = find_packaged(name)
+            if packaged is None:
+                break
+            card = read_files(name, packaged.folder).card
+        except ModelError:
+            break
+        found[name] = [path for path in packaged.folder.rglob("*") if path.is_file()]
+    return [path for paths in found.values() for path in paths]
 
 
 def _resident_bytes() -> int:
