@@ -13,6 +13,7 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
+from resift.text.batch import Pair
 from resift.text.tokenizer import PairTokenizer
 from scoring import WINDOW
 
@@ -69,11 +70,13 @@ class Encoder:
             options,
             providers=["CPUExecutionProvider"],
         )
-        self._cls, self._sep = tokenizer.token_ids(["[CLS]", "[SEP]"])
+        nothing = np.zeros(0, np.int32)
+        joined = tokenizer.collate([Pair(nothing, nothing)]).input_ids[0]
+        self._first, self._last = joined[0], joined[-1]
 
     def __call__(self, ids: NDArray[np.int32]) -> Vectors:
         """Float32 `[tokens + 2, hidden]` of a text's `ids` (`[tokens]`, without special tokens)."""
-        row = np.array([[self._cls, *ids, self._sep]], np.int64)
+        row = np.array([[self._first, *ids, self._last]], np.int64)
         inputs = {
             "input_ids": row,
             "attention_mask": np.ones_like(row),

@@ -1,4 +1,4 @@
-"""Fits the slope and intercept of the logit on English training pairs.
+"""Fits the slope and intercept of the logit on training pairs.
 
 Each data set gives the same number of questions; each question gives its own passage, two passages
 that BM25 ranks high for it, and one drawn at random. Positives and negatives weigh the same in sum,
@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 HARD_NEGATIVES = 2
 RANDOM_NEGATIVES = 1
 DEPTH = 30
-QUESTIONS = 600
+QUESTIONS = 1800
 SEED = 0
 HELD_OUT = 5  # every fifth question is for the report, not for the fit
 
@@ -37,10 +37,33 @@ def _passage(record: Record) -> Iterator[tuple[str, str]]:
     yield record["q"], record["pos"]
 
 
-SETS: dict[str, Callable[[Record], Iterator[tuple[str, str]]]] = {
+def _piaf(record: Record) -> Iterator[tuple[str, str]]:
+    for question in record["qs"]:
+        yield question, record["pos"]
+
+
+Reader = Callable[[Record], Iterator[tuple[str, str]]]
+_NAMES = {
+    "en_squad_train": "SQuAD 1.1 train",
+    "en_nq_oracle": "Natural Questions open",
+    "en_medquad": "MedQuAD",
+    "de_klexikon_sections": "Klexikon",
+    "de_mdn": "MDN in German",
+    "fr_piaf": "PIAF",
+    "fr_php": "PHP's manual in French",
+}
+SETS: dict[str, Reader] = {
     "en_squad_train": _squad,
     "en_nq_oracle": _passage,
     "en_medquad": _passage,
+}
+MULTILINGUAL: dict[str, Reader] = {
+    "en_squad_train": _squad,
+    "en_nq_oracle": _passage,
+    "de_klexikon_sections": _passage,
+    "de_mdn": _passage,
+    "fr_piaf": _piaf,
+    "fr_php": _passage,
 }
 
 
@@ -69,21 +92,33 @@ class Fit:
     calibration_error: float
 
 
-def sample(folder: Path) -> Pairs:
-    """Draw the pairs from the training files in `folder` (`<set>.jsonl.gz`)."""
+def named(sets: Sequence[str]) -> str:
+    """The data sets that training files are from, as a card lists them."""
+    *others, last = (_NAMES[each] for each in sets)
+    return f"{', '.join(others)} and {last}"
+
+
+def known_pairs(folder: Path, name: str) -> list[tuple[str, str]]:
+    """The questions and passages of a training file in `folder` (`<name>.jsonl.gz`)."""
+    read = (SETS | MULTILINGUAL)[name]
+    with gzip.open(folder / f"{name}.jsonl.gz", "rt", encoding="utf-8") as lines:
+        return [pair for line in lines for pair in read(json.loads(line))]
+
+
+def sample(folder: Path, sets: Sequence[str] = tuple(SETS)) -> Pairs:
+    """Draw the pairs from the training files in `folder`: `QUESTIONS`, of each set as many."""
     rng = random.Random(SEED)
     texts: list[tuple[str, str]] = []
     relevant: list[bool] = []
     question: list[int] = []
     data_set: list[str] = []
-    for name, read in SETS.items():
-        with gzip.open(folder / f"{name}.jsonl.gz", "rt", encoding="utf-8") as lines:
-            known = [pair for line in lines for pair in read(json.loads(line))]
+    for name in sets:
+        known = known_pairs(folder, name)
         passages = list(dict.fromkeys(passage for _, passage in known))
         answers: defaultdict[str, set[str]] = defaultdict(set)
         for query, passage in known:
             answers[query].add(passage)
-        chosen = rng.sample(known, QUESTIONS)
+        chosen = rng.sample(known, QUESTIONS // len(sets))
         ranked = bm25(passages, [query for query, _ in chosen], DEPTH)
         for (query, passage), candidates in zip(chosen, ranked, strict=True):
             hard = [text for text in candidates if text not in answers[query]]
@@ -136,7 +171,7 @@ def fit(pairs: Pairs, relevance: NDArray[np.float32]) -> Fit:
 
 def _weights(pairs: Pairs) -> NDArray[np.float64]:
     weight = np.zeros(len(pairs.texts))
-    for name in SETS:
+    for name in np.unique(pairs.data_set):
         for label in (False, True):
             group = (pairs.data_set == name) & (pairs.relevant == label)
             weight[group] = 1 / group.sum()

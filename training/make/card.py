@@ -1,30 +1,17 @@
 """What a bundled model's card says."""
 
 import importlib.metadata
-import json
 from pathlib import Path
 from typing import Any
 
 import calibration
-from files import GRAPHS, MEASURED, WEIGHTS, read_recipe
+from files import GRAPHS, WEIGHTS, read_measured
 from resift.export.verify import round_up
 from resift.models.card import SCHEMA
 from resift.models.store.manifest import sha256
 from scoring import WINDOW
-from teachers import START, TEACHERS
-
-REVISIONS = {"small": "0.5.0", "nano": "0.5.0"}
-# The version that a card compares its model with.
-BEFORE = "0.4.0"
-NEIGHBOUR_TOLERANCE = 1e-5
-
-# What models were trained and calibrated on, beside the packages of the recipe.
-DATA_SETS = {
-    "SQuAD 1.1 train": ("training, calibration, early exit", "CC-BY-SA-4.0"),
-    "Natural Questions open": ("training, calibration, early exit", "CC-BY-SA-3.0"),
-    "MedQuAD": ("training, calibration, early exit", "CC-BY-4.0"),
-    "TyDi QA train, English questions": ("training", "Apache-2.0"),
-}
+from table import MODELS
+from teachers import PUBLISHED
 
 
 def card(
@@ -38,17 +25,17 @@ def card(
 
     `distances` has what `describe.distance` says of each graph but the one in float32.
     """
-    weights = out / WEIGHTS
+    weights, made = out / WEIGHTS, MODELS[model]
     # Two draws of the rounding may be as far apart.
     tolerances = {name: round_up(2 * found["largest"]) for name, found in distances.items()}
     return {
         "schema": SCHEMA,
         "name": f"resift-{model}",
-        "revision": REVISIONS[model],
+        "revision": made.revision,
         "weights_sha256": weights_sha256,
         "family": "sequence_classification",
-        "license": "Apache-2.0",
-        "languages": ["en"],
+        "license": made.license,
+        "languages": list(made.languages),
         "max_length": WINDOW,
         "window": WINDOW,
         "artifacts": [
@@ -66,14 +53,13 @@ def card(
         ],
         "tokenizer_sha256": sha256(out / "tokenizer.json"),
         "tolerance": max(tolerances.values()),
-        "neighbour_tolerance": NEIGHBOUR_TOLERANCE,
+        "neighbour_tolerance": neighbour_tolerance(fit),
         "calibration": {
             "slope": fit.slope,
             "intercept": fit.intercept,
             "fitted_on": (
-                f"{fit.pairs} pairs, a third each from SQuAD 1.1 train, Natural Questions open and"
-                " MedQuAD; per question its passage, two BM25 negatives and a random one; classes"
-                " weighted to even odds"
+                f"{fit.pairs} pairs, as many each from {calibration.named(made.sets)}; per question"
+                " its passage, two BM25 negatives and a random one; classes weighted to even odds"
             ),
             "held_out": {
                 "log_loss": fit.log_loss,
@@ -81,7 +67,13 @@ def card(
             },
         },
         "metrics": metrics(model),
-        "sources": [*map(_source, TEACHERS), *_texts()],
+        "sources": [
+            *(_source(name, use) for name, use in made.encoders.items()),
+            *(
+                {"name": name, "use": use, "license": terms}
+                for name, (use, terms) in made.texts.items()
+            ),
+        ],
         "tools": {
             name: importlib.metadata.version(name)
             for name in ("onnx", "onnxruntime", "numpy", "safetensors", "tokenizers", "bm25s")
@@ -89,23 +81,19 @@ def card(
     }
 
 
-def _texts() -> list[dict[str, str]]:
-    packages = read_recipe()["gather"]["packages"]
-    texts = DATA_SETS | {
-        requirement.replace("==", " "): ("training", terms)
-        for requirement, terms in packages.items()
-    }
-    return [{"name": name, "use": use, "license": terms} for name, (use, terms) in texts.items()]
+def neighbour_tolerance(fit: calibration.Fit) -> float:
+    """How far a logit may move with its neighbours: a relevance's rounding, times the slope."""
+    return max(1e-5, round_up(1e-6 * fit.slope))
 
 
-def _source(name: str) -> dict[str, str]:
-    teacher = TEACHERS[name]
+def _source(name: str, use: str) -> dict[str, str]:
+    encoder = PUBLISHED[name]
     return {
-        "name": teacher.upstream,
-        "use": "first weights, tokenizer and teacher" if name == START else "teacher",
-        "license": teacher.license,
-        "sha256": teacher.sha256,
-        "package": f"{teacher.registry}: {teacher.package} {teacher.version}",
+        "name": encoder.upstream,
+        "use": use,
+        "license": encoder.license,
+        "sha256": encoder.sha256,
+        "package": f"{encoder.registry}: {encoder.package} {encoder.version}",
     }
 
 
@@ -123,16 +111,19 @@ def _artifact(kind: str, precision: str, path: Path, weights: Path) -> dict[str,
 
 def metrics(model: str) -> dict[str, Any]:
     """What `evaluate.py` measured of a model, by collection, beside what it is compared with: the
-    first stage, and the model's own `BEFORE`.
+    first stage, and the model as it was before, or else `resift-small`.
     """
-    results = json.loads(MEASURED.read_text(encoding="utf-8")) if MEASURED.exists() else {}
+    before = MODELS[model].before
     names = {
         "first_stage": "first_stage",
-        f"{model}-{BEFORE}-int8": BEFORE,
+        **(
+            {f"{model}-{before}-int8": before} if before else {"small-int8-by-text": "resift-small"}
+        ),
         **{f"{model}-{precision}": precision for precision in GRAPHS},
+        f"{model}-int8-by-text": "int8",
     }
     found: dict[str, Any] = {}
-    for collection, values in results.items():
+    for collection, values in read_measured(model).items():
         row = {"queries": values["queries"]}
         for system, each in values["ndcg@10"].items():
             if system in names:

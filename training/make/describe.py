@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import calibration
-from card import NEIGHBOUR_TOLERANCE, card
+from card import card, neighbour_tolerance
 from files import GRAPHS, write_json
 from golden import PAIRS, sentences_found
 from resift import Reranker
@@ -40,7 +40,7 @@ def describe(
     tokenizer = load_tokenizer(out / "tokenizer.json")
     shipped = {name: OnnxScorer(path, tokenizer) for name, path in paths.items()}
     for scorer in shipped.values():
-        verify(scorer)
+        verify(scorer, neighbour_tolerance(fit))
     texts = [*PAIRS, *pairs.texts[:: len(pairs.texts) // COMPARED]]
     logits = {name: each(texts) for name, each in shipped.items()}
     distances = {
@@ -80,11 +80,11 @@ def distance(expected: NDArray[np.float32], found: NDArray[np.float32]) -> dict[
     }
 
 
-def verify(scorer: OnnxScorer) -> None:
+def verify(scorer: OnnxScorer, tolerance: float) -> None:
     """Raise unless a pair's logit is the same alone, among the golden pairs and under padding."""
     together = scorer(PAIRS)
     alone = [float(scorer([pair])[0]) for pair in PAIRS]
     moved = max(abs(left - right) for left, right in zip(together.tolist(), alone, strict=True))
-    if not moved <= NEIGHBOUR_TOLERANCE:
+    if not moved <= tolerance:
         raise ValueError(f"a logit moves by {moved} with its neighbours")
     log.info("largest move of a logit with its neighbours: %.1e", moved)

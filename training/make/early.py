@@ -1,10 +1,11 @@
-"""Fits early exit on training text: how far `resift-nano` puts below the bar what is to stay.
+"""Fits early exit on training text: how far a model's estimator puts below the bar what is to stay.
 
-    python early.py --data <folder of the training files> [--write]
+    python early.py --data <folder of the training files> [--model small] [--write]
 
 prints what each margin would lose and keep there, for the choice of `LOST`. `--write` puts the
-margin that loses so much into the card of `resift-small`, with the digests of the `resift-nano`
-that it is for: both have to be built before, and to stay as they are.
+margin that loses so much into the model's card, with the digests of the estimator that it is for:
+both have to be built before, and to stay as they are. `resift-nano` estimates for `resift-small`,
+and that for `resift-base`.
 
 Each list is a question with the passages that BM25 finds for it. A document is lost where it is one
 of the list's first `TOP_N` by the one model, and the other's logit is further than the margin below
@@ -12,8 +13,6 @@ its own `TOP_N`-th best.
 """
 
 import argparse
-import gzip
-import json
 import logging
 import math
 import random
@@ -25,9 +24,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from calibration import SETS, bm25
-from files import BUNDLED, read_card, write_json
+from calibration import SETS, bm25, known_pairs
+from files import read_card, write_json
 from scoring import OnnxScorer, load_tokenizer
+from table import MODELS
 
 # Chosen by the table that this prints: benchmarks/NOTES.md.
 LOST = 0.05
@@ -37,8 +37,6 @@ DEPTH = 100
 LENGTH = 256
 QUESTIONS = 20
 SEED = 1  # other questions than the calibration's
-
-MODEL, ESTIMATOR = "resift-small", "resift-nano"
 
 log = logging.getLogger("early")
 
@@ -63,9 +61,8 @@ def sample(folder: Path) -> list[tuple[str, list[str]]]:
     """Questions from the training files in `folder`, each with `DEPTH` passages."""
     rng = random.Random(SEED)
     lists: list[tuple[str, list[str]]] = []
-    for name, read in SETS.items():
-        with gzip.open(folder / f"{name}.jsonl.gz", "rt", encoding="utf-8") as lines:
-            known = [pair for line in lines for pair in read(json.loads(line))]
+    for name in SETS:
+        known = known_pairs(folder, name)
         passages = list(dict.fromkeys(passage for _, passage in known))
         queries = [query for query, _ in rng.sample(known, QUESTIONS)]
         lists += zip(queries, bm25(passages, queries, DEPTH), strict=True)
@@ -116,22 +113,24 @@ def main() -> None:
     """Print the table; write what was chosen."""
     arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     arguments.add_argument("--data", type=Path, required=True, help="folder of the training files")
-    arguments.add_argument("--write", action="store_true", help=f"into the card of {MODEL}")
+    estimated = [name for name, each in MODELS.items() if each.estimator]
+    arguments.add_argument("--model", choices=estimated, default="small")
+    arguments.add_argument("--write", action="store_true", help="into the model's card")
     options = arguments.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     lists = sample(options.data)
     log.info("scoring %d lists of %d", len(lists), DEPTH)
-    estimates, logits = (score(BUNDLED / name, lists) for name in (ESTIMATOR, MODEL))
+    model = MODELS[options.model]
+    estimator = MODELS[str(model.estimator)]
+    estimates, logits = (score(each.folder, lists) for each in (estimator, model))
     log.info("correlation %.3f", np.corrcoef(estimates.ravel(), logits.ravel())[0, 1])
     log.info("  lost  margin   kept")
     for lost in (0.005, 0.01, 0.02, 0.03, 0.05, 0.1):
         found = fit(estimates, logits, lost)
         log.info("%6.4f  %6.2f  %.3f", found.lost, found.margin, found.kept)
     if options.write:
-        chosen = entry(fit(estimates, logits, LOST), read_card(BUNDLED / ESTIMATOR))
-        write_json(
-            BUNDLED / MODEL / "card.json", read_card(BUNDLED / MODEL) | {"estimator": chosen}
-        )
+        chosen = entry(fit(estimates, logits, LOST), read_card(estimator.folder))
+        write_json(model.folder / "card.json", read_card(model.folder) | {"estimator": chosen})
 
 
 if __name__ == "__main__":

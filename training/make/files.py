@@ -9,7 +9,6 @@ from resift.precision import NARROW_INT8
 
 TRAINING = Path(__file__).parents[1]
 CACHE = TRAINING / ".cache"
-MEASURED = TRAINING / "measured.json"
 RECIPE = TRAINING / "make/recipe.toml"
 # Of the checkout: an installed copy of resift isn't what is made here.
 BUNDLED = TRAINING.parent / "src/resift/bundled"
@@ -17,11 +16,26 @@ BUNDLED = TRAINING.parent / "src/resift/bundled"
 # The preferred one first.
 GRAPHS = {"int8": "model_int8.onnx", NARROW_INT8: "model_int8_narrow.onnx", "fp32": "model.onnx"}
 WEIGHTS = "model.onnx.data"
+TOKENIZER = "tokenizer.json"
 
 
 def read_recipe(path: Path = RECIPE) -> dict[str, Any]:
     """The configuration of all stages."""
     return tomllib.loads(path.read_text(encoding="utf-8"))
+
+
+def read_formula(model: str, path: Path = RECIPE) -> dict[str, float]:
+    """`power` and `share` of a model."""
+    recipe = read_recipe(path)
+    return {key: recipe[model].get(key, value) for key, value in recipe["formula"].items()}
+
+
+def read_measured(model: str) -> dict[str, Any]:
+    """What `evaluate.py` found for a model, by collection; nothing where it wasn't run."""
+    own = TRAINING / f"measured-{model}.json"
+    path = own if own.exists() else TRAINING / "measured.json"
+    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    return found
 
 
 def read_card(folder: Path) -> dict[str, Any]:

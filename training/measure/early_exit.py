@@ -1,6 +1,6 @@
 """What `prune="auto"` costs and saves on test collections.
 
-    python early_exit.py <archive.tar.gz>... [--queries 40] [--margins 0.5 1] [--rounds 3]
+    python early_exit.py <archive.tar.gz>... [--model small] [--queries 40] [--margins 0.5 1]
 
 For each `top_n`: nDCG of as many of what is returned, the documents that the whole model scored,
 and the time, both as shares of those without `prune`. Times are CPU seconds of whole calls in int8
@@ -23,11 +23,10 @@ import numpy as np
 
 from collection import Collection, read
 from comparison import GAINS
-from made import BUNDLED, read_card, write_json
+from made import MODELS, read_card, write_json
 from resift import Ranking, Reranker
 from resift.evaluation.measures import ndcg
 
-MODEL = "resift-small"
 TOP_NS = (5, 10)
 
 log = logging.getLogger("early_exit")
@@ -44,10 +43,10 @@ class Way(NamedTuple):
 WHOLE = Way(max(TOP_NS), None)
 
 
-def with_margin(margin: float, parent: Path) -> Path:
+def with_margin(model: Path, margin: float, parent: Path) -> Path:
     """A copy of the model, in a folder of its own, whose card has another margin."""
     folder = parent / str(margin)
-    shutil.copytree(BUNDLED / MODEL, folder)
+    shutil.copytree(model, folder)
     card = read_card(folder)
     card["estimator"]["margin"] = margin
     write_json(folder / "card.json", card)
@@ -105,18 +104,24 @@ def main() -> None:
     """Measure every margin on every archive; write JSON to `--out`, a table to the log."""
     arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     arguments.add_argument("archives", nargs="+", type=Path)
+    estimated = [name for name, each in MODELS.items() if each.estimator]
+    arguments.add_argument("--model", choices=estimated, default="small")
     arguments.add_argument("--queries", type=int, help="a seeded sample of this many")
     arguments.add_argument("--margins", nargs="+", type=float)
     arguments.add_argument("--rounds", type=int, default=1)
     arguments.add_argument("--out", type=Path)
     options = arguments.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    margins = options.margins or [read_card(BUNDLED / MODEL)["estimator"]["margin"]]
+    model = MODELS[options.model].folder
+    margins = options.margins or [read_card(model)["estimator"]["margin"]]
     results: dict[str, list[dict[str, Any]]] = {}
     with tempfile.TemporaryDirectory() as folder:
         models = {
             margin: Reranker(
-                with_margin(margin, Path(folder)), backend="onnx", precision="int8", threads=2
+                with_margin(model, margin, Path(folder)),
+                backend="onnx",
+                precision="int8",
+                threads=2,
             )
             for margin in margins
         }

@@ -12,14 +12,17 @@ import by_text
 import calibration
 import shipped_encoder
 import stages
-from files import BUNDLED, CACHE, read_card, write_json
+from files import BUNDLED, CACHE, GRAPHS, read_card, write_json
 from golden import sentences_found
 from scoring import WINDOW
+from table import MODELS
 from teachers import TEACHERS, fetch
 
 __all__ = [
     "BUNDLED",
     "CACHE",
+    "GRAPHS",
+    "MODELS",
     "TEACHERS",
     "WINDOW",
     "by_text",

@@ -11,7 +11,7 @@ from typing import Protocol
 import resift
 from collection import Collection
 from comparison import z_sum
-from made import BUNDLED, TEACHERS, by_text, fetch
+from made import BUNDLED, GRAPHS, MODELS, TEACHERS, by_text, fetch, shipped_encoder
 from resift import Reranker
 from resift.models.store.manifest import sha256
 from resift.text.tokenizer import PairTokenizer
@@ -88,12 +88,39 @@ class Engine:
             yield name, {"logit": list(scores)}
 
 
+class ByText:
+    """A built model whose texts are encoded once for all queries: column `logit`.
+
+    Within the model's tolerance these are `Engine`'s, in a small part of the time.
+    """
+
+    def __init__(self, model: Path, precision: str, *, threads: int) -> None:
+        self._shipped = shipped_encoder.read(model, precision)
+        self._tokenizer = PairTokenizer(model / "tokenizer.json", pad_token_id=0)
+        self._threads = threads
+        files = (model / GRAPHS[precision], model / "model.onnx.data", model / "tokenizer.json")
+        self.digest = _digest("by text", *map(sha256, files))
+
+    def score(
+        self, collection: Collection, queries: Sequence[str]
+    ) -> Iterator[tuple[str, Columns]]:
+        """All at the end: a document is scored for every query at once."""
+        lists = {name: (collection.queries[name], collection.texts(name)) for name in queries}
+        listed = by_text.tokenize(self._tokenizer, lists)
+        log.info("%s: %d different texts", collection.name, len(listed.documents))
+        encoder = by_text.Encoder(self._shipped.graph, self._tokenizer, threads=self._threads)
+        for name, parts in by_text.score(encoder, listed, self._shipped.worth).items():
+            yield name, {"logit": self._shipped.logits(parts).tolist()}
+
+
 class Systems:
     """Scores by a system's name.
 
-    A name is one of `PUBLISHED`, or `<model>-<precision>`, where the model is a folder or a bundled
-    name, `small` for `resift-small`. `cache` keeps downloads, and scores as JSON lines: one query
-    each, added as they come, so that a run that was stopped goes on where it was.
+    A name is one of `PUBLISHED`, or `<model>-<precision>`, where the model is a folder or the name
+    of one that is made here, `small` for `resift-small`; `<model>-<precision>-by-text` encodes each
+    of its texts once. `cache` keeps downloads, and scores as
+    JSON lines: one query each, added as they come, so that a run that was stopped goes on where it
+    was.
     """
 
     def __init__(self, cache: Path, threads: int) -> None:
@@ -144,16 +171,19 @@ class Systems:
     def _open(self, name: str) -> Source:
         if name in ENCODERS:
             return Encoders(ENCODERS[name], self._cache, threads=self._threads)
+        kind = ByText if name.endswith("-by-text") else Engine
+        name = name.removesuffix("-by-text")
         # Of the precisions, one ends as no other does: int8-narrow.
         bare = name.removesuffix("-narrow")
         model = bare.rpartition("-")[0]
         precision = name[len(model) + 1 :]
-        for folder in (Path(model), BUNDLED / model, BUNDLED / f"resift-{model}"):
+        made = [MODELS[model].folder] if model in MODELS else []
+        for folder in (Path(model), BUNDLED / model, *made):
             if model and (folder / "config.json").exists():
-                return Engine(folder, precision, threads=self._threads)
+                return kind(folder, precision, threads=self._threads)
         raise ValueError(
             f"no system {name!r}: expected one of {PUBLISHED}, or <model>-<precision> with a folder"
-            " or a bundled name"
+            f" or one of {tuple(MODELS)}"
         )
 
 

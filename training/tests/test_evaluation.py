@@ -154,6 +154,15 @@ def test_scores_are_kept_and_continued_after_a_stop(
     assert source.asked == ["a", "b"]
 
 
+def test_texts_encoded_once_have_the_engines_scores(tmp_path: Path) -> None:
+    systems, asked = Systems(tmp_path, 1), list(COLLECTION.queries)
+    expected = systems.scores("nano-fp32", COLLECTION, asked)
+    found = systems.scores("nano-fp32-by-text", COLLECTION, asked)
+    assert found.keys() == expected.keys()
+    for query, scores in expected.items():
+        assert found[query] == pytest.approx(scores, abs=1e-4)
+
+
 def test_an_unknown_system_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="no system 'nothing-int8'"):
         Systems(tmp_path, 1).scores("nothing-int8", COLLECTION, ["a"])
