@@ -34,7 +34,8 @@ INTEGRATIONS = [
     "integrations/llama-index-postprocessor-resift",
     "integrations/resift-haystack",
 ]
-DISTRIBUTIONS = [".", *INTEGRATIONS]
+MODELS = ["models/resift-base", "models/resift-multilingual"]
+DISTRIBUTIONS = [".", *INTEGRATIONS, *MODELS]
 CLIENTS = Path("tests/clients")
 """Where each file of requirements is an environment of clients that agree on one."""
 STORES = Path("examples/stores/requirements")

@@ -9,6 +9,16 @@ from pathlib import Path
 import resift
 
 BUNDLED = Path(resift.__file__).parent / "bundled"
+MODELS = {
+    path.parent.name: path.parent
+    for path in sorted(
+        [
+            *BUNDLED.glob("*/card.json"),
+            *Path(__file__).parents[1].glob("models/*/src/*/*/card.json"),
+        ]
+    )
+}
+"""The folders of our models by name: the bundled ones, and those with a package of their own."""
 EXAMPLE = Path(__file__).parents[1] / "examples/resift-example-plugin"
 
 

@@ -1,4 +1,4 @@
-"""The bundled models: golden scores, and what the contract promises for their precisions."""
+"""Our models, bundled and in packages: golden scores, and the contract of their precisions."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from onnx import numpy_helper
-from packages import BUNDLED
+from packages import BUNDLED, MODELS
 
 from resift import Reranker, SelfTestError, UnsupportedModelError
 from resift.backends.onnx import ort
@@ -33,9 +33,9 @@ reranker = Reranker(precision="fp32", normalization="none")
 
 
 class Bundled(NamedTuple):
-    """The files beside a bundled model's graphs."""
+    """The files beside a model's graphs."""
 
-    name: str
+    folder: Path
     card: dict[str, Any]
     golden: dict[str, Any]
 
@@ -45,17 +45,18 @@ class Bundled(NamedTuple):
         return {**found, "fp32": self.golden["tolerance"]}
 
 
-@pytest.fixture(params=["resift-nano", "resift-small"])
+@pytest.fixture(params=MODELS)
 def bundled(request: pytest.FixtureRequest) -> Bundled:
+    folder = MODELS[request.param]
     card, golden = (
-        json.loads((BUNDLED / request.param / f"{name}.json").read_text(encoding="utf-8"))
+        json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
         for name in ("card", "golden")
     )
-    return Bundled(request.param, card, golden)
+    return Bundled(folder, card, golden)
 
 
 @cache
-def one_by_one(model: str, precision: str) -> Reranker:
+def one_by_one(model: Path, precision: str) -> Reranker:
     return Reranker(model, precision=precision, max_batch_tokens=1, normalization="none")
 
 
@@ -68,7 +69,7 @@ def precision(request: pytest.FixtureRequest) -> str:
 
 
 def test_the_card_has_the_digests(bundled: Bundled) -> None:
-    folder = BUNDLED / bundled.name
+    folder = bundled.folder
     artifacts = {artifact["precision"]: artifact for artifact in bundled.card["artifacts"]}
     assert list(artifacts) == ["int8", "int8-narrow", "fp32"]
     # Nobody downloads weights twice.
@@ -83,7 +84,7 @@ def test_the_card_has_the_digests(bundled: Bundled) -> None:
 
 
 def test_int8_weights_have_no_minus_128(bundled: Bundled) -> None:
-    model = onnx.load(BUNDLED / bundled.name / "model_int8.onnx")
+    model = onnx.load(bundled.folder / "model_int8.onnx")
     values = {each.name: each for each in model.graph.initializer}
     products = [node for node in model.graph.node if node.op_type == "MatMulIntegerToFloat"]
     assert products
@@ -94,15 +95,13 @@ def test_int8_weights_have_no_minus_128(bundled: Bundled) -> None:
         assert weight.min() == -127
 
 
-def test_bundled_models_are_small() -> None:
+def test_models_are_small() -> None:
     sizes = {
-        path.name: sum(file.stat().st_size for file in path.iterdir()) / 1e6
-        for path in BUNDLED.iterdir()
-        if path.is_dir()
+        name: sum(file.stat().st_size for file in folder.iterdir()) / 1e6
+        for name, folder in MODELS.items()
     }
-    assert sizes["resift-nano"] < 8
-    assert sizes["resift-small"] < 25
-    assert sum(sizes.values()) < 40
+    most = {"resift-nano": 8, "resift-small": 25, "resift-base": 36, "resift-multilingual": 45}
+    assert {name for name, size in sizes.items() if size > most[name]} == set()
 
 
 def test_the_default_precision_is_the_processors() -> None:
@@ -112,16 +111,16 @@ def test_the_default_precision_is_the_processors() -> None:
 
 
 def test_golden_logits_are_reproduced(bundled: Bundled, precision: str) -> None:
-    chosen = Reranker(bundled.name, precision=precision, normalization="none")
+    chosen = Reranker(bundled.folder, precision=precision, normalization="none")
     requests = [(pair["query"], [pair["document"]]) for pair in bundled.golden["pairs"]]
     found = [scores[0] for scores in chosen.score_many(requests)]
     wanted = [pair["logit"] for pair in bundled.golden["pairs"]]
     assert found == pytest.approx(wanted, abs=bundled.tolerances[precision])
 
 
-@pytest.mark.parametrize("name", ["resift-nano", "resift-small"])
+@pytest.mark.parametrize("name", MODELS)
 def test_no_sum_of_two_narrow_products_needs_more_than_16_bits(name: str) -> None:
-    weights = _narrow_weights(BUNDLED / name)
+    weights = _narrow_weights(MODELS[name])
     assert weights
     for weight in weights:
         assert 255 * pair_sums(weight).max() <= 2**15 - 1
@@ -148,7 +147,7 @@ def _narrow_weights(folder: Path) -> list[NDArray[np.int8]]:
 def test_golden_logits_are_reproduced_among_other_documents(bundled: Bundled) -> None:
     pairs = bundled.golden["pairs"]
     requests = [(pair["query"], [pair["document"], *TEXTS]) for pair in pairs]
-    chosen = Reranker(bundled.name, precision="fp32", normalization="none")
+    chosen = Reranker(bundled.folder, precision="fp32", normalization="none")
     for pair, ranking in zip(pairs, chosen.rank_many(requests), strict=True):
         (logit,) = (result.logit for result in ranking if result.index == 0)
         assert logit == pytest.approx(pair["logit"], abs=bundled.golden["tolerance"])
@@ -161,9 +160,9 @@ def test_golden_logits_are_reproduced_among_other_documents(bundled: Bundled) ->
 def test_neighbours_batches_and_padding_change_nothing(
     bundled: Bundled, precision: str, texts: list[str], budget: int
 ) -> None:
-    alone = one_by_one(bundled.name, precision).score("sort a dictionary", texts)
+    alone = one_by_one(bundled.folder, precision).score("sort a dictionary", texts)
     batched = Reranker(
-        bundled.name, precision=precision, max_batch_tokens=budget, normalization="none"
+        bundled.folder, precision=precision, max_batch_tokens=budget, normalization="none"
     )
     together = batched.score("sort a dictionary", [*texts, "bread " * 300])[:-1]
     assert together == pytest.approx(alone, abs=bundled.card["neighbour_tolerance"])
@@ -177,13 +176,22 @@ def test_int8_gets_no_padding(forwarded: list[Batch]) -> None:
     assert ranking.counts.padded_tokens == ranking.counts.tokens
 
 
-def test_the_margin_was_fitted_with_the_bundled_estimator() -> None:
-    estimator = CARD["estimator"]
-    card = json.loads((BUNDLED / estimator["model"] / "card.json").read_text(encoding="utf-8"))
+@pytest.mark.parametrize(
+    ("name", "estimated_by"), [("resift-small", "resift-nano"), ("resift-base", "resift-small")]
+)
+def test_the_margin_was_fitted_with_the_estimator_that_is_here(
+    name: str, estimated_by: str
+) -> None:
+    own, card = (
+        json.loads((MODELS[each] / "card.json").read_text(encoding="utf-8"))
+        for each in (name, estimated_by)
+    )
+    estimator = own["estimator"]
+    assert estimator["model"] == estimated_by
     fitted = {key: estimator[key] for key in ("sha256", "data_sha256")}
     # Where this fails, a model was built anew: run training/make/early.py.
     assert fitted.items() <= card["artifacts"][0].items()
-    assert card["tokenizer_sha256"] == CARD["tokenizer_sha256"]
+    assert card["tokenizer_sha256"] == own["tokenizer_sha256"]
     assert estimator["margin"] > 0
 
 
@@ -250,9 +258,9 @@ def test_golden_pairs_of_other_weights_are_refused(copied: Path) -> None:
 
 
 def test_relevance_comes_first(bundled: Bundled) -> None:
-    ranking = Reranker(bundled.name).rank("how do I sort a dictionary by value", TEXTS)
+    ranking = Reranker(bundled.folder).rank("how do I sort a dictionary by value", TEXTS)
     assert ranking[0].index == 0
-    if bundled.name == "resift-small":
+    if bundled.folder == "resift-small":
         assert {result.index for result in ranking[1:3]} == {2, 3}
     assert {result.index for result in ranking[-3:]} == {1, 4, 7}
     best, worst = ranking[0].logit, ranking[-1].logit

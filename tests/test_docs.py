@@ -40,11 +40,16 @@ PAGES = [
     *sorted((ROOT / "docs").glob("*.md")),
     *sorted(ROOT.glob("integrations/*/README.md")),
     *sorted(ROOT.glob("src/resift/bundled/*/README.md")),
+    *sorted(ROOT.glob("models/*/README.md")),
     *sorted(ROOT.glob("training/README.md")),
     ROOT / "examples/README.md",
     *sorted(ROOT.glob("examples/*/README.md")),
 ]
-PROJECTS = [ROOT / "pyproject.toml", *sorted(ROOT.glob("integrations/*/pyproject.toml"))]
+PROJECTS = [
+    ROOT / "pyproject.toml",
+    *sorted(ROOT.glob("integrations/*/pyproject.toml")),
+    *sorted(ROOT.glob("models/*/pyproject.toml")),
+]
 
 _END = "<end of block>"
 _RESIFT = "import sys; from resift.cli.main import main; sys.exit(main())"

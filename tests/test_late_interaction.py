@@ -1,8 +1,10 @@
-"""Short texts and first words, on every bundled model."""
+"""Short texts and first words, on every model of ours."""
 
 from __future__ import annotations
 
-from packages import BUNDLED
+from pathlib import Path
+
+from packages import MODELS
 
 from resift.testing import LateInteractionContract
 
@@ -15,6 +17,16 @@ class TestNano(LateInteractionContract):
     model = "resift-nano"
 
 
-def test_every_bundled_model_is_tested() -> None:
-    tested = {each.model for each in LateInteractionContract.__subclasses__()}
-    assert {path.parent.name for path in BUNDLED.glob("*/card.json")} <= tested
+class TestBase(LateInteractionContract):
+    model = MODELS["resift-base"]
+
+
+class TestMultilingual(LateInteractionContract):
+    model = MODELS["resift-multilingual"]
+    # A word after a quotation mark or a bracket is another piece than one after a space.
+    punctuation_tolerance = 4.5
+
+
+def test_every_model_is_tested() -> None:
+    tested = {Path(each.model).name for each in LateInteractionContract.__subclasses__()}
+    assert set(MODELS) <= tested

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import tomllib
 from pathlib import Path
@@ -22,6 +23,8 @@ def content(folder: Path) -> dict[str, Any]:
 
 
 ENGINE = content(ROOT)
+MODELS = sorted(path.parent for path in ROOT.glob("models/*/pyproject.toml"))
+each_model = pytest.mark.parametrize("folder", MODELS, ids=lambda folder: folder.name)
 each_adapter = pytest.mark.parametrize("folder", ADAPTERS, ids=lambda folder: folder.name)
 
 
@@ -46,6 +49,27 @@ def test_adapters_share_the_engines_metadata(folder: Path) -> None:
     project = content(folder)["project"]
     for key in ("classifiers", "requires-python", "urls", "license", "authors"):
         assert project[key] == ENGINE["project"][key], key
+
+
+@each_model
+def test_models_have_a_name_a_revision_and_an_extra(folder: Path) -> None:
+    project, name = content(folder)["project"], folder.name
+    package = name.replace("-", "_")
+    assert project["name"] == name
+    assert project["entry-points"] == {"resift.models": {name: package}}
+    for key in ("requires-python", "authors"):
+        assert project[key] == ENGINE["project"][key], key
+    model = folder / "src" / package / name
+    card = json.loads((model / "card.json").read_text(encoding="utf-8"))
+    assert (card["name"], card["revision"]) == (name, project["version"])
+    assert card["license"] == project["license"]
+    # It is data alone.
+    assert (folder / "src" / package / "__init__.py").read_bytes() == b""
+    (extra,) = ENGINE["project"]["optional-dependencies"][name.removeprefix("resift-")]
+    assert Requirement(extra).name == name
+    assert project["version"] in Requirement(extra).specifier
+    (engine,) = map(Requirement, project["dependencies"])
+    assert (engine.name, resift.__version__ in engine.specifier) == ("resift", True)
 
 
 def test_classifiers_name_the_systems_that_were_tested() -> None:

@@ -1,4 +1,4 @@
-"""The bundled models against their formula, on the weights of their graphs, in transformers."""
+"""Our models against their formula, on the weights of their graphs, in transformers."""
 
 from __future__ import annotations
 
@@ -8,15 +8,13 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from packages import BUNDLED
+from packages import MODELS
 
 from resift import Reranker
 
 _REASON = "compares with torch and transformers: python dev.py test --parity"
 torch: Any = pytest.importorskip("torch", reason=_REASON)
 transformers: Any = pytest.importorskip("transformers", reason=_REASON)
-
-MODELS = sorted(path.parent.name for path in BUNDLED.glob("*/card.json"))
 
 QUERIES = {
     "how long do you boil an egg": "food",
@@ -66,7 +64,7 @@ class Formula:
     def __init__(self, name: str) -> None:
         from resift.backends.torch.late_interaction import read_late_interaction
 
-        folder = BUNDLED / name
+        folder = MODELS[name]
         self._encoded: dict[tuple[int, ...], Any] = {}
         read = read_late_interaction(folder / "model.onnx", torch.device("cpu"), torch.float32)
         self.model, self.formula = read.model, read._formula
@@ -120,7 +118,7 @@ class Formula:
 @pytest.mark.parametrize("precision", ["fp32", "int8"])
 def test_the_formula_on_the_stored_weights_gives_the_logits(name: str, precision: str) -> None:
     formula = Formula(name)
-    reranker = Reranker(name, backend="onnx", precision=precision, normalization="none")
+    reranker = Reranker(MODELS[name], backend="onnx", precision=precision, normalization="none")
     found = np.array([reranker.score(query, DOCUMENTS) for query in QUERIES])
     expected = formula.logits()
     assert expected.std() > 1
