@@ -9,8 +9,7 @@ What to expect: the bundled models are English, and a clause is found by the wor
 words that it shares with the question. A question in other words is lost, such as the one on
 somebody else's debts, whose clause speaks of a surety. A word of the German texts also takes 2.4
 tokens and one of the French 1.9, where it is 1.5 in English, so less of them is read at once. For
-German and French in earnest take a multilingual model, such as
-`Reranker("mmarco-mMiniLMv2-L12-H384-v1")`, which is a download and wasn't run for this file.
+German and French in earnest take `Reranker("resift-multilingual")`, a package of its own.
 
     pip install resift
     python examples/contracts_windows.py
