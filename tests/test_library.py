@@ -22,6 +22,7 @@ from resift.families.table import FAMILIES
 from resift.loading.finding import find_files
 from resift.models.card import USUAL_ARTIFACTS
 from resift.models.catalogue import find_listing, listings
+from resift.models.packages import packaged_models
 from resift.models.store.cache import Cache
 from resift.models.store.manifest import BUNDLE_MANIFEST, Manifest
 from resift.options import LoadOptions
@@ -77,8 +78,8 @@ def test_a_model_is_carried_from_the_hub_to_an_offline_site(
 
     assert client.resift("models", "remove", name).returncode == 0
     assert not (client.cache / "models--BAAI--bge-reranker-base").exists()
-    # The bundled ones.
-    assert client.resift("models", "list").stdout.count(" yes") == 2
+    # Those in packages.
+    assert client.resift("models", "list").stdout.count(" yes") == len(packaged_models())
     again = client.resift("models", "remove", name)
     assert (again.returncode, name in again.stderr) == (3, True)
 
@@ -153,10 +154,11 @@ def test_verify_names_the_fault(
     assert main(["models", "verify"]) == 3
     out, err = capsys.readouterr()
     told = [line.partition(":") for line in out.splitlines()]
-    assert [each[0] for each in sorted(told)] == ["fault", "whole", "whole", "whole"]
-    assert [each[2].partition(" of ")[0] for each in told[2:]] == [" resift-nano", " resift-small"]
+    packaged = [each.name for each in packaged_models()]
+    assert [each[0] for each in sorted(told)] == ["fault", "whole", *("whole" for _ in packaged)]
+    assert [each[2].partition(" of ")[0].strip() for each in told[2:]] == packaged
     assert str(bad / "tokenizer.json") in out
-    assert "1 of 4" in err
+    assert f"1 of {2 + len(packaged)}" in err
     assert main(["models", "verify", bad.name]) == 3
     assert main(["models", "verify", "none"]) == 3
     (cache / ".resift/records" / f"{bad.name}.json").write_text("[]", encoding="utf-8")
