@@ -227,7 +227,11 @@ def test_every_dependency_is_justified(project: Path) -> None:
         *content["build-system"]["requires"],
         *content["project"].get("dependencies", ()),
         *chain(*content["project"].get("optional-dependencies", {}).values()),
-        *(each for each in chain(*content["dependency-groups"].values()) if isinstance(each, str)),
+        *(
+            each
+            for each in chain(*content.get("dependency-groups", {}).values())
+            if isinstance(each, str)
+        ),
     ]
     page = (ROOT / "docs/dependencies.md").read_text(encoding="utf-8")
     packages = {re.split(r"[^\w.-]", requirement)[0] for requirement in requirements}
