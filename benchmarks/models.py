@@ -14,6 +14,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
+from typing import Literal
 
 import bm25s
 
@@ -26,7 +27,9 @@ from resift import Ranking, Reranker  # noqa: E402
 MODELS = ("resift-nano", "resift-small", "resift-base", "resift-multilingual")
 CANDIDATES, TOP_N = 100, 10
 # A model's name, and prune.
-Way = tuple[str, str | None]
+Prune = Literal["auto"] | None
+Way = tuple[str, Prune]
+PRUNE: tuple[Prune, ...] = (None, "auto")
 
 
 def main() -> None:
@@ -37,7 +40,7 @@ def main() -> None:
     arguments.add_argument("--rounds", type=int, default=3)
     options = arguments.parse_args()
     requests = candidates(options.questions)
-    ways: list[Way] = [(model, prune) for model in options.models for prune in (None, "auto")]
+    ways: list[Way] = [(model, prune) for model in options.models for prune in PRUNE]
     rerankers = {way: Reranker(way[0], prune=way[1], threads=2) for way in ways}
     for reranker in rerankers.values():
         reranker.rank(*requests[0], top_n=TOP_N)

@@ -18,7 +18,7 @@ from torch.nn.functional import normalize
 
 from build import unfitted
 from encoder import load_state
-from files import BUNDLED
+from files import BUNDLED, read_formula
 from golden import PAIRS
 from late_interaction import WORTH, build
 from scoring import Inputs, OnnxScorer, PairScorer, load_tokenizer
@@ -79,7 +79,7 @@ def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     state = load_file(options.weights)
     arrays = {name: value.numpy() for name, value in state.items()}
-    scorer = unfitted(arrays)
+    scorer = unfitted(arrays, read_formula("small")["share"])
     tokenizer = load_tokenizer(BUNDLED / "resift-small/tokenizer.json")
     relevance = OnnxScorer(build(arrays, scorer).SerializeToString(), tokenizer)(PAIRS)
     reference = ReferenceScorer(state, scorer.share, tokenizer)(PAIRS)

@@ -34,7 +34,9 @@ def make_tokenizer(pieces: Sequence[Piece]) -> Tokenizer:
     SentencePiece's rules "nmt_nfkc", which the package writes out character by character, are those
     of the two normalizers for all but two characters.
     """
-    tokenizer = Tokenizer(Unigram([tuple(each) for each in pieces], unk_id=SPECIAL.index(UNKNOWN)))
+    tokenizer = Tokenizer(
+        Unigram([(each.text, each.score) for each in pieces], unk_id=SPECIAL.index(UNKNOWN))
+    )
     tokenizer.normalizer = Normalizers([Nmt(), NFKC(), Replace(Regex(" {2,}"), " ")])
     tokenizer.pre_tokenizer = Metaspace(replacement=_SPACE, prepend_scheme="always")
     tokenizer.add_special_tokens([BEGIN, PAD, END])
