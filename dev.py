@@ -25,7 +25,7 @@ import sys
 import tomllib
 import venv
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent
@@ -38,6 +38,8 @@ MODELS = ["models/resift-base", "models/resift-multilingual"]
 DISTRIBUTIONS = [".", *INTEGRATIONS, *MODELS]
 CLIENTS = Path("tests/clients")
 """Where each file of requirements is an environment of clients that agree on one."""
+SURROUNDINGS = "tests/test_surroundings.py"
+"""A test that takes minutes, on one processor."""
 STORES = Path("examples/stores/requirements")
 """Where each file of requirements is a store's; all agree on one environment."""
 
@@ -105,6 +107,10 @@ def test_all(arguments: Sequence[str], *, wheels: bool, coverage: bool) -> None:
             each.result()
         # Beside the tests: neither keeps two cores busy.
         types = pool.submit(check_types, python, pinned.result())
+        beside: list[Future[None]] = []
+        if is_everything(arguments) and not coverage:
+            beside.append(pool.submit(run, python, "-m", "pytest", "--slow", SURROUNDINGS))
+            arguments = [*arguments, f"--ignore={SURROUNDINGS}"]
         try:
             if coverage:
                 measure_coverage(python, arguments)
@@ -112,6 +118,14 @@ def test_all(arguments: Sequence[str], *, wheels: bool, coverage: bool) -> None:
                 run(python, "-m", "pytest", *arguments)
         finally:
             report_types(types.result())
+        for each in beside:
+            each.result()
+
+
+def is_everything(arguments: Sequence[str]) -> bool:
+    """Whether pytest's arguments ask for slow tests too, and for no files in particular."""
+    files = (Path(each.partition("::")[0]).exists() for each in arguments)
+    return "--slow" in arguments and not any(files)
 
 
 def measure_coverage(python: str, arguments: Sequence[str]) -> None:

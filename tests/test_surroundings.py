@@ -29,6 +29,7 @@ LEFT_OUT = (
     "tests/test_benchmarks_load.py",
     "tests/test_benchmarks_serve.py",
     "tests/test_compare_server.py",
+    "tests/test_examples.py",
     "tests/test_late_interaction.py",
     "tests/test_public.py",
     "tests/test_site.py",
