@@ -97,7 +97,7 @@ def test_all(arguments: Sequence[str], *, wheels: bool, coverage: bool) -> None:
             for path in sorted(CLIENTS.glob("*.txt"))
         ]
         # Large, and for slow tests alone.
-        if "--slow" in arguments:
+        if "--slow" in arguments and "--ignore=tests/stores" not in arguments:
             made.append(
                 pool.submit(kept_environment, ".venv-stores", *sorted(STORES.glob("*.txt")))
             )
