@@ -26,7 +26,7 @@ from resift.protocols import PROTOCOLS, Limits
 from resift.scoring import Cascade, Margin, Remote
 
 TEXTS = ["1", "9", "5", "7", "3", "-2", "8"]
-LOGITS = ["resift", "tei", "vllm", "vllm-score", "infinity"]
+LOGITS = ["resift", "tei", "vllm", "vllm-score", "infinity", "kserve-v2"]
 OWN = ["cohere", "cohere-v1", "jina", "voyage", "weaviate"]
 
 

@@ -32,7 +32,7 @@ class Shape(ABC):
 
     name: str
     path: str
-    """The path of the server's route, from the root."""
+    """The path of the server's route, from the root; see ``path_of``."""
     speaks: frozenset[str] = frozenset()
     """The fields of ``WireRequest`` that can be said, beside ``queries`` and ``extra``."""
     scale: str = "logit"
@@ -81,6 +81,10 @@ class Shape(ABC):
     def decode_about(self, body: Json) -> About:
         """Read what the server tells about itself. Raises ``WireError``."""
         raise NotImplementedError
+
+    def path_of(self, path: str, model: str | None) -> str:
+        """The path, ``path`` or ``about_path``, of the route for a model."""
+        return path
 
     def is_listwise(self, model: str | None) -> bool:
         """Whether a document's score depends on the others of the request."""

@@ -39,10 +39,11 @@ class Address:
             whole = base + route
         else:
             whole = base + path
+        root = base.removesuffix(version.group()) if version else base
         host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
         return cls(
             url=parts._replace(path=whole).geturl(),
-            about=parts._replace(path=base + (about or "")).geturl(),
+            about=parts._replace(path=root + (about or "")).geturl(),
             server=host + (f":{parts.port}" if parts.port else "") if host else "",
         )
 
