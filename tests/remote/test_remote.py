@@ -179,6 +179,26 @@ def test_tei_that_says_nothing_gets_32_at_a_time(tei: Loopback) -> None:
     assert tei.headers[0].get("authorization") is None
 
 
+def test_a_model_of_triton_has_a_path_of_its_own() -> None:
+    with serve("kserve-v2") as server:
+        server.about = {
+            "output": [{"name": "logits"}],
+            "parameters": {
+                "revision": {"string_value": "0.5.0"},
+                "max_documents": {"string_value": "4"},
+            },
+        }
+        for end in ("", "/v2", "/v2/models/a%20b/infer"):
+            scorer = Remote(server.url + end, protocol="kserve-v2", model="a b", client=client)
+            ranking = Reranker(scorer=scorer).rank("q", TEXTS)
+            assert (ranking.model, ranking.revision) == ("a b", "0.5.0")
+        paths = ["/v2/models/a%20b/config", *["/v2/models/a%20b/infer"] * 2] * 3
+        assert server.paths == paths
+        assert sorted(body["inputs"][1]["shape"][1] for body in server.bodies[:2]) == [3, 4]
+        Reranker(scorer=scorer).rank("q", ["1"], deadline_ms=60_000)
+        assert 0 < server.bodies[-1]["parameters"]["timeout"] < 60_000_000
+
+
 def test_listwise_models_are_not_split() -> None:
     with serve("jina") as server:
         scorer = remote(server, model="jina-reranker-v3", limits=Limits(documents=3))
