@@ -306,10 +306,12 @@ def test_a_failing_server_is_left_alone(tei: Loopback, caplog: pytest.LogCapture
     assert order(reranker.rank(QUERY, TEXTS)) == [0, 2, 1]
 
 
-def test_an_overloaded_server_is_not_broken(tei: Loopback) -> None:
-    reranker = Reranker(scorer=remote(tei, clock=TestClock(), attempts=9))
-    tei.faults = [failing("tei", 429)] * 8
-    assert order(reranker.rank(QUERY, TEXTS)) == [0, 2, 1]
+@pytest.mark.parametrize(("shape", "status"), [("tei", 429), ("kserve-v2", 503)])
+def test_an_overloaded_server_is_not_broken(shape: str, status: int) -> None:
+    with serve(shape) as server:
+        reranker = Reranker(scorer=remote(server, clock=TestClock(), attempts=9))
+        server.faults = [failing(shape, status)] * 8
+        assert order(reranker.rank(QUERY, TEXTS)) == [0, 2, 1]
 
 
 def test_what_is_not_there_in_time_follows_without_a_score(tei: Loopback) -> None:

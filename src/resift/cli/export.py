@@ -76,8 +76,8 @@ def _export_triton(parsed: argparse.Namespace) -> int:
 
     if parsed.calibration is not None:
         raise InvalidRequestError(
-            f"--calibration verifies an export of weights, and --target {TRITON} takes them as they "
-            "are: export the model to a folder with --calibration first, and then that folder"
+            f"--calibration verifies an export of weights, and --target {TRITON} takes them as "
+            "they are: export the model to a folder with --calibration first, and then that folder"
         )
     written = export_triton(
         parsed.model,

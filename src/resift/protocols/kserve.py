@@ -39,6 +39,8 @@ class KServe(Shape):
     limits = Limits(documents=1000)
     # 500 isn't among them: a model that fails will fail again.
     retried = frozenset({408, 429, 502, 503, 504})
+    # A queue that is full, and what waited in it for too long, are a 503.
+    overloaded = frozenset({429, 503})
     needs_all = needs_model = True
     # Triton's own route, with the parameters that the repository has for clients.
     about_path = "/v2/models/{model}/config"

@@ -40,6 +40,8 @@ class Shape(ABC):
     limits: Limits = Limits()
     retried: frozenset[int] = frozenset({408, 429}) | SERVER_ERRORS
     """HTTP statuses after which the same request may succeed."""
+    overloaded: frozenset[int] = frozenset({429})
+    """Those of ``retried`` that a server gives which works, and has too much to do."""
     several_queries: bool = False
     packs: bool = False
     """Whether a client does well to put several queries into one request."""

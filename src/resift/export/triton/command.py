@@ -93,7 +93,8 @@ def export_triton(
             _write_graph(staged, graph, folder / GRAPH, threads, gpu=gpu)
         for each in folder.iterdir():
             _copy_licence(files, each)
-        written = TritonRepository(final, _name(staged), staged.revision, graph and graph.precision)
+        kind = None if graph is None else graph.precision
+        written = TritonRepository(final, _name(staged), staged.revision, kind)
         _write_readme(staged, written, folder / "README.md", gpu=gpu)
         if final.exists():
             final.rmdir()
