@@ -52,7 +52,7 @@ class InferenceResponse:
 
 
 class InferenceRequest:
-    """What ``execute`` gets; ``cancelled`` is how often it says no before it says yes."""
+    """A request as ``execute`` gets it; ``cancelled`` is how often it says no first."""
 
     def __init__(
         self,

@@ -139,7 +139,8 @@ def _wait(server: Triton) -> None:
             time.sleep(0.1)
         else:
             return
-    raise RuntimeError(f"Triton isn't ready:\n{server.log.read_text(errors='replace')}")
+    said = server.log.read_text(encoding="utf-8", errors="replace")
+    raise RuntimeError(f"Triton isn't ready:\n{said}")
 
 
 def _free_ports(count: int) -> list[int]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import quote
 
 from resift.protocols.reading import Fields, as_number
 from resift.protocols.shape import Shape, body_of, raw_scores
@@ -129,9 +128,6 @@ class KServe(Shape):
         if most is not None and not (most.isascii() and most.isdigit() and int(most) > 0):
             raise WireError("parameters.max_documents must be an integer of at least 1")
         return About(limits=Limits(documents=int(most)) if most else self.limits, **said)
-
-    def path_of(self, path: str, model: str | None) -> str:
-        return path.replace("{model}", quote(model or "", safe=""))
 
 
 def _bytes(name: str, texts: list[Any]) -> Json:

@@ -32,7 +32,7 @@ class Shape(ABC):
 
     name: str
     path: str
-    """The path of the server's route, from the root; see ``path_of``."""
+    """The path of the server's route, from the root; ``{model}`` stands for the model's name."""
     speaks: frozenset[str] = frozenset()
     """The fields of ``WireRequest`` that can be said, beside ``queries`` and ``extra``."""
     scale: str = "logit"
@@ -51,7 +51,7 @@ class Shape(ABC):
     needs_all: bool = False
     """Whether clients need a score for every document, unless they say how many."""
     about_path: str | None = None
-    """The route where the server tells about itself, for ``decode_about``."""
+    """The path where the server tells about itself, for ``decode_about``."""
 
     @abstractmethod
     def encode_request(self, request: WireRequest) -> Json:
@@ -83,10 +83,6 @@ class Shape(ABC):
     def decode_about(self, body: Json) -> About:
         """Read what the server tells about itself. Raises ``WireError``."""
         raise NotImplementedError
-
-    def path_of(self, path: str, model: str | None) -> str:
-        """The path, ``path`` or ``about_path``, of the route for a model."""
-        return path
 
     def is_listwise(self, model: str | None) -> bool:
         """Whether a document's score depends on the others of the request."""

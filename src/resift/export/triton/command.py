@@ -49,7 +49,7 @@ _CHECKPOINTS = ("safetensors", "late_interaction")
 
 @dataclass(frozen=True, slots=True)
 class TritonRepository:
-    """What was written."""
+    """A repository that was written."""
 
     folder: Path
     model: str

@@ -84,10 +84,7 @@ class Remote:
             clock=clock or Clock(),
         )
         shape = settings.shape
-        route, about = (
-            path and shape.path_of(path, model) for path in (shape.path, shape.about_path)
-        )
-        address = Address.of(url, route or "", about)
+        address = Address.of(url, shape.path, shape.about_path, model=model)
         self._server = Server(address, Secret(key), settings)
         self._source = Source(
             model=model or address.server,
