@@ -42,7 +42,7 @@ SURROUNDINGS = "tests/test_surroundings.py"
 """A test that takes minutes, on one processor."""
 STORES = Path("examples/stores/requirements")
 """Where each file of requirements is a store's; all agree on one environment."""
-TRITON = Path("tests/triton")
+TRITON = Path("tests/triton_server")
 """Where the requirements are of a real Triton server, as slow tests start one."""
 
 

@@ -17,7 +17,10 @@ from urllib.error import HTTPError, URLError
 from urllib.request import Request, urlopen
 
 ROOT = Path(__file__).parents[2]
-REQUIREMENTS = [ROOT / "tests/triton/requirements.txt", ROOT / "tests/triton/alone.txt"]
+REQUIREMENTS = [
+    ROOT / "tests/triton_server/requirements.txt",
+    ROOT / "tests/triton_server/alone.txt",
+]
 HOME = ROOT / ".venv-triton"
 READY = 60.0
 """Seconds until it has to answer."""
@@ -83,7 +86,7 @@ def triton(repository: Path, folder: Path, *arguments: str) -> Iterator[Triton]:
     backend = folder / "backends/python"
     shutil.copytree(server / "backends/python", backend)
     shutil.copy(server / f"python_backend_stubs/{version}/triton_python_backend_stub", backend)
-    port, metrics_port = _free_ports(2)
+    port, metrics_port = free_ports(2)
     log = folder / "triton.log"
     library = subprocess.run(
         [HOME / "bin/python", "-c", "import sysconfig; print(sysconfig.get_config_var('LIBDIR'))"],
@@ -143,7 +146,7 @@ def _wait(server: Triton) -> None:
     raise RuntimeError(f"Triton isn't ready:\n{said}")
 
 
-def _free_ports(count: int) -> list[int]:
+def free_ports(count: int) -> list[int]:
     sockets = [socket.socket() for _ in range(count)]
     try:
         for each in sockets:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from triton.running import Triton, python, triton
+from triton_server.running import Triton, python, triton
 
 from resift import RemoteUnavailableError, Reranker
 from resift.export import export_triton

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 import pytest
 import tiny_models
-from triton import backend_utils
-from triton.backend_utils import InferenceRequest, InferenceResponse, TritonError
+from triton_server import backend_utils
+from triton_server.backend_utils import InferenceRequest, InferenceResponse, TritonError
 
 from resift import BackendUnavailableError, InvalidRequestError, OverloadedError, Reranker
 from resift.export import export_triton
