@@ -37,7 +37,7 @@ from triton_server import running  # noqa: E402
 CLIENTS = (1, 4, 8)
 # Documents of a request, and the words of each.
 WORKLOADS = {"5 short": (5, (8, 16)), "20 of 40 to 200 words": (20, (40, 200))}
-WORDS = "sort a dict by its value and key then read the next line of that file again".split()
+WORDS = ["sort", "a", "dict", "by", "its", "value", "and", "key", "then", "read", "next", "line"]
 
 
 @dataclass
@@ -122,16 +122,14 @@ def resift_serve(folder: Path, threads: int) -> Iterator[Server]:
 
 
 @contextmanager
-def in_triton(folder: Path, threads: int, delay: int) -> Iterator[Server]:
-    """Triton on a free port; ``delay`` is its ``max_queue_delay_microseconds``."""
+def in_triton(folder: Path, instances: int, threads: int) -> Iterator[Server]:
+    """Triton on free ports, with so many instances of so many threads each."""
     export_triton("resift-small", folder / "repository", threads=threads)
     config = folder / "repository/resift/config.pbtxt"
     text = config.read_text(encoding="utf-8")
-    changed = text.replace("delay_microseconds: 0", f"delay_microseconds: {delay}")
-    config.write_text(changed, encoding="utf-8")
+    config.write_text(text.replace("count: 2", f"count: {instances}"), encoding="utf-8")
     with running.triton(folder / "repository", folder) as server:
-        path = "/v2/models/resift/infer"
-        yield Server("Triton", server.port, path, "kserve-v2")
+        yield Server("Triton", server.port, "/v2/models/resift/infer", "kserve-v2")
 
 
 def check(server: Server) -> None:
@@ -155,14 +153,19 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=3.0, help="of each measurement")
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--delay", type=int, default=0, help="microseconds that Triton gathers")
+    parser.add_argument(
+        "--instances",
+        metavar="COUNT,THREADS",
+        default="2,1",
+        help="instances of the model in Triton, and the threads of each (default: %(default)s)",
+    )
     parsed = parser.parse_args()
     if running.python() is None:
         sys.exit("no environment .venv-triton: python dev.py test -- --slow tests/triton_server")
     with (
         tempfile.TemporaryDirectory() as folder,
         resift_serve(Path(folder), parsed.threads) as serve,
-        in_triton(Path(folder), parsed.threads, parsed.delay) as triton,
+        in_triton(Path(folder), *map(int, parsed.instances.split(","))) as triton,
     ):
         servers = [serve, triton]
         for each in servers:

@@ -43,7 +43,7 @@ def add_parser(commands: _SubParsersAction[argparse.ArgumentParser]) -> None:
     )
     triton = export.add_argument_group("with --target triton")
     triton.add_argument(
-        "--threads", type=int, help="of the model's one instance (default: the server's CPUs)"
+        "--threads", type=int, help="of each of two instances (default: the server's CPUs)"
     )
     triton.add_argument("--gpu", action="store_true", help="run it on GPUs, by torch")
 

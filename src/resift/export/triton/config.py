@@ -18,18 +18,15 @@ _TYPES = {
     "tensor(int32)": "TYPE_INT32",
     "tensor(int64)": "TYPE_INT64",
 }
-# While one batch is computed, the next one gathers; so nothing waits for company when idle.
 _QUEUE = """\
-dynamic_batching {
-  max_queue_delay_microseconds: 0
-  # A full queue answers 503, and so does it to what waited too long.
+  # A full queue answers 503, and so does it to what waited too long. With it, Triton needs two
+  # instances, and no delay: its batcher may else sleep for half a second beside work.
   default_queue_policy {
     max_queue_size: 64
     default_timeout_microseconds: 5000000
     allow_timeout_override: true
     timeout_action: REJECT
   }
-}
 """
 
 
@@ -59,7 +56,7 @@ output [
   {{ name: "scores" data_type: TYPE_FP32 dims: [ -1 ] }},
   {{ name: "logits" data_type: TYPE_FP32 dims: [ -1 ] }}
 ]
-{_instances(gpu=gpu)}{_QUEUE}{_parameters(parameters)}"""
+{_instances(2, gpu=gpu)}{_batching(_QUEUE)}{_parameters(parameters)}"""
 
 
 def graph_config(
@@ -76,7 +73,7 @@ def graph_config(
     ``UnsupportedModelError`` for a type that no reranker has.
     """
     parameters = {} if threads is None else {"intra_op_thread_count": str(threads)}
-    batching = _QUEUE if together else ""
+    batching = _batching() if together else ""
     return f"""\
 name: "{GRAPH}"
 backend: "onnxruntime"
@@ -87,11 +84,17 @@ input [
 output [
 {_tensors(outputs)}
 ]
-{_instances(gpu=gpu)}{batching}{_parameters(parameters)}"""
+{_instances(1, gpu=gpu)}{batching}{_parameters(parameters)}"""
 
 
-def _instances(*, gpu: bool) -> str:
-    return f"instance_group [ {{ kind: {'KIND_GPU' if gpu else 'KIND_CPU'} count: 1 }} ]\n"
+def _instances(count: int, *, gpu: bool) -> str:
+    kind = "KIND_GPU" if gpu else "KIND_CPU"
+    return f"instance_group [ {{ kind: {kind} count: {count} }} ]\n"
+
+
+def _batching(policy: str = "") -> str:
+    # While a batch is computed, the next one gathers: nothing waits for company where one is idle.
+    return f"dynamic_batching {{\n  max_queue_delay_microseconds: 0\n{policy}}}\n"
 
 
 def _parameters(given: Mapping[str, str]) -> str:
