@@ -149,14 +149,14 @@ def check(server: Server) -> None:
 
 def main() -> int:
     """Measure, and print a table; returns the exit status."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])  # type: ignore[union-attr]
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=3.0, help="of each measurement")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument(
         "--instances",
         metavar="COUNT,THREADS",
-        default="2,1",
+        default="2,2",
         help="instances of the model in Triton, and the threads of each (default: %(default)s)",
     )
     parsed = parser.parse_args()

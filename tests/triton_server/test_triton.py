@@ -114,6 +114,15 @@ def test_many_clients_go_together(its_python: Path, server: Triton, reranker: Re
     assert grown["resift_tokens_total"] > 10 * texts
 
 
+def test_no_request_waits_beside_an_idle_model(its_python: Path, server: Triton) -> None:
+    before = server.metrics()
+    asked(its_python, server, [request(place, 2) for place in range(200)])
+    after = server.metrics()
+    waited = "nv_inference_queue_duration_us"
+    # One client alone: a single stall of Triton's batcher is half a second.
+    assert after[waited] - before.get(waited, 0.0) < 450_000
+
+
 def test_bad_requests_fail_alone(its_python: Path, server: Triton, reranker: Reranker) -> None:
     bad = [
         ({"query": QUERY, "texts": ["a", "\ud800"]}, "a text of texts isn't UTF-8"),
