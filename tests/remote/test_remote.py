@@ -196,7 +196,8 @@ def test_a_model_of_triton_has_a_path_of_its_own() -> None:
         assert server.paths == paths
         assert sorted(body["inputs"][1]["shape"][1] for body in server.bodies[:2]) == [3, 4]
         Reranker(scorer=scorer).rank("q", ["1"], deadline_ms=60_000)
-        assert 0 < server.bodies[-1]["parameters"]["timeout"] < 60_000_000
+        # No answer comes later than the caller waits, and no error sooner.
+        assert 59_000_000 < server.bodies[-1]["parameters"]["timeout"] < 60_000_000
 
 
 def test_listwise_models_are_not_split() -> None:

@@ -95,7 +95,7 @@ def export_triton(
             _copy_licence(files, each)
         kind = None if graph is None else graph.precision
         written = TritonRepository(final, _name(staged), staged.revision, kind)
-        _write_readme(staged, written, folder / "README.md", gpu=gpu)
+        _write_readme(staged, written, folder / "README.md", precision, gpu=gpu)
         if final.exists():
             final.rmdir()
         folder.rename(final)
@@ -194,7 +194,9 @@ def _copy_licence(files: ModelFiles, folder: Path) -> None:
         shutil.copyfile(path, folder / path.name)
 
 
-def _write_readme(files: ModelFiles, written: TritonRepository, path: Path, *, gpu: bool) -> None:
+def _write_readme(
+    files: ModelFiles, written: TritonRepository, path: Path, precision: str | None, *, gpu: bool
+) -> None:
     licence = _card(files).get("license")
     parts = ["readme.md", *(["readme_graph.md"] if written.graph else [])]
     text = "\n".join((_HERE / each).read_text(encoding="utf-8") for each in parts)
@@ -204,7 +206,7 @@ def _write_readme(files: ModelFiles, written: TritonRepository, path: Path, *, g
         "licence": f"Its licence is {licence}" if licence else "Its card names no licence",
         "version": __version__,
         "documents": str(MAX_DOCUMENTS),
-        "extra": "[torch]" if gpu else "",
+        "extra": "[torch]" if gpu else "[openvino]" if precision == "bf16" else "",
         "docker": "--gpus all " if gpu else "",
         "graph": written.graph or "",
     }
