@@ -352,6 +352,7 @@ def test_a_copy_is_an_equal_scorer_without_the_key(tei: Loopback) -> None:
         {"url": 7},
         {"url": "http://me:pw@host"},
         {"url": "http://host:99999"},
+        {"protocol": "kserve-v2"},
         {"protocol": "thrift"},
         {"protocol": None},
         {"protocol": "cohere"},

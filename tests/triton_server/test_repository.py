@@ -24,6 +24,7 @@ from resift import (
     InvalidRequestError,
     ModelNotFoundError,
     Reranker,
+    SelfTestError,
     UnsupportedModelError,
 )
 from resift.cli.main import main
@@ -139,7 +140,8 @@ def test_every_variant_is_a_configuration(tmp_path: Path, caplog: pytest.LogCapt
     export_triton(flat, tmp_path / "flattened")
     export_triton("resift-nano", tmp_path / "narrow", precision="int8", threads=3)
     with caplog.at_level(logging.WARNING, "resift"):
-        export_triton("resift-nano", tmp_path / "gpu", precision="bf16", gpu=True)
+        export_triton("resift-nano", tmp_path / "gpu", precision="fp16", gpu=True)
+    assert "not tested, as nothing here runs it" in caplog.text
     names = ("tiny", "mixed", "flattened", "narrow", "gpu")
     read = parsed(
         *(
@@ -224,6 +226,19 @@ def test_nothing_is_overwritten_and_nothing_half_written(tmp_path: Path) -> None
     (out / "mine").unlink()
     export_triton("resift-nano", out)
     assert (out / "README.md").exists()
+
+
+def test_a_model_that_gives_other_logits_is_refused(tmp_path: Path) -> None:
+    other = shutil.copytree(BUNDLED / "resift-nano", tmp_path / "other")
+    golden = json.loads((other / "golden.json").read_text(encoding="utf-8"))
+    for pair in golden["pairs"]:
+        pair["logit"] += 5
+    (other / "golden.json").write_text(json.dumps(golden), encoding="utf-8")
+    with pytest.raises(SelfTestError):
+        export_triton(other, tmp_path / "out")
+    with pytest.raises(BackendUnavailableError, match="fp16"):
+        export_triton("resift-nano", tmp_path / "out", precision="fp16")
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize(
