@@ -1,4 +1,4 @@
-"""At scale: what a ranking costs here, what Ray costs here, and fleets of up to 1,000 hosts on paper.
+"""At scale: what a ranking and Ray cost here, and fleets of up to 1,000 hosts on paper.
 
     python benchmarks/scale.py --quick
 

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 import time
-from pathlib import Path
 from typing import Any, Literal
 
-sys.path.append(str(Path(__file__).parents[1]))
+from passages import candidates
 
-from models import candidates
 from resift import Reranker
 
 # Those of the best that go on to the second model of a cascade.
@@ -50,8 +47,7 @@ def measure(questions: int, rounds: int) -> dict[str, Any]:
         "questions": questions,
         "rounds": rounds,
         "seconds": {
-            way: [round(min(busy for busy, _ in each), 4) for each in spent[way, 1]]
-            for way in WAYS
+            way: [round(min(busy for busy, _ in each), 4) for each in spent[way, 1]] for way in WAYS
         },
         "speed_up": round(
             sum(min(clock for _, clock in each) for each in spent["small", 1])

@@ -83,10 +83,7 @@ def fail(
     """Let it happen."""
     yield env.timeout(failure.at)
     dead = [
-        (router, host)
-        for router in routers
-        for host in router.hosts
-        if host.zone == failure.zone
+        (router, host) for router in routers for host in router.hosts if host.zone == failure.zone
     ]
     zones.remove(failure.zone)
     for _, host in dead:

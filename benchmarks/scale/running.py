@@ -82,9 +82,7 @@ def run(
 ) -> Outcome:
     """Simulate; the same seed, the same outcome."""
     env, outcome = Environment(), Outcome(seconds)
-    routers = {
-        pool.name: Router(env, pool, fleet.zones, seed) for pool in fleet.pools
-    }
+    routers = {pool.name: Router(env, pool, fleet.zones, seed) for pool in fleet.pools}
     zones = list(range(fleet.zones))
     for name, policy in fleet.scaling.items():
         env.process(autoscale(env, routers[name], policy, zones, seed))

@@ -15,9 +15,10 @@ import costs
 import processor
 import replicas
 from environments import ROOT, note
-from resift.machine import processor as abilities
 from scale_report import assumptions, page, row
 from scenarios_at_scale import SCENARIOS, SECONDS, SIZES, Assumed, simulate
+
+from resift.machine import processor as abilities
 
 
 def main() -> int:

@@ -71,7 +71,8 @@ def _costs(costs: Mapping[str, Any]) -> str:
 def _replicas(replicas: Sequence[Mapping[str, Any]]) -> str:
     rows = [
         "## Replicas on this machine\n",
-        "| what | callers | requests a second | simulated | p50, ms | simulated | p95, ms | simulated |",
+        "| what | callers | requests a second | simulated | p50, ms | simulated | p95, ms "
+        "| simulated |",
         "|---" * 8 + "|",
     ]
     rows += [
@@ -87,24 +88,22 @@ def _simulated(rows: Sequence[Mapping[str, Any]], assumed: Mapping[str, Any]) ->
     said = ", ".join(f"{name} {value:g}" for name, value in assumed.items())
     lines = [
         "## Fleets on paper\n",
-        f"Assumed, and not measured: {said} ({_doc()}). Recovered: seconds after what happened until for ten "
-        "seconds nothing was refused or took four times the median.\n",
+        f"Assumed, and not measured: {said} (`Assumed` in `scenarios_at_scale.py` says what each "
+        "is). Recovered: seconds after what happened until for ten seconds nothing was refused or "
+        "took four times the median.\n",
         "| scenario | hosts | requests a second | p50, s | p99, s | p99 after, s | recovered, s "
         "| most at once | late | refused | lost | hosts at the end | $ for a million |",
         "|---" * 13 + "|",
     ]
     lines += [
-        f"| {each['scenario']} | {each['hosts']} | {each['rate']:.0f} | {_seconds(each['p50'])} "
-        f"| {_seconds(each['p99'])} | {_seconds(each['p99_after'])} | {_seconds(each['recovered'])} "
+        f"| {each['scenario']} | {each['hosts']} | {each['rate']:.0f} "
+        f"| {_seconds(each['p50'])} | {_seconds(each['p99'])} "
+        f"| {_seconds(each['p99_after'])} | {_seconds(each['recovered'])} "
         f"| {each['waiting']:.0f} | {each['late']:.1%} | {each['refused']:.1%} "
         f"| {each['lost']:.1%} | {each['hosts_at_end']} | {each['per_million']:.2f} |"
         for each in rows
     ]
     return "\n".join(lines) + "\n"
-
-
-def _doc() -> str:
-    return "`Assumed` in `scenarios_at_scale.py` says what each is"
 
 
 def _seconds(value: float | None) -> str:
@@ -116,4 +115,3 @@ def _seconds(value: float | None) -> str:
 def assumptions(assumed: Assumed) -> dict[str, float]:
     """By name."""
     return asdict(assumed)
-
