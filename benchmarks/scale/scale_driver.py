@@ -26,7 +26,7 @@ def main() -> int:
     options = _parse(sys.argv[1:])
     out: Path = options.out or ROOT / "benchmarks/results" / options.processor_class
     data = out / "scale.json"
-    results: dict[str, Any] = json.loads(data.read_text("utf-8")) if data.exists() else {}
+    results: dict[str, Any] = json.loads(data.read_text(encoding="utf-8")) if data.exists() else {}
     results |= {
         "class": options.processor_class,
         "processor": processor.name(),
