@@ -11,5 +11,5 @@ from pathlib import Path
 
 if __name__ == "__main__":
     folder = Path(__file__).resolve().parent
-    sys.path[:0] = [str(folder / name) for name in ("scale", "load", "cpu")]
+    sys.path[:0] = [str(folder / name) for name in ("scale", "serve", "load", "cpu")]
     sys.exit(import_module("scale_driver").main())

@@ -95,6 +95,23 @@ def run(
     return outcome
 
 
+def closed(fleet: Fleet, callers: int, seconds: float, seed: int = 0) -> Outcome:
+    """Simulate callers with one request after the other each, for as long."""
+    env, outcome = Environment(), Outcome(seconds)
+    routers = {pool.name: Router(env, pool, fleet.zones, seed) for pool in fleet.pools}
+
+    def caller(number: int) -> Generator[Event, Any, None]:
+        generator = random.Random(f"caller {number} {seed}")
+        while True:
+            works = [(routers[stage.pool], stage.draw(generator)) for stage in fleet.stages]
+            yield from _request(env, fleet, works, outcome)
+
+    for number in range(callers):
+        env.process(caller(number))
+    env.run(until=seconds)
+    return outcome
+
+
 def _arrivals(
     env: Environment,
     fleet: Fleet,

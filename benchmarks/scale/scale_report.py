@@ -71,14 +71,16 @@ def _costs(costs: Mapping[str, Any]) -> str:
 def _replicas(replicas: Sequence[Mapping[str, Any]]) -> str:
     rows = [
         "## Replicas on this machine\n",
-        "| what | callers | requests a second | simulated | p50, ms | simulated | p95, ms "
-        "| simulated |",
-        "|---" * 8 + "|",
+        "| what | documents | callers | requests a second | simulated | p50, ms | simulated "
+        "| p95, ms | simulated | memory, MiB |",
+        "|---" * 10 + "|",
     ]
     rows += [
-        f"| {each['what']} | {each['callers']} | {each['rate']:.2f} | {each['simulated_rate']:.2f} "
+        f"| {each['what']} | {each['documents']} | {each['callers']} "
+        f"| {each['rate']:.2f} | {each['simulated_rate']:.2f} "
         f"| {1000 * each['p50']:.0f} | {1000 * each['simulated_p50']:.0f} "
-        f"| {1000 * each['p95']:.0f} | {1000 * each['simulated_p95']:.0f} |"
+        f"| {1000 * each['p95']:.0f} | {1000 * each['simulated_p95']:.0f} "
+        f"| {each['memory'] / 2**20:.0f} |"
         for each in replicas
     ]
     return "\n".join(rows) + "\n"

@@ -37,7 +37,6 @@ from teachers import TEACHERS
 
 # Sources whose queries and passages people wrote for each other.
 SOURCES = ("squad", "natural_questions", "medquad", "code", "documentation")
-QUERIES = 100  # of each source, if it holds out as many
 DEPTH, FOUND = 50, 100
 FITTED_ON = """
 questions held out of training (SQuAD 1.1 train, Natural Questions open, MedQuAD, code and its
@@ -100,8 +99,8 @@ class Scored:
         return ndcg(grades, [1], gains="linear"), reciprocal_rank(grades)
 
 
-def find(run: Path) -> list[Listed]:
-    """Held-out queries of each source with what each first stage finds among its passages."""
+def find(run: Path, count: int) -> list[Listed]:
+    """Held-out queries, `count` of each source that has them, with what each first stage finds."""
     queries, passages = read_lines(run / "queries.jsonl"), read_lines(run / "passages.jsonl")
     found: list[Listed] = []
     for source in SOURCES:
@@ -110,7 +109,7 @@ def find(run: Path) -> list[Listed]:
             for number, each in enumerate(queries)
             if each["source"] == source and each["held_out"]
         ]
-        asked = random.Random(SEED).sample(held_out, min(QUERIES, len(held_out)))
+        asked = random.Random(SEED).sample(held_out, min(count, len(held_out)))
         among = [number for number, each in enumerate(passages) if each["source"] == source]
         ranked = {"bm25": _by_words([queries[n] for n in asked], [passages[n] for n in among])}
         for name in TEACHERS:
@@ -151,7 +150,8 @@ def score(folder: Path, run: Path, lists: Sequence[Listed], threads: int) -> lis
         union.setdefault(each.query, {}).update(dict.fromkeys(each.passages))
     pairs = {query: list(found) for query, found in union.items()}
     card = read_card(folder)
-    path = run / f"prior.{card['name']}.{card['artifacts'][0]['data_sha256'][:12]}.json"
+    digest = card["artifacts"][0]["data_sha256"][:12]
+    path = run / f"prior.{card['name']}.{digest}.{len(pairs)}.json"
     if not path.exists():
         path.write_text(json.dumps(_logits(folder, run, pairs, threads)), encoding="utf-8")
     logits = json.loads(path.read_text(encoding="utf-8"))
@@ -282,11 +282,12 @@ def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     arguments.add_argument("--run", type=Path, required=True)
     arguments.add_argument("--model", nargs="+", choices=MODELS, default=list(MODELS))
+    arguments.add_argument("--queries", type=int, default=100, help="of each source, at most")
     arguments.add_argument("--threads", type=int, default=2)
     arguments.add_argument("--write", action="store_true", help="into the models' cards")
     options = arguments.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    lists = find(options.run)
+    lists = find(options.run, options.queries)
     for name in options.model:
         folder = MODELS[name].folder
         scored = score(folder, options.run, lists, options.threads)
