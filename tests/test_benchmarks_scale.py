@@ -52,6 +52,15 @@ def test_replicas_share_the_cores_of_their_host(at: Any) -> None:
     assert at_once(1, 2) == pytest.approx(0.5)
 
 
+def test_callers_who_wait_for_their_answers_keep_as_many_requests_at_work(at: Any) -> None:
+    pool = at.fleet.Pool("cpu", 1, cores=2, replicas=2, threads=1, max_ongoing=8)
+    fleet = at.running.Fleet([pool], [at.traffic.Stage("cpu", [0.5])])
+    one, four = (at.running.closed(fleet, callers, 200) for callers in (1, 4))
+    assert (len(one.latencies), one.percentile(0.5)) == (400, pytest.approx(0.5))
+    # Both cores are busy but for when one replica has all the callers.
+    assert 600 < len(four.latencies) <= 800
+
+
 def test_every_request_has_one_fate(at: Any) -> None:
     pool = at.fleet.Pool("cpu", 4, cores=1, threads=1, max_ongoing=2, max_queued=3)
     failure = at.events.Failure(20.0, zone=1, detected=5.0)

@@ -137,21 +137,21 @@ def served(way: Way) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
         )
         words = ["serve", "--config", str(config), *(["--ray"] if way.ray else [])]
         script = "import sys; from resift.cli.main import main; sys.exit(main())"
-        log = Path(folder, "log").open("wb")
-        process = subprocess.Popen(
-            [sys.executable, "-c", script, *words],
-            stdout=log,
-            stderr=log,
-            # More CPUs than there are may be reserved.
-            env=os.environ | {"RAY_OVERRIDE_RESOURCES": '{"CPU": 16}'},
-        )
+        log = Path(folder, "log")
+        with log.open("wb") as said:
+            process = subprocess.Popen(
+                [sys.executable, "-c", script, *words],
+                stdout=said,
+                stderr=said,
+                # More CPUs than there are may be reserved.
+                env=os.environ | {"RAY_OVERRIDE_RESOURCES": '{"CPU": 16}'},
+            )
         try:
-            asyncio.run(_ready(port, process, Path(folder, "log")))
+            asyncio.run(_ready(port, process, log))
             yield process, port
         finally:
             process.send_signal(signal.SIGTERM)
             process.wait(_PATIENCE)
-            log.close()
 
 
 async def _ready(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
