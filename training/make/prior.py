@@ -1,6 +1,6 @@
 """Fits what a place in the first stage's order is worth, on queries held out of training.
 
-    python prior.py --run <folder of recipe.py> [--model small nano] [--write]
+    python prior.py --run <folder of recipe.py> --model small nano [--write]
 
 `--run` holds what the stages `gather` and `encode` of recipe.py left. Prints the weights that
 several criteria choose, and how each first stage fares with a weight that was fitted without it.
@@ -281,7 +281,7 @@ def main() -> None:
     """Print the tables; write the weights."""
     arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     arguments.add_argument("--run", type=Path, required=True)
-    arguments.add_argument("--model", nargs="+", choices=MODELS, default=list(MODELS))
+    arguments.add_argument("--model", nargs="+", choices=MODELS, required=True)
     arguments.add_argument("--queries", type=int, default=100, help="of each source, at most")
     arguments.add_argument("--threads", type=int, default=2)
     arguments.add_argument("--write", action="store_true", help="into the models' cards")
