@@ -38,11 +38,14 @@ def row(scenario: Scenario, hosts: int, outcome: Outcome, traffic: Traffic) -> d
 
 
 def page(results: Mapping[str, Any]) -> str:
-    """All of it, as Markdown."""
-    parts = ["# At scale\n", _said(results), _costs(results["costs"])]
-    if results.get("replicas"):
+    """All that there is, as Markdown."""
+    parts = ["# At scale\n", _said(results)]
+    if "costs" in results:
+        parts.append(_costs(results["costs"]))
+    if "replicas" in results:
         parts.append(_replicas(results["replicas"]))
-    parts.append(_simulated(results["simulated"], results["assumed"]))
+    if "simulated" in results:
+        parts.append(_simulated(results["simulated"], results["assumed"]))
     return "\n".join(parts)
 
 
