@@ -20,6 +20,8 @@ plain ``TypeError``, as everywhere in Python.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
+from typing import Any
 
 __all__ = [
     "BackendUnavailableError",
@@ -85,12 +87,17 @@ class NonFiniteScoreError(ResiftError):
         self.backend = backend
         self.query = query
         self.indices = tuple(indices)
+        # For other processes.
+        self._given = {"model": model, "backend": backend, "query": query, "indices": self.indices}
         super().__init__(
             f"{model} on backend {backend!r} gave NaN or infinity for the documents at indices "
             f"{list(self.indices)} of a query of {len(query)} characters, in float32 too where it "
             "has such weights; expected finite logits. Nothing was ranked: check the model's "
             "weights, or leave those documents out."
         )
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return partial(type(self), **self._given), ()
 
 
 class RemoteError(ResiftError):
