@@ -1,4 +1,4 @@
-"""The server for programs that serve it in another way than ``resift serve``: the extra ``server``."""
+"""The server, for programs that serve it in another way than ``resift serve``: needs ``server``."""
 
 from resift.server.actors import ActorPool, Actors, Ray
 from resift.server.answering import error_response

@@ -97,9 +97,7 @@ class Actors:
 class ActorPool(Actors):
     """A table ``[ray.pools.NAME]``: actors that score with models of their own."""
 
-    models: tuple[str, ...] = option(
-        (), _names, "names of the models that they have, and nothing else has"
-    )
+    models: tuple[str, ...] = option((), _names, "names of the models that they have")
 
 
 @dataclass(frozen=True, kw_only=True)

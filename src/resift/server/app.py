@@ -49,8 +49,9 @@ class Server:
     def of(cls, config: Config, scorers: Mapping[str, Scorer] | None = None) -> Server:
         """Put a server together; no model is loaded before it starts.
 
-        ``scorers`` are taken in place of those of the models of these names. Raises ``InvalidRequestError`` for keys that are missing or can't be read, and for a
-        recording that can't be made.
+        ``scorers`` are taken in place of those of the models of these names. Raises
+        ``InvalidRequestError`` for keys that are missing or can't be read, and for a recording that
+        can't be made.
         """
         settings, limits = config.settings, config.limits
         keys, tracer, admission = Keys.of(settings), Tracer(), Admission(limits)

@@ -17,16 +17,19 @@ _MIB = 2**20
 
 
 def positive_int(name: str, given: Any) -> Any:
+    """Pass integers from 1."""
     return required(name, checks.check_positive_int(name, given, "left out"))
 
 
 def seconds(name: str, given: Any) -> Any:
+    """Pass 0 and finite numbers above it."""
     if given == 0 and not isinstance(given, bool):
         return 0.0
     return required(name, checks.check_positive(name, given, "0"))
 
 
 def required(name: str, checked: Any) -> Any:
+    """Pass what is not ``None``."""
     if checked is None:
         raise InvalidRequestError(f"{name} must not be None; leave it out for the default")
     return checked

@@ -35,6 +35,7 @@ _HEALTH_PERIOD, _HEALTH_TIMEOUT = 10.0, 30.0
 _RETRY_AFTER = 1.0
 # An actor whose models can't be loaded can't be started by trying again and again.
 _STARTS = 3
+_THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "RAYON_NUM_THREADS")
 
 
 def app(config: str | os.PathLike[str] | Config) -> Any:
@@ -82,15 +83,19 @@ def run(config: Config, address: str | None = None) -> None:
     On a cluster, proxies that are there already keep their host and port. Raises
     ``InvalidRequestError`` where the application can't be started.
     """
-    application = app(config)
     settings = config.settings
+    if not settings.port:
+        raise InvalidRequestError(
+            "port=0 is any free one, and Ray's proxies need one that is known"
+        )
+    application = app(config)
     prefix = settings.url_prefix or "/"
-    # Proxies that are started here inherit it.
-    os.environ.setdefault(VARIABLE, HERE)
-    ray.init(address=address, include_dashboard=False if address is None else None)
     ended = threading.Event()
     for each in (signal.SIGTERM, signal.SIGINT):
         signal.signal(each, lambda *_: ended.set())
+    # Proxies that are started here inherit it.
+    os.environ.setdefault(VARIABLE, HERE)
+    ray.init(address=address, include_dashboard=False if address is None else None)
     try:
         serve.start(
             proxy_location="EveryNode",
@@ -98,14 +103,16 @@ def run(config: Config, address: str | None = None) -> None:
         )
         try:
             serve.run(application, name=NAME, route_prefix=prefix)
+            sys.stderr.write(f"running on http://{settings.host}:{settings.port}{prefix}\n")
+            ended.wait()
         except (RuntimeError, RayServeException) as error:
             raise InvalidRequestError(f"the application wasn't started: {error}") from error
-        sys.stderr.write(f"running on http://{settings.host}:{settings.port}{prefix}\n")
-        ended.wait()
+        finally:
+            # The actors finish what they have in work.
+            serve.delete(NAME)
+            if address is None:
+                serve.shutdown()
     finally:
-        serve.delete(NAME)
-        if address is None:
-            serve.shutdown()
         ray.shutdown()
 
 
@@ -115,17 +122,6 @@ def _with_threads(config: Config, actors: Actors) -> Config:
 
 
 def _deployment(kind: type, name: str, actors: Actors, shutdown_seconds: float) -> Any:
-    threads = str(actors.num_cpus)
-    # For libraries that count the machine's CPUs, before they are imported.
-    variables = {
-        each: threads
-        for each in (
-            "OMP_NUM_THREADS",
-            "MKL_NUM_THREADS",
-            "OPENBLAS_NUM_THREADS",
-            "RAYON_NUM_THREADS",
-        )
-    }
     scale: dict[str, Any] = {"num_replicas": actors.replicas or 1}
     if actors.max_replicas is not None:
         scale = {
@@ -144,7 +140,8 @@ def _deployment(kind: type, name: str, actors: Actors, shutdown_seconds: float) 
             "num_cpus": actors.num_cpus,
             "num_gpus": actors.num_gpus,
             "resources": dict(actors.resources or {}),
-            "runtime_env": {"env_vars": variables},
+            # Read by libraries when they are imported; they would count the machine's CPUs.
+            "runtime_env": {"env_vars": dict.fromkeys(_THREADS, str(actors.num_cpus))},
         },
         max_ongoing_requests=actors.max_ongoing_requests,
         max_queued_requests=actors.max_queued_requests,
