@@ -95,7 +95,7 @@ def run(config: Config, address: str | None = None) -> None:
         signal.signal(each, lambda *_: ended.set())
     # Proxies that are started here inherit it.
     os.environ.setdefault(VARIABLE, HERE)
-    ray.init(address=address, include_dashboard=False if address is None else None)
+    ray.init(address=address or "local", include_dashboard=None if address else False)
     try:
         serve.start(
             proxy_location="EveryNode",
