@@ -95,7 +95,7 @@ def run(config: Config, address: str | None = None) -> None:
         signal.signal(each, lambda *_: ended.set())
     # Proxies that are started here inherit it.
     os.environ.setdefault(VARIABLE, HERE)
-    ray.init(address=address or "local", include_dashboard=None if address else False)
+    ray.init(address) if address else ray.init("local", include_dashboard=False)
     try:
         serve.start(
             proxy_location="EveryNode",
