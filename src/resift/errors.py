@@ -87,8 +87,6 @@ class NonFiniteScoreError(ResiftError):
         self.backend = backend
         self.query = query
         self.indices = tuple(indices)
-        # For other processes.
-        self._given = {"model": model, "backend": backend, "query": query, "indices": self.indices}
         super().__init__(
             f"{model} on backend {backend!r} gave NaN or infinity for the documents at indices "
             f"{list(self.indices)} of a query of {len(query)} characters, in float32 too where it "
@@ -97,7 +95,15 @@ class NonFiniteScoreError(ResiftError):
         )
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return partial(type(self), **self._given), ()
+        # For other processes.
+        again = partial(
+            type(self),
+            model=self.model,
+            backend=self.backend,
+            query=self.query,
+            indices=self.indices,
+        )
+        return again, ()
 
 
 class RemoteError(ResiftError):

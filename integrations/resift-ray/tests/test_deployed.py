@@ -25,7 +25,7 @@ from resift import (
     RemoteUnavailableError,
     Reranker,
 )
-from resift.scoring import Cascade, Local
+from resift.scoring import Cascade, Local, Scorer
 
 TEXTS = ["3", "1", "2"]
 
@@ -195,6 +195,6 @@ def test_a_full_pool_is_overload(loop: Any) -> None:
 
 
 def test_it_is_a_part_of_cascades(loop: Any) -> None:
-    parts = [Numbers(), Deployed(Handle(Numbers(scale=2.0)), "numbers", loop)]
+    parts: list[Scorer] = [Numbers(), Deployed(Handle(Numbers(scale=2.0)), "numbers", loop)]
     ranking = Reranker(scorer=Cascade(parts, keep=[2])).rank("q", TEXTS)
     assert [(each.index, each.logit) for each in ranking] == [(0, 6.0), (2, 4.0)]

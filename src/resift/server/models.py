@@ -96,8 +96,9 @@ class Models:
 
         def residents(name: str) -> list[Resident]:
             recipe = recipes[name]
-            is_here = isinstance(recipe, OfModel) and name not in elsewhere
-            own = [memory.resident(recipe.options)] if is_here else []  # type: ignore[attr-defined]
+            own = []
+            if isinstance(recipe, OfModel) and name not in elsewhere:
+                own = [memory.resident(recipe.options)]
             return [*own, *(each for part in recipe.parts for each in residents(part))]
 
         def needs(name: str) -> list[str]:

@@ -174,7 +174,8 @@ def answered(asked: Asked, scorer: Any, cancelled: threading.Event, start: float
     """
     deadline = None if asked.seconds == math.inf else start + asked.seconds
     call = replace(Call.of(asked.options, cancelled=cancelled), deadline=deadline)
-    value, error, identity = None, None, None
+    value: Any = None
+    error, identity = None, None
     try:
         value = getattr(scorer, asked.method)(*asked.arguments, call)
     except ResiftError as raised:

@@ -44,7 +44,8 @@ class Replica:
 class Front(Replica):
     """The server's own ASGI application, with pools in place of their models."""
 
-    async def __init__(self, config: Config, handles: Mapping[str, Handle]) -> None:
+    # Ray awaits it.
+    async def __init__(self, config: Config, handles: Mapping[str, Handle]) -> None:  # type: ignore[misc]
         await self.load(config, handles)
 
     def __serve_build_asgi_app__(self) -> Any:
@@ -54,7 +55,8 @@ class Front(Replica):
 class Pooled(Replica):
     """Scores for the front, with models that are loaded."""
 
-    async def __init__(self, config: Config, threads: int) -> None:
+    # Ray awaits it.
+    async def __init__(self, config: Config, threads: int) -> None:  # type: ignore[misc]
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="resift-answer")
         await self.load(config, {})
 
