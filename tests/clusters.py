@@ -117,9 +117,7 @@ def cluster(*nodes: Mapping[str, Any], variables: Mapping[str, str] | None = Non
     before = dict(os.environ)
     # Paths of sockets are short.
     folder = tempfile.mkdtemp(prefix="ray-", dir="/tmp")
-    # Or else it asks the clouds' addresses which of them it is on.
-    Path(folder, "ray_bootstrap_config.yaml").write_text("provider: {}\n", encoding="utf-8")
-    os.environ.update({"HOME": folder, **_PATIENT, **(variables or {})})
+    os.environ.update({**environment(Path(folder)), **(variables or {})})
     made = None
     try:
         made = Cluster()
@@ -137,6 +135,13 @@ def cluster(*nodes: Mapping[str, Any], variables: Mapping[str, str] | None = Non
         os.environ.clear()
         os.environ.update(before)
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def environment(home: Path) -> Mapping[str, str]:
+    """The environment of a Ray that is patient, and asks nobody what it is."""
+    # Or else it asks the clouds' addresses which of them it is on.
+    (home / "ray_bootstrap_config.yaml").write_text("provider: {}\n", encoding="utf-8")
+    return {"HOME": str(home), **_PATIENT}
 
 
 def free_port() -> int:

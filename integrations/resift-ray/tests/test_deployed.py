@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import pickle
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -21,6 +22,7 @@ from resift_ray.deployed import Answer, Asked, Deployed, answered
 from resift import (
     InvalidRequestError,
     ModelCalibration,
+    NonFiniteScoreError,
     OverloadedError,
     RemoteUnavailableError,
     Reranker,
@@ -168,11 +170,21 @@ def test_a_caller_that_leaves_is_cancelled_there(loop: Any) -> None:
     handle.let.set()
 
 
-def test_errors_of_the_engine_are_raised_here(loop: Any) -> None:
-    error = InvalidRequestError("max_length is too small")
+ERRORS = [
+    InvalidRequestError("max_length is too small"),
+    OverloadedError("too much"),
+    NonFiniteScoreError(model="m", backend="b", query="q", indices=[1]),
+    RemoteUnavailableError("gone", server="a:1", status=503, retry_after=2.0),
+]
+
+
+@pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)
+def test_errors_of_the_engine_are_raised_here(error: Any, loop: Any) -> None:
     reranker = Reranker(scorer=Deployed(Handle(Numbers(error=error)), "numbers", loop))
-    with pytest.raises(InvalidRequestError, match="too small"):
+    with pytest.raises(type(error), match=re.escape(str(error))) as caught:
         reranker.rank("q", TEXTS)
+    assert caught.value is not error
+    assert vars(caught.value) == vars(error)
 
 
 def test_what_is_asked_of_a_dying_actor_is_asked_of_another(loop: Any) -> None:

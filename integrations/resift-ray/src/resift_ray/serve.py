@@ -91,11 +91,12 @@ def run(config: Config, address: str | None = None) -> None:
     application = app(config)
     prefix = settings.url_prefix or "/"
     ended = threading.Event()
-    for each in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(each, lambda *_: ended.set())
     # Proxies that are started here inherit it.
     os.environ.setdefault(VARIABLE, HERE)
     ray.init(address) if address else ray.init("local", include_dashboard=False)
+    # After Ray has set its own, which would end it at once.
+    for each in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(each, lambda *_: ended.set())
     try:
         serve.start(
             proxy_location="EveryNode",
