@@ -63,7 +63,7 @@ ENTRY = BackendEntry(
 
 @dataclass(frozen=True)
 class Gate:
-    """What the backend ``gated`` does in all actors: ONNX Runtime's work, when it is let."""
+    """The backend ``gated`` in all actors: ONNX Runtime's work, when it is let."""
 
     folder: Path
 

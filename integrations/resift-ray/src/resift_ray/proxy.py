@@ -1,4 +1,4 @@
-"""What Ray's proxies say themselves, in the words that clients of rerankers read.
+"""Errors of Ray's own proxies, in the words that clients of rerankers read.
 
 For the environment of every node: ``RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH`` is
 ``resift_ray.proxy:middlewares``.
@@ -29,7 +29,7 @@ _LOST = (
 
 
 def middlewares() -> list[Any]:
-    """What Ray puts around each of its proxies."""
+    """Give what Ray puts around each of its proxies."""
     return [Middleware(Worded)]
 
 

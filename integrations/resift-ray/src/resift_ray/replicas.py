@@ -14,7 +14,7 @@ from resift_ray.deployed import Answer, Asked, Deployed, Handle, answered
 
 
 class Replica:
-    """What all of them do: load their models before they are asked anything, and say how they are.
+    """The part of all actors: they load their models before they are asked, and say how they are.
 
     Ray calls ``check_health`` every few seconds, and replaces an actor where that raises.
     """
