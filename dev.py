@@ -39,7 +39,7 @@ MODELS = ["models/resift-base", "models/resift-multilingual"]
 DISTRIBUTIONS = [".", *INTEGRATIONS, *MODELS]
 CLIENTS = Path("tests/clients")
 """Where each file of requirements is an environment of clients that agree on one."""
-RAY = "ray>=2.58"
+RAY = "ray>=2.59"
 """Has no release for some machines and the newest Python, where resift-ray is left out."""
 SURROUNDINGS = "tests/test_surroundings.py"
 """A test that takes minutes, on one processor."""

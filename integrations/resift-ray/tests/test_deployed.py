@@ -8,6 +8,8 @@ import re
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -18,6 +20,7 @@ from numbers_scorer import Numbers
 from ray.exceptions import RayActorError
 from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError
 from resift_ray.deployed import Answer, Asked, Deployed, answered
+from resift_ray.replicas import Pooled
 
 from resift import (
     InvalidRequestError,
@@ -210,3 +213,33 @@ def test_it_is_a_part_of_cascades(loop: Any) -> None:
     parts: list[Scorer] = [Numbers(), Deployed(Handle(Numbers(scale=2.0)), "numbers", loop)]
     ranking = Reranker(scorer=Cascade(parts, keep=[2])).rank("q", TEXTS)
     assert [(each.index, each.logit) for each in ranking] == [(0, 6.0), (2, 4.0)]
+
+
+class Waiting(Numbers):
+    """Works until it is cancelled."""
+
+    def score(self, requests: Any, call: Any) -> Any:
+        while not call.is_cancelled:
+            time.sleep(0.01)
+        call.step(0, 1)
+
+
+def test_an_actor_stops_what_is_cancelled() -> None:
+    pooled = object.__new__(Pooled)
+    scorer = Waiting()
+    found = SimpleNamespace(find=lambda _name: SimpleNamespace(scorer=scorer))
+    pooled.server = SimpleNamespace(models=found)  # type: ignore[assignment]
+    options = Reranker(scorer=Noting())
+    options.rank("q", TEXTS)
+    noting = options.options["scorer"]
+    asked = Asked("numbers", "score", ((),), noting.options, float("inf"))
+
+    async def leave() -> None:
+        task = asyncio.create_task(pooled.answer(asked))
+        await asyncio.sleep(0.1)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    with ThreadPoolExecutor(1) as pooled._threads:
+        asyncio.run(asyncio.wait_for(leave(), 30))
