@@ -47,6 +47,7 @@ ALLOWED = {
     "backends/torch/network.py": {"torch"},
     "backends/torch/packing.py": {"torch", "transformers"},
     "models/sources/hub.py": {"huggingface_hub"},
+    "export/triton/model.py": {"triton_python_backend_utils"},
     "cli/evaluate.py": {"tqdm"},
     "cli/rank.py": {"tqdm"},
     "scoring/remote/scorer.py": {"httpx"},
