@@ -50,6 +50,9 @@ def test_the_table_is_read() -> None:
 
 @pytest.mark.parametrize("module", PUBLIC)
 def test_a_module_has_these_names_and_a_docstring(module: str) -> None:
+    if module.startswith("resift_ray"):
+        # It has no release for some machines.
+        pytest.importorskip("ray")
     found = import_module(module)
     assert found.__doc__
     assert sorted(found.__all__) == sorted(PUBLIC[module])
