@@ -33,11 +33,14 @@ INTEGRATIONS = [
     "integrations/langchain-resift",
     "integrations/llama-index-postprocessor-resift",
     "integrations/resift-haystack",
+    "integrations/resift-ray",
 ]
 MODELS = ["models/resift-base", "models/resift-multilingual"]
 DISTRIBUTIONS = [".", *INTEGRATIONS, *MODELS]
 CLIENTS = Path("tests/clients")
 """Where each file of requirements is an environment of clients that agree on one."""
+RAY = "ray>=2.58"
+"""Has no release for some machines and the newest Python, where resift-ray is left out."""
 SURROUNDINGS = "tests/test_surroundings.py"
 """A test that takes minutes, on one processor."""
 STORES = Path("examples/stores/requirements")
@@ -215,7 +218,8 @@ def site_packages(python: str) -> str:
 def oldest(arguments: Sequence[str]) -> None:
     """The tests, on the oldest dependencies."""
     python = environment(".venv-oldest")
-    install(python, DISTRIBUTIONS, "--constraint", "tests/oldest.txt", *requirements("test"))
+    folders = installable(python)
+    install(python, folders, "--constraint", "tests/oldest.txt", *requirements("test"))
     # What is old warns of what is new.
     run(python, "-m", "pytest", "-W", "default", *arguments)
 
@@ -268,13 +272,24 @@ def prepare(*groups: str, wheels: bool = False) -> str:
     """The Python of an environment with our distributions and their groups of requirements."""
     needed = [requirement for name in groups for requirement in requirements(name)]
     if wheels:
-        built = [str(path) for path in build() if path.suffix == ".whl"]
+        built = [path for path in build() if path.suffix == ".whl"]
         python = environment(".venv-wheels", clear=True)
-        pip(python, *built, *needed)
+        rest = set(DISTRIBUTIONS) - set(installable(python))
+        names = tuple(Path(each).name.replace("-", "_") for each in rest)
+        pip(python, *(str(path) for path in built if not path.name.startswith(names)), *needed)
     else:
         python = environment()
-        install(python, DISTRIBUTIONS, *needed)
+        install(python, installable(python), *needed)
     return python
+
+
+def installable(python: str) -> list[str]:
+    """Our distributions, but for that of Ray where Ray has no release."""
+    command = [python, "-m", "pip", "install", "--dry-run", "--no-deps", "--only-binary=:all:"]
+    if subprocess.run([*command, RAY], capture_output=True).returncode:
+        sys.stderr.write(f"there is no {RAY} for this Python and machine: resift-ray is left out\n")
+        return [each for each in DISTRIBUTIONS if not each.endswith("-ray")]
+    return DISTRIBUTIONS
 
 
 def requirements(group: str, folders: Sequence[str] = DISTRIBUTIONS) -> list[str]:
