@@ -23,6 +23,9 @@ os.environ.update(
         "HF_HUB_DISABLE_TELEMETRY": "1",
         "LANGCHAIN_TRACING_V2": "false",
         "LANGSMITH_TRACING": "false",
+        # Loopback alone, in spite of its name; Ray reads it at its import.
+        "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
+        "RAY_USAGE_STATS_ENABLED": "0",
         "PYTHONPATH": os.pathsep.join(filter(None, [str(_GUARD), os.environ.get("PYTHONPATH")])),
         "RESIFT_TEST_CONNECTIONS": str(_REFUSED),
     }

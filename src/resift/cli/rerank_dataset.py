@@ -5,10 +5,9 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing
 from dataclasses import fields
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from resift.cli.options import NAMES, add_option, given_options
 from resift.cli.output import EXIT_FAILED, EXIT_OK, EXIT_USAGE, to_json
@@ -110,7 +109,7 @@ def _rerank(parsed: argparse.Namespace) -> int:
         most_documents=parsed.most_documents,
         block_rows=parsed.block_rows,
     )
-    with _progress() as progress:
+    with closing(_Bar() if sys.stderr.isatty() else _Lines()) as progress:
         report = rerank_files(
             parsed.source,
             parsed.out,
@@ -163,22 +162,24 @@ def _runner(parsed: argparse.Namespace) -> Runner | None:
     return runner
 
 
-@contextmanager
-def _progress() -> Iterator[Callable[[int, int], object]]:
-    from tqdm import tqdm
+class _Bar:
+    """Draws a bar on a terminal."""
 
-    if not sys.stderr.isatty():
-        yield _Lines()
-        return
-    with tqdm(unit="row", leave=False) as bar:
+    def __init__(self) -> None:
+        self._bar: Any = None
 
-        def show(done: int, total: int) -> None:
-            bar.total = total
+    def __call__(self, done: int, total: int) -> None:
+        from tqdm import tqdm
+
+        if self._bar is None:
             # Rows of an earlier run took none of this one's time.
-            bar.initial = done if not bar.n else bar.initial
-            bar.update(done - bar.n)
+            self._bar = tqdm(total=total, initial=done, unit="row", leave=False)
+        self._bar.update(done - self._bar.n)
 
-        yield show
+    def close(self) -> None:
+        """Clear the bar from the terminal."""
+        if self._bar is not None:
+            self._bar.close()
 
 
 class _Lines:
@@ -199,3 +200,6 @@ class _Lines:
             left = f", {(total - done) / rate:,.0f} s left" if rate else ""
             sys.stderr.write(f"resift: {done:,} of {total:,} rows, {rate:,.1f} a second{left}\n")
             self._last = now
+
+    def close(self) -> None:
+        """Leave the lines as they are."""

@@ -7,6 +7,7 @@ from resift.datasets.columns import Columns
 from resift.datasets.job import Asked, Job, Worker, model_of
 from resift.datasets.report import Report
 from resift.datasets.running import Runner, rerank_files
+from resift.datasets.tables import TableRanker
 from resift.datasets.tasks import Negatives, Rank, Score, Task
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "Report",
     "Runner",
     "Score",
+    "TableRanker",
     "Task",
     "Worker",
     "model_of",

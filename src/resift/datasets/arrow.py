@@ -28,8 +28,8 @@ class Tables:
     columns: Columns
     task: Task
     suffix = ".parquet"
-    _open: dict[Path, tuple[int, Iterator[Any]]] = field(default_factory=dict, compare=False)
-    """What comes next of the file that was read last."""
+    _open: dict[Path, tuple[int, Any, Iterator[Any]]] = field(default_factory=dict, compare=False)
+    """Of the file that was read last: its next row, the rest of a batch, and further batches."""
 
     def slices(self, path: Path, most_rows: int, most_bytes: int) -> Iterator[Slice]:
         """The rows of a file in parts, by its footer; checks its columns."""
@@ -48,20 +48,19 @@ class Tables:
 
     def read(self, path: Path, part: Slice) -> Any:
         """The rows of a part, as a table."""
-        at, batches = self._open.pop(path, (-1, iter(())))
+        at, rest, batches = self._open.pop(path, (-1, None, iter(())))
         self._open.clear()
         if at != part.first:
-            batches = _batches_from(path, part.first)
+            rest, batches = None, _batches_from(path, part.first)
         found, left = [], part.rows
         while left:
-            batch = next(batches, None)
+            batch = next(batches, None) if rest is None else rest
             if batch is None:
                 raise InvalidRequestError(f"{path} has changed since its rows were counted")
             found.append(batch.slice(0, left))
-            if batch.num_rows > left:
-                batches = _chained(batch.slice(left), batches)
+            rest = batch.slice(left) if batch.num_rows > left else None
             left -= found[-1].num_rows
-        self._open[path] = part.first + part.rows, batches
+        self._open[path] = part.first + part.rows, rest, batches
         with _parquet(path) as file:
             return pa.Table.from_batches(found, file.schema_arrow)
 
@@ -86,7 +85,7 @@ class Tables:
                     self._check_documents(kind, f"{place}: {path!r}")
 
     def rows(self, table: Any) -> list[Row | Rejected]:
-        """What is asked for each row."""
+        """The questions of all rows."""
         documents = _column(table, self.columns.documents)
         queries = _column(table, self.columns.query).to_pylist()
         texts = _texts(documents, self.columns.text)
@@ -130,6 +129,8 @@ class Tables:
         if self.task.documents_into is None:
             return table
         documents = _column(table, self.columns.documents)
+        if pa.types.is_null(documents.type):
+            return table.append_column(self.task.documents_into, documents)
         starts = accumulate(_lengths(documents), initial=0)
         places = [
             start + result.index
@@ -146,11 +147,16 @@ class Tables:
             return table.set_column(at, table.schema.field(at), listed)
         return table.append_column(name, listed)
 
+    def with_reasons(self, table: Any, name: str, reasons: Sequence[str | None]) -> Any:
+        """The table with a column of why rows were rejected."""
+        return table.append_column(name, pa.array(reasons, pa.string()))
+
     def write(self, table: Any, outcomes: Sequence[Outcome], file: IO[bytes]) -> None:
         """The rows that were kept, with their answers, as a Parquet file."""
-        kept = pa.array([isinstance(each, Kept) for each in outcomes], pa.bool_())
-        answered = self.answered(table, outcomes).filter(kept)
-        pq.write_table(answered, file)
+        kept = [isinstance(each, Kept) for each in outcomes]
+        answered = self.answered(table, outcomes)
+        # Not all types can be filtered.
+        pq.write_table(answered if all(kept) else answered.filter(pa.array(kept)), file)
 
     def count(self, path: Path) -> int:
         """The rows of a file, by its footer; -1 where it isn't there or isn't whole."""
@@ -161,6 +167,8 @@ class Tables:
             return -1
 
     def _check_documents(self, kind: Any, place: str) -> None:
+        if pa.types.is_null(kind):
+            return
         if not _is_list(kind):
             raise InvalidRequestError(f"{place} must be lists of documents, not {kind}")
         value = kind.value_type
@@ -168,12 +176,6 @@ class Tables:
             value = _type_at(value, self.columns.text, place)
         if not _is_text(value):
             raise InvalidRequestError(f"{place} must be lists of texts or objects, not {kind}")
-        nested = "." in self.columns.documents
-        if nested and self.task.documents_into == self.columns.documents:
-            raise InvalidRequestError(
-                f"{place} is inside another column, where it can't be replaced; give another "
-                "name as documents_into"
-            )
 
     def _text_of(self, given: Any) -> Any:
         for name in steps(self.columns.text, given if isinstance(given, dict) else ()):
@@ -185,7 +187,8 @@ class Tables:
 
 def _parquet(path: Path) -> Any:
     try:
-        return pq.ParquetFile(path)
+        # Buffers would hold the whole of a file by and by.
+        return pq.ParquetFile(path, pre_buffer=False)
     except pa.ArrowInvalid as error:
         raise InvalidRequestError(f"{path} isn't a Parquet file: {error}") from error
 
@@ -198,17 +201,11 @@ def _batches_from(path: Path, first: int) -> Iterator[Any]:
         starts = list(accumulate(sizes, initial=0))
         group = max((at for at in range(groups) if starts[at] <= first), default=0)
         skipped = first - starts[group]
-        for batch in file.iter_batches(batch_size=256, row_groups=list(range(group, groups))):
-            if skipped >= batch.num_rows:
-                skipped -= batch.num_rows
-            else:
-                yield batch.slice(skipped)
-                skipped = 0
-
-
-def _chained(first: Any, others: Iterator[Any]) -> Iterator[Any]:
-    yield first
-    yield from others
+        for at in range(group, groups):
+            for batch in file.iter_batches(batch_size=256, row_groups=[at]):
+                if skipped < batch.num_rows:
+                    yield batch.slice(skipped)
+                skipped = max(0, skipped - batch.num_rows)
 
 
 def _type_at(fields: Any, path: str, place: str) -> Any:
@@ -240,6 +237,8 @@ def _column(table: Any, path: str) -> Any:
 
 def _texts(documents: Any, text: str) -> list[list[str | None] | None]:
     """The texts of each row's documents; ``None`` for a null."""
+    if pa.types.is_null(documents.type):
+        return [None] * len(documents)
     flat = documents.flatten()
     if pa.types.is_struct(flat.type):
         names = [each.name for each in flat.type]
@@ -278,5 +277,5 @@ def _is_list(kind: Any) -> bool:
 def _is_text(kind: Any) -> bool:
     if pa.types.is_dictionary(kind):
         kind = kind.value_type
-    checks = (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view)
+    checks = (pa.types.is_string, pa.types.is_large_string)
     return any(check(kind) for check in checks) or bool(pa.types.is_null(kind))

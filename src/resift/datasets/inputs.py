@@ -22,7 +22,7 @@ _END = 65_536
 
 
 class Form(Protocol):
-    """What files hold rows in: how they are read, and written with their answers.
+    """A format of files: how rows are read from it, and written with their answers.
 
     A table is what ``read`` returns: the rows of a slice.
     """
@@ -38,10 +38,10 @@ class Form(Protocol):
         """The rows of a part. Raises ``InvalidRequestError`` where the file has changed."""
 
     def rows(self, table: Any) -> list[Row | Rejected]:
-        """What is asked for each row."""
+        """The questions of all rows."""
 
     def reject(self, table: Any, first: int, at: int, reason: str) -> dict[str, Any]:
-        """What is known of a rejected row, of a part before which the file has ``first``."""
+        """Describe a rejected row, of a part before which the file has ``first`` rows or lines."""
 
     def write(self, table: Any, outcomes: Sequence[Outcome], file: IO[bytes]) -> None:
         """The rows that were kept, in order, with their answers."""

@@ -35,7 +35,7 @@ _FREE = ("threads", "cache_dir", "offline", "max_queue_pairs", "max_queue_tokens
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Asked:
-    """What is asked of a dataset."""
+    """The question that is put to every row of a dataset, and how."""
 
     columns: Columns
     task: Task
@@ -50,10 +50,16 @@ class Asked:
         check_positive_int("most_documents", self.most_documents, "None for any number")
         if check_positive_int("block_rows", self.block_rows, "1000") is None:
             raise InvalidRequestError("block_rows must be an int of at least 1, not None")
+        for name in ("on_timing", "scorer", "token"):
+            if self.options.get(name) is not None:
+                raise InvalidRequestError(
+                    f"{name} can't be an option of a dataset, whose options are written down and "
+                    "sent to other processes; for a token, set HF_TOKEN where the model is loaded"
+                )
         object.__setattr__(self, "options", self.ranker().reranker.options)
 
     def ranker(self, threads: int | None = None) -> RowRanker:
-        """What ranks rows, with its model not loaded yet; ``threads`` in place of the option's.
+        """Make what ranks rows; it loads no model yet. ``threads`` is in place of the option's.
 
         Raises ``InvalidRequestError`` for options that can't be.
         """
@@ -77,7 +83,7 @@ class Asked:
 
     @classmethod
     def of(cls, content: Mapping[str, Any]) -> Asked:
-        """What ``to_dict`` wrote."""
+        """Read what ``to_dict`` wrote."""
         return cls(
             columns=Columns(**content["columns"]),
             task=task_of(content["task"]),
@@ -148,7 +154,7 @@ class Job:
 
     @cached_property
     def form(self) -> Form:
-        """What the rows are in."""
+        """The format of the rows."""
         return form_of(self.kind, self.asked.columns, self.asked.task)
 
     @property
@@ -235,8 +241,8 @@ def _differences(before: Any, now: Any, path: str = "") -> Iterator[tuple[str, A
             inside = f"{path}.{name}" if path else name
             yield from _differences(before.get(name), now.get(name), inside)
     elif isinstance(before, list) and isinstance(now, list) and path == "files":
-        by_name = [{each["name"]: each for each in files} for files in (before, now)]
-        yield from _differences(*by_name, path)
+        then, given = ({each["name"]: each for each in files} for files in (before, now))
+        yield from _differences(then, given, path)
     elif before != now:
         yield path, before, now
 

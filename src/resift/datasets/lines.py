@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
+from zlib import crc32
 
 from resift.datasets.columns import Columns, lookup
 from resift.datasets.ranking import Kept, Outcome, Rejected, with_positives
@@ -41,32 +42,32 @@ class JsonLines:
 
     def slices(self, path: Path, most_rows: int, most_bytes: int) -> Iterator[Slice]:
         """The lines of a file in parts, from a first reading. Blank lines aren't rows."""
-        rows = size = offset = line = first = 0
+        rows = size = crc = offset = line = first = 0
         with _opened(path) as file:
             for text in file:
                 rows += _is_row(text)
                 size += len(text)
+                crc = crc32(text, crc)
                 line += 1
                 if rows >= most_rows or size >= most_bytes:
-                    yield Slice(first, rows, offset, size)
-                    first, offset, rows, size = line, offset + size, 0, 0
+                    yield Slice(first, rows, offset, size, crc)
+                    first, offset, rows, size, crc = line, offset + size, 0, 0, 0
         if size or not line:
-            yield Slice(first, rows, offset, size)
+            yield Slice(first, rows, offset, size, crc)
 
     def read(self, path: Path, part: Slice) -> list[JsonRow]:
         """The rows of a part. Raises ``InvalidRequestError`` where the file has changed."""
         with _opened(path) as file:
             file.seek(part.offset)
             content = file.read(part.size)
+        if crc32(content) != part.crc or len(content) != part.size:
+            raise InvalidRequestError(f"{path} has changed since its rows were counted")
         lines = content.removesuffix(b"\n").split(b"\n")
         numbered = ((part.first + at, text) for at, text in enumerate(lines, start=1))
-        found = [_parsed(number, text) for number, text in numbered if _is_row(text)]
-        if len(content) != part.size or len(found) != part.rows:
-            raise InvalidRequestError(f"{path} has changed since its rows were counted")
-        return found
+        return [_parsed(number, text) for number, text in numbered if _is_row(text)]
 
     def rows(self, table: Sequence[JsonRow]) -> list[Row | Rejected]:
-        """What is asked for each row."""
+        """The questions of all rows."""
         return [self._row(each.values) for each in table]
 
     def reject(

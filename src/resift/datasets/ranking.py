@@ -35,7 +35,7 @@ Outcome = Kept | Rejected
 
 @dataclass(slots=True)
 class Work:
-    """What ranking some rows took."""
+    """The work of ranking some rows."""
 
     counts: Counter[str] = field(default_factory=Counter)
     """By name, as in ``resift.Counts``; and ``rows``, ``ranked``, ``rejected`` and ``kept``."""
@@ -56,7 +56,7 @@ class Work:
 
 @dataclass(frozen=True, kw_only=True)
 class RowRanker:
-    """What is done with every row, whatever form the rows have."""
+    """Ranks rows of any form."""
 
     reranker: Reranker
     columns: Columns
@@ -72,6 +72,12 @@ class RowRanker:
                 "it to chance which rows of a dataset have scores; leave it out"
             )
         self.task.check_options(options)
+        into = self.task.documents_into
+        if into is not None and into == self.columns.documents and "." in into:
+            raise InvalidRequestError(
+                f"documents_into={into!r} is inside another column, where documents can't be "
+                "replaced; give another name"
+            )
         if self.task.kind == "negatives" and self.columns.positives is None:
             raise InvalidRequestError(
                 "the task 'negatives' needs positives, the column of what is known to be relevant"
@@ -88,16 +94,21 @@ class RowRanker:
         ranked = iter(self._rank(asked))
         outcomes: list[Outcome] = []
         for each in checked:
-            answer = each if isinstance(each, Rejected) else next(ranked)
-            if isinstance(answer, Ranking):
-                work.note(answer)
-                assert isinstance(each, Row)
-                answer = Kept(tuple(self.task.select(each, answer)))
-                work.counts["kept"] += len(answer.results)
-            work.counts["rejected" if isinstance(answer, Rejected) else "ranked"] += 1
-            outcomes.append(answer)
+            outcome: Outcome = (
+                each if isinstance(each, Rejected) else self._outcome(each, next(ranked), work)
+            )
+            work.counts["rejected" if isinstance(outcome, Rejected) else "ranked"] += 1
+            outcomes.append(outcome)
         work.counts["rows"] += len(outcomes)
         return outcomes, work
+
+    def _outcome(self, row: Row, answer: Ranking | Rejected, work: Work) -> Outcome:
+        if isinstance(answer, Rejected):
+            return answer
+        work.note(answer)
+        kept = Kept(tuple(self.task.select(row, answer)))
+        work.counts["kept"] += len(kept.results)
+        return kept
 
     def _checked(self, row: Row) -> Row | Rejected:
         if self.most_documents is not None and row.documents > self.most_documents:

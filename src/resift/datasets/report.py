@@ -33,7 +33,9 @@ class Report:
     runs: int
     """How often the job was begun or gone on with."""
     seconds: float
-    """From the start of each run, without loading the model, to the last block that it finished."""
+    """From the start of each run to the last block that it finished. Here, loading the model isn't
+    counted; on Ray, the start of the actors is.
+    """
     cost: float | None
     """In the unit of ``cost_per_hour``; ``None`` where that wasn't given."""
 
@@ -46,7 +48,7 @@ class Report:
         return {**asdict(self), **rates, **costs}
 
     def per_second(self, name: str) -> float | None:
-        """How many of ``"rows"``, ``"pairs"`` or ``"tokens"`` a second."""
+        """Rate, by second, of ``"rows"``, ``"pairs"`` or ``"tokens"`` a second."""
         return round(getattr(self, name) / self.seconds, 3) if self.seconds else None
 
     def to_text(self) -> str:

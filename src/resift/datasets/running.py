@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
@@ -20,13 +20,16 @@ Progress = Callable[[int, int], object]
 
 
 class Runner(Protocol):
-    """What ranks the blocks of a job."""
+    """Ranks the blocks of a job."""
 
     def model(self, asked: Asked) -> dict[str, Any]:
         """The model of ``model_of``, where the work is done."""
 
-    def run(self, job: Job) -> Iterator[dict[str, Any]]:
-        """Rank the blocks that are left; gives the note of each as it is done."""
+    def run(self, job: Job) -> Generator[dict[str, Any], None, None]:
+        """Rank the blocks that are left; gives the number and counts of each as it is done."""
+
+    def close(self) -> None:
+        """End what it started."""
 
 
 class Here:
@@ -37,7 +40,7 @@ class Here:
         self._ranker = asked.ranker()
         return model_of(self._ranker.reranker)
 
-    def run(self, job: Job) -> Iterator[dict[str, Any]]:
+    def run(self, job: Job) -> Generator[dict[str, Any], None, None]:
         """Rank one block after the other, while the next is read."""
         worker = Worker(job, self._ranker)
         left = job.left()
@@ -47,6 +50,9 @@ class Here:
                 table = read.pop().result()
                 read += [ahead.submit(worker.read, each) for each in left[at + 1 : at + 2]]
                 yield worker.rank(block, table)
+
+    def close(self) -> None:
+        """Nothing was started."""
 
 
 def rerank_files(
@@ -69,7 +75,7 @@ def rerank_files(
     """
     check_positive("cost_per_hour", cost_per_hour, "None for no cost")
     runner, folder = runner or Here(), Folder(Path(out))
-    with folder.claimed():
+    with folder.claimed(), closing(runner):
         job = Job.begun(source, out, asked, runner.model(asked))
         number = len(folder.names("runs"))
         rows, done = job.rows, job.rows - sum(each.part.rows for each in job.left())

@@ -15,3 +15,5 @@ class Slice(NamedTuple):
     """Bytes before it, of lines."""
     size: int = 0
     """Its bytes, of lines."""
+    crc: int = 0
+    """Their CRC-32, by which a change is seen."""

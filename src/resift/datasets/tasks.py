@@ -1,4 +1,4 @@
-"""What is asked of each row of a dataset: a ranking, all scores, or hard negatives."""
+"""Tasks, which are asked of each row of a dataset: a ranking, all scores, or hard negatives."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ class Row:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Task:
-    """What is asked of a row, and where the answer goes."""
+    """A question to a row, and where the answer goes."""
 
     kind: ClassVar[str]
-    refused: ClassVar[tuple[str, ...]] = ("score_threshold", "prune")
+    refused: ClassVar[tuple[str, ...]] = ("score_threshold", "prune", "on_error")
     """Options of the engine that it can't do with."""
     into: str
     """The new column."""
@@ -49,7 +49,7 @@ class Task:
 
     @property
     def most(self) -> int | None:
-        """How many documents the engine is to keep; ``None`` for all."""
+        """Number of documents that the engine is to keep; ``None`` for all."""
         return None
 
     def select(self, row: Row, ranking: Ranking) -> Sequence[RankedDocument]:
@@ -59,10 +59,10 @@ class Task:
     def check_options(self, options: dict[str, Any]) -> None:
         """Raise ``InvalidRequestError`` for an option of the engine that has no meaning here."""
         for name in self.refused:
-            if options.get(name) not in (None, "off"):
+            if options.get(name) not in (None, "off", "raise"):
                 raise InvalidRequestError(
-                    f"{name}={options[name]!r} leaves documents out, and the task {self.kind!r} "
-                    "needs the scores of all; leave it out"
+                    f"{name}={options[name]!r} leaves documents without a score, and the task "
+                    f"{self.kind!r} needs all scores; leave it out"
                 )
 
     def to_dict(self) -> dict[str, Any]:
@@ -86,7 +86,7 @@ class Rank(Task):
 
     @property
     def most(self) -> int | None:
-        """As ``top_n``."""
+        """The same as ``top_n``."""
         return self.top_n
 
     def select(self, row: Row, ranking: Ranking) -> Sequence[RankedDocument]:  # noqa: ARG002
@@ -123,7 +123,7 @@ class Negatives(Task):
     """
 
     kind: ClassVar[str] = "negatives"
-    refused: ClassVar[tuple[str, ...]] = ("score_threshold", "prune", "max_documents")
+    refused: ClassVar[tuple[str, ...]] = ("score_threshold", "prune", "on_error", "max_documents")
     into: str = "negatives_ranking"
     documents_into: str | None = "negatives"
     count: int | None = None
@@ -171,11 +171,11 @@ class Negatives(Task):
         found: dict[str | None, RankedDocument] = {}
         positives = []
         for result in ranking:
-            if result.score is None:
-                continue
+            assert result.score is not None, "options that leave documents unscored are refused"
             if result.index in row.positives:
                 positives.append(result.score)
-            elif result.index < row.documents:
+            # What isn't among the documents is a positive.
+            else:
                 found.setdefault(row.texts[result.index], result)
         if not positives:
             return ()
