@@ -5,7 +5,7 @@
 
 Of src/resift/options.py: the keywords as type checkers and editors see them, which Python can't
 compute for them, in src/resift/keywords.py; and the table of docs/contract.md. Of
-src/resift/server/settings.py: the tables of docs/serving.md.
+src/resift/server/settings.py: the tables of docs/serving.md; of actors.py: that of docs/ray.md.
 """
 
 from __future__ import annotations
@@ -24,12 +24,14 @@ from typing import Any
 from resift import options
 from resift.declaring import Option, Place
 from resift.options import LoadOptions, RankOptions
+from resift.server.actors import ActorPool
 from resift.server.settings import Limits, Record, Settings
 
 ROOT = Path(__file__).parents[1]
 KEYWORDS = ROOT / "src/resift/keywords.py"
 PAGE = ROOT / "docs/contract.md"
 SERVING = ROOT / "docs/serving.md"
+RAY = ROOT / "docs/ray.md"
 
 _TABLE = r"(?<=<!-- {0} -->\n).*?(?=<!-- end of {0} -->)"
 _HEAD = '''\
@@ -155,7 +157,7 @@ def settings(kind: type) -> str:
 
 def as_toml(value: object) -> str:
     """A value as one writes it in the file."""
-    if isinstance(value, str | bool):
+    if isinstance(value, str | bool | tuple):
         return json.dumps(value)
     return f"{value:_}" if isinstance(value, int) and value > 9999 else str(value)
 
@@ -183,6 +185,7 @@ def main() -> int:
         (KEYWORDS, keywords()),
         (PAGE, with_tables(PAGE, {"options": table()})),
         (SERVING, with_tables(SERVING, tables)),
+        (RAY, with_tables(RAY, {"ray": settings(ActorPool)})),
     ):
         if path.exists() and path.read_text(encoding="utf-8") == text:
             continue

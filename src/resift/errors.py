@@ -20,6 +20,8 @@ plain ``TypeError``, as everywhere in Python.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
+from typing import Any
 
 __all__ = [
     "BackendUnavailableError",
@@ -91,6 +93,17 @@ class NonFiniteScoreError(ResiftError):
             "has such weights; expected finite logits. Nothing was ranked: check the model's "
             "weights, or leave those documents out."
         )
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # For other processes.
+        again = partial(
+            type(self),
+            model=self.model,
+            backend=self.backend,
+            query=self.query,
+            indices=self.indices,
+        )
+        return again, ()
 
 
 class RemoteError(ResiftError):

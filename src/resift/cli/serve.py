@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 from dataclasses import replace
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 from resift.cli.options import NAMES, add_option, given_options
@@ -15,6 +17,8 @@ if TYPE_CHECKING:
     # argparse has no public name for it.
     from argparse import _SubParsersAction
 
+    from resift.server.config import Config
+
 _EPILOG = """\
 Speaks resift's own protocol (POST /v1/rank) and those of Text Embeddings Inference, Cohere, Jina,
 Voyage, vLLM, infinity and Weaviate's sidecar. It listens at once and loads meanwhile: GET
@@ -25,6 +29,7 @@ examples:
   resift serve
   resift serve --model resift-nano --port 9000
   resift serve --config resift.toml
+  resift serve --config resift.toml --ray
 """
 
 
@@ -48,6 +53,14 @@ def add_parser(commands: _SubParsersAction[argparse.ArgumentParser]) -> None:
         "--log-format",
         choices=["json", "text"],
         help="lines of the log (default: text on a terminal)",
+    )
+    serve.add_argument(
+        "--ray",
+        metavar="ADDRESS",
+        nargs="?",
+        const="",
+        help="serve on the Ray cluster at this address, or on one that is started here; needs "
+        "resift-ray",
     )
     served = defaults("made")
     for name in NAMES:
@@ -73,5 +86,19 @@ def _serve(parsed: argparse.Namespace) -> int:
     given = {name: getattr(parsed, name) for name in names if getattr(parsed, name) is not None}
     if parsed.no_keys:
         given["require_keys"] = False
-    run(replace(config, settings=replace(config.settings, **given)))
+    config = replace(config, settings=replace(config.settings, **given))
+    if parsed.ray is None:
+        run(config)
+    else:
+        _on_ray()(config, parsed.ray or None)
     return EXIT_OK
+
+
+def _on_ray() -> Callable[[Config, str | None], None]:
+    try:
+        found: Callable[[Config, str | None], None] = import_module("resift_ray.serve").run
+    except ModuleNotFoundError as error:
+        raise BackendUnavailableError(
+            f"{error.name} isn't installed, which resift serve --ray needs: pip install resift-ray"
+        ) from error
+    return found

@@ -108,6 +108,18 @@ def failure_response(refused: RefusedError, shape: Shape) -> Response:
     return json_response(_failure(refused.failure, shape), refused.status, refused.headers())
 
 
+def error_response(
+    path: str, status: int, message: str, retry_after: float | None = None
+) -> Response:
+    """An error of what stands before the server, in the words that clients of ``path`` read.
+
+    ``retry_after`` in seconds says when to come again.
+    """
+    kind = {429: "Overloaded", 503: "Unhealthy"}.get(status, "Backend")
+    refused = RefusedError(status, message, kind=kind, retry_after=retry_after)
+    return failure_response(refused, shape_of_path(path))
+
+
 def _failure(failure: Failure, shape: Shape) -> bytes:
     if shape.name in _WITH_OBJECTS:
         return dumps(shape.encode_failure(failure))

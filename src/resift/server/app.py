@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 
@@ -15,7 +15,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from resift.protocols.routes import ROUTES, shape_of_path
-from resift.scoring import Pool
+from resift.scoring import Pool, Scorer
 from resift.server.admission import Admission
 from resift.server.answering import Answering, Endpoint, failure_response
 from resift.server.config import Config
@@ -41,13 +41,17 @@ class Server:
     admission: Admission
     keys: Keys
     config: Config
+    models: Models
+    own: Health
+    """The health of this process alone: of models elsewhere, it asks nothing."""
 
     @classmethod
-    def of(cls, config: Config) -> Server:
+    def of(cls, config: Config, scorers: Mapping[str, Scorer] | None = None) -> Server:
         """Put a server together; no model is loaded before it starts.
 
-        Raises ``InvalidRequestError`` for keys that are missing or can't be read, and for a
-        recording that can't be made.
+        ``scorers`` are taken in place of those of the models of these names. Raises
+        ``InvalidRequestError`` for keys that are missing or can't be read, and for a recording that
+        can't be made.
         """
         settings, limits = config.settings, config.limits
         keys, tracer, admission = Keys.of(settings), Tracer(), Admission(limits)
@@ -57,7 +61,7 @@ class Server:
             max_queue_tokens=limits.max_queue_tokens,
             on_pass=lambda pairs, tokens: metrics.pass_begins(pairs, tokens),
         )
-        models = Models(config, pool)
+        models = Models(config, pool, scorers)
         metrics = Metrics(
             lambda: pool.waiting,
             {
@@ -69,6 +73,8 @@ class Server:
         )
         wanted = [each for each in models.all if each.default or each.entry.preload]
         health = Health({x.name: x.reranker for x in wanted}, done=lambda: admission.done)
+        here = {name: models.find(name).reranker for each in wanted for name in each.needs}
+        own = Health(here, done=lambda: admission.done)
         service = Service(models, limits, admission, tracer)
         recording = Recording(recorder_of(config.record), metrics.recorded)
         endpoints = Endpoints(
@@ -81,7 +87,12 @@ class Server:
             lifespan=_lifespan(health, recording),
         )
         app = Observed(starlette, metrics=metrics, tracer=tracer, draining=lambda: health.draining)
-        return cls(app, health, admission, keys, config)
+        return cls(app, health, admission, keys, config, models, own)
+
+    async def load(self) -> None:
+        """Load what has to be ready, of this process alone. Raises what the models raise."""
+        for name in self.own.names:
+            await asyncio.to_thread(self.models.find(name).preload)
 
 
 def create_app(config: Config) -> ASGIApp:

@@ -14,6 +14,7 @@ from resift.given import split_options
 from resift.options import LoadOptions, RankOptions, declared
 from resift.redaction import shown
 from resift.scoring import Local, Scorer
+from resift.server.actors import Ray
 from resift.server.recipes import (
     KEYS,
     LOADING,
@@ -76,6 +77,8 @@ class Config:
     settings: Settings = field(default_factory=Settings)
     limits: Limits = field(default_factory=Limits)
     record: Record = field(default_factory=Record)
+    ray: Ray = field(default_factory=Ray)
+    """For a cluster; one process serves all models by itself."""
 
     @classmethod
     def read(cls, path: str | os.PathLike[str]) -> Config:
@@ -84,7 +87,7 @@ class Config:
         Raises ``InvalidRequestError`` that names the file, the line, and what to do about it.
         """
         file = Table.read(Path(path))
-        file.check_known(("server", "limits", "record", "options", "models"))
+        file.check_known(("server", "limits", "record", "options", "models", "ray"))
         settings = read_table(file.table("server"), Settings)
         limits = read_table(file.table("limits"), Limits)
         record = _record(file.table("record"))
@@ -93,13 +96,26 @@ class Config:
         tables = {name: models.table(name) for name in models.values}
         entries = [_entry(name, each, loading, ranking) for name, each in tables.items()]
         _check_names(models, entries)
+        ray = Ray.read(file.table("ray"), {each.name: each.recipe for each in entries})
         if not entries:
             only = _single(LoadOptions(**loading), RankOptions(**ranking))
-            return cls(models=(only,), settings=settings, limits=limits, record=record)
+            return cls(models=(only,), settings=settings, limits=limits, record=record, ray=ray)
         _check_parts(tables, entries)
         scorers(entries, lambda options: local_scorer(options), tables)
         known = _with_default(tables, entries)
-        return cls(models=known, settings=settings, limits=limits, record=record)
+        return cls(models=known, settings=settings, limits=limits, record=record, ray=ray)
+
+    def of_pool(self, name: str) -> Config:
+        """The configuration of the actors of a pool: of their models alone, all loaded at once."""
+        pool = self.ray.pools[name]
+        known = {each.name: each for each in self.models}
+        parts = [part for each in pool.models for part in known[each].recipe.parts]
+        names = [*pool.models, *(each for each in parts if each not in pool.models)]
+        models = [replace(known[each], default=False, preload=True) for each in names]
+        models[0] = replace(models[0], default=True)
+        # Whoever asks them has asked for the key, and records.
+        settings = replace(self.settings, keys_file=None, require_keys=False)
+        return replace(self, models=tuple(models), settings=settings, record=Record())
 
     @classmethod
     def of(cls, **options: Any) -> Config:
@@ -126,10 +142,14 @@ def scorers(
     entries: Sequence[Entry],
     local: Callable[[LoadOptions], Scorer],
     tables: Mapping[str, Table] | None = None,
+    given: Mapping[str, Scorer] | None = None,
 ) -> dict[str, Scorer]:
-    """Make the scorer of each model, by name; ``tables`` have the lines for errors."""
+    """Make the scorer of each model, by name, but for those that are ``given``.
+
+    ``tables`` have the lines for errors.
+    """
     recipes = {each.name: each.recipe for each in entries}
-    made: dict[str, Scorer] = {}
+    made = dict(given or {})
 
     def make(name: str) -> Scorer:
         if name not in made:

@@ -47,6 +47,11 @@ class Health:
         self._probe: asyncio.Task[None] | None = None
 
     @property
+    def names(self) -> list[str]:
+        """The names of the models that have to be ready."""
+        return list(self._rerankers)
+
+    @property
     def is_alive(self) -> bool:
         """Whether the process may go on: it is dead where pairs get no answer, repeatedly."""
         return self._stuck < _STUCK

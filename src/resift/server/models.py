@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from resift.errors import InvalidRequestError
@@ -24,6 +24,8 @@ class Served:
     """The same without a threshold, for clients that need every document."""
     residents: Sequence[Resident]
     """The local models that it needs."""
+    needs: Sequence[str]
+    """The names of the models of this process that a call needs, which may be its own."""
 
     @property
     def name(self) -> str:
@@ -46,10 +48,15 @@ class Served:
         return self.entry.kind
 
     @property
+    def scorer(self) -> Scorer:
+        """The scorer behind it."""
+        found: Scorer = self.reranker.options["scorer"]
+        return found
+
+    @property
     def source(self) -> Source:
         """The origin of its scores, as far as it is known before it is loaded."""
-        scorer: Scorer = self.reranker.options["scorer"]
-        return scorer.source
+        return self.scorer.source
 
     @property
     def max_length(self) -> int | None:
@@ -70,21 +77,37 @@ class Served:
 class Models:
     """The models of a configuration, each local one loaded once for all that are made of it.
 
-    ``pool``: the threads that all of them share; ``None`` gives each its own. One instance is
-    shared by any number of threads.
+    ``pool``: the threads that all of them share; ``None`` gives each its own. ``given``: scorers
+    in place of those of the models of these names. One instance is shared by any number of threads.
     """
 
-    def __init__(self, config: Config, pool: Pool | None = None) -> None:
+    def __init__(
+        self,
+        config: Config,
+        pool: Pool | None = None,
+        given: Mapping[str, Scorer] | None = None,
+    ) -> None:
         settings, megabytes = config.settings, config.settings.memory_mb
         budget = None if megabytes is None else megabytes * 10**6
         memory = Memory(budget, pool, settings.threads)
-        made = scorers(config.models, lambda options: Leased(memory.resident(options)))
+        made = scorers(config.models, lambda options: Leased(memory.resident(options)), given=given)
+        elsewhere = set(given or ())
         recipes = {each.name: each.recipe for each in config.models}
 
         def residents(name: str) -> list[Resident]:
             recipe = recipes[name]
-            own = [memory.resident(recipe.options)] if isinstance(recipe, OfModel) else []
+            own = []
+            if isinstance(recipe, OfModel) and name not in elsewhere:
+                own = [memory.resident(recipe.options)]
             return [*own, *(each for part in recipe.parts for each in residents(part))]
+
+        def needs(name: str) -> list[str]:
+            recipe = recipes[name]
+            if name in elsewhere or recipe.kind == "remote":
+                return []
+            # A fallback goes on with any of its models.
+            parts = recipe.parts[:1] if recipe.kind == "fallback" else recipe.parts
+            return [each for part in parts for each in needs(part)] if recipe.parts else [name]
 
         self._strict = config.settings.strict_models
 
@@ -92,7 +115,13 @@ class Models:
             options = {name: getattr(entry.options, name) for name in RANKING}
             scorer = made[entry.name]
             whole = Reranker(scorer=scorer, **{**options, "score_threshold": None})
-            return Served(entry, Reranker(scorer=scorer, **options), whole, residents(entry.name))
+            return Served(
+                entry,
+                Reranker(scorer=scorer, **options),
+                whole,
+                residents(entry.name),
+                needs(entry.name),
+            )
 
         self._served = {each.name: served(each) for each in config.models}
         self._names = {alias: each for each in self._served.values() for alias in each.aliases}

@@ -16,17 +16,20 @@ LogFormat = Literal["json", "text"]
 _MIB = 2**20
 
 
-def _positive_int(name: str, given: Any) -> Any:
-    return _required(name, checks.check_positive_int(name, given, "left out"))
+def positive_int(name: str, given: Any) -> Any:
+    """Pass integers from 1."""
+    return required(name, checks.check_positive_int(name, given, "left out"))
 
 
-def _seconds(name: str, given: Any) -> Any:
+def seconds(name: str, given: Any) -> Any:
+    """Pass 0 and finite numbers above it."""
     if given == 0 and not isinstance(given, bool):
         return 0.0
-    return _required(name, checks.check_positive(name, given, "0"))
+    return required(name, checks.check_positive(name, given, "0"))
 
 
-def _required(name: str, checked: Any) -> Any:
+def required(name: str, checked: Any) -> Any:
+    """Pass what is not ``None``."""
     if checked is None:
         raise InvalidRequestError(f"{name} must not be None; leave it out for the default")
     return checked
@@ -82,15 +85,15 @@ class Settings:
     open_metrics: bool = option(False, _flag, "answer /metrics without a key")
     page: bool = option(True, _flag, "show a page for trying it out at /")
     drain_seconds: float = option(
-        3.0, _seconds, "seconds from SIGTERM in which new requests are told to go elsewhere"
+        3.0, seconds, "seconds from SIGTERM in which new requests are told to go elsewhere"
     )
     shutdown_seconds: float = option(
-        30.0, _seconds, "seconds from SIGTERM in which requests that were accepted may finish"
+        30.0, seconds, "seconds from SIGTERM in which requests that were accepted may finish"
     )
-    header_seconds: float = option(10.0, _seconds, "seconds for the head of a request to arrive")
-    body_seconds: float = option(30.0, _seconds, "seconds for a body to arrive")
+    header_seconds: float = option(10.0, seconds, "seconds for the head of a request to arrive")
+    body_seconds: float = option(30.0, seconds, "seconds for a body to arrive")
     keep_alive_seconds: float = option(
-        75.0, _seconds, "seconds that an idle connection stays open: longer than a balancer's 60"
+        75.0, seconds, "seconds that an idle connection stays open: longer than a balancer's 60"
     )
     log_format: LogFormat | None = option(
         None,
@@ -122,20 +125,20 @@ class Settings:
 class Limits:
     """The table ``[limits]``: bounds of one request, of all, and of each key."""
 
-    body_bytes: int = option(32 * _MIB, _positive_int, "bytes of a body")
+    body_bytes: int = option(32 * _MIB, positive_int, "bytes of a body")
     all_bodies_bytes: int = option(
-        256 * _MIB, _positive_int, "bytes of all bodies that are being read or ranked"
+        256 * _MIB, positive_int, "bytes of all bodies that are being read or ranked"
     )
-    queries: int = option(100, _positive_int, "queries of a request")
-    documents: int = option(10_000, _positive_int, "documents of a request")
-    query_characters: int = option(100_000, _positive_int, "characters of a query")
-    document_characters: int = option(1_000_000, _positive_int, "characters of a document")
+    queries: int = option(100, positive_int, "queries of a request")
+    documents: int = option(10_000, positive_int, "documents of a request")
+    query_characters: int = option(100_000, positive_int, "characters of a query")
+    document_characters: int = option(1_000_000, positive_int, "characters of a document")
     tokens: int = option(
-        5_000_000, _positive_int, "tokens that the model would read for a request, of all pairs"
+        5_000_000, positive_int, "tokens that the model would read for a request, of all pairs"
     )
     pairs: int = option(
         20_000,
-        _positive_int,
+        positive_int,
         "pairs of query and document of all requests in work; where none is, any request is let in",
     )
     max_queue_pairs: int | None = option(
@@ -179,9 +182,9 @@ class Record:
         "a file with the salt of the hashes; None is one that is made, and kept beside the lines",
     )
     max_bytes: int = option(
-        100_000_000, _positive_int, "bytes beyond which a file is put aside, and a new one begun"
+        100_000_000, positive_int, "bytes beyond which a file is put aside, and a new one begun"
     )
-    keep: int = option(5, _positive_int, "files put aside that are kept")
+    keep: int = option(5, positive_int, "files put aside that are kept")
 
     def __post_init__(self) -> None:
         check_each(self)
