@@ -187,14 +187,11 @@ class Worker:
                 f"{_named(found)}: all processes and nodes of a job need the same one"
             )
 
-    def read(self, block: Block) -> Any:
-        """The rows of a block."""
-        return self._job.form.read(self._job.root / block.file, block.part)
-
-    def rank(self, block: Block, table: Any) -> dict[str, Any]:
-        """Rank a block's rows, write them, and note it; returns the note."""
+    def rank(self, block: Block) -> dict[str, Any]:
+        """Read a block, rank its rows, write them, and note it; returns the note."""
         start = perf_counter()
         form, folder = self._job.form, self._job.folder
+        table = form.read(self._job.root / block.file, block.part)
         outcomes, work = self._ranker.rank(form.rows(table))
         rejected = [
             {"file": block.file, **form.reject(table, block.part.first, at, each.reason)}

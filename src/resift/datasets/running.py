@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Generator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 from time import perf_counter
@@ -41,15 +40,10 @@ class Here:
         return model_of(self._ranker.reranker)
 
     def run(self, job: Job) -> Generator[dict[str, Any], None, None]:
-        """Rank one block after the other, while the next is read."""
+        """Rank one block after the other."""
         worker = Worker(job, self._ranker)
-        left = job.left()
-        with ThreadPoolExecutor(1, thread_name_prefix="resift-read") as ahead:
-            read = [ahead.submit(worker.read, each) for each in left[:1]]
-            for at, block in enumerate(left):
-                table = read.pop().result()
-                read += [ahead.submit(worker.read, each) for each in left[at + 1 : at + 2]]
-                yield worker.rank(block, table)
+        for block in job.left():
+            yield worker.rank(block)
 
     def close(self) -> None:
         """Nothing was started."""

@@ -174,8 +174,7 @@ class _Blocks:
     def __call__(self, numbers: pa.Table) -> pa.Table:
         notes = []
         for number in numbers.column("number").to_pylist():
-            block = self._blocks[number]
-            note = self._worker.rank(block, self._worker.read(block))
+            note = self._worker.rank(self._blocks[number])
             notes.append(json.dumps({name: note[name] for name in ("number", "counts")}))
         return pa.table({"note": notes})
 
