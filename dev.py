@@ -45,6 +45,8 @@ SURROUNDINGS = "tests/test_surroundings.py"
 """A test that takes minutes, on one processor."""
 STORES = Path("examples/stores/requirements")
 """Where each file of requirements is a store's; all agree on one environment."""
+TRITON = Path("tests/triton_server")
+"""Where the requirements are of a real Triton server, as slow tests start one."""
 
 
 def main() -> int:
@@ -104,6 +106,9 @@ def test_all(arguments: Sequence[str], *, wheels: bool, coverage: bool) -> None:
             made.append(
                 pool.submit(kept_environment, ".venv-stores", *sorted(STORES.glob("*.txt")))
             )
+        if "--slow" in arguments:
+            needed, alone = TRITON / "requirements.txt", TRITON / "alone.txt"
+            made.append(pool.submit(kept_environment, ".venv-triton", needed, alone=alone))
         python = prepare("test", wheels=wheels)
         check_style(python)
         for each in made:
@@ -159,19 +164,23 @@ def types_environment() -> str:
     return python
 
 
-def kept_environment(folder: str, *requirements: Path) -> None:
+def kept_environment(folder: str, *requirements: Path, alone: Path | None = None) -> None:
     """An environment of other people's programs, made once and kept until its requirements change.
 
-    Where it can't be made, as without a network, the tests say that they leave it out.
+    What ``alone`` names is installed without its own requirements. Where it can't be made, as
+    without a network, the tests say that they leave it out.
     """
     made = ROOT / folder / "requirements.txt"
-    wanted = b"".join(path.read_bytes() for path in requirements)
+    wanted = b"".join(path.read_bytes() for path in (*requirements, *([alone] if alone else [])))
     if made.exists() and made.read_bytes() == wanted:
         return
     try:
         needed = [part for path in requirements for part in ("--requirement", str(path))]
         # Most of their files are never imported.
-        pip(environment(folder, clear=True), "--no-compile", *needed)
+        python = environment(folder, clear=True)
+        pip(python, "--no-compile", *needed)
+        if alone is not None:
+            pip(python, "--no-compile", "--no-deps", "--requirement", str(alone))
     except subprocess.CalledProcessError:
         sys.stderr.write(f"{folder} couldn't be made\n")
     else:

@@ -9,23 +9,20 @@ each with its first 100 by BM25; `top_n` of 10. Needs bm25s. A process on two th
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
 from typing import Literal
 
-import bm25s
+from resift import Ranking, Reranker
 
-ROOT = Path(__file__).parents[1]
-sys.path.append(str(ROOT / "examples"))
+sys.path.append(str(Path(__file__).parent / "cpu"))
 
-from documentation import documentation  # noqa: E402
-from resift import Ranking, Reranker  # noqa: E402
+from passages import CANDIDATES, candidates
 
 MODELS = ("resift-nano", "resift-small", "resift-base", "resift-multilingual")
-CANDIDATES, TOP_N = 100, 10
+TOP_N = 10
 # A model's name, and prune.
 Prune = Literal["auto"] | None
 Way = tuple[str, Prune]
@@ -50,22 +47,6 @@ def main() -> None:
             for way, reranker in rerankers.items():
                 found[way][number].append(reranker.rank(query, documents, top_n=TOP_N))
     sys.stdout.write(table(found))
-
-
-def candidates(count: int) -> list[tuple[str, list[str]]]:
-    """Questions, each with the passages that BM25 finds."""
-    passages = list(documentation().values())
-    path = ROOT / "examples/stores/questions/queries.jsonl"
-    lines = path.read_text(encoding="utf-8").splitlines()[:count]
-    questions: list[str] = [json.loads(line)["text"] for line in lines]
-    index = bm25s.BM25()
-    index.index(bm25s.tokenize(passages, show_progress=False), show_progress=False)
-    tokens = bm25s.tokenize(questions, show_progress=False)
-    places, _ = index.retrieve(tokens, k=CANDIDATES, show_progress=False)
-    return [
-        (question, [passages[place] for place in row])
-        for question, row in zip(questions, places, strict=True)
-    ]
 
 
 def table(found: dict[Way, list[list[Ranking]]]) -> str:

@@ -84,6 +84,13 @@ def test_a_model_is_carried_from_the_hub_to_an_offline_site(
     assert (again.returncode, name in again.stderr) == (3, True)
 
 
+def test_a_bundle_has_weights_beside_the_graph_by_any_name(tmp_path: Path) -> None:
+    model = tiny_models.split(tmp_path / "model", "weights.bin", data="weights.bin")
+    assert main(["models", "bundle", str(model), str(tmp_path / "out")]) == 0
+    expected = Reranker(model).rank("a", DOCUMENTS)
+    assert Reranker(tmp_path / "out").rank("a", DOCUMENTS).results == expected.results
+
+
 def test_a_folder_bundle_ranks_and_is_verified(
     tiny: Path, tmp_path: Path, cache: Path, no_network: None, capsys: pytest.CaptureFixture[str]
 ) -> None:

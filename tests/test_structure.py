@@ -49,6 +49,7 @@ ALLOWED = {
     "backends/torch/network.py": {"torch"},
     "backends/torch/packing.py": {"torch", "transformers"},
     "models/sources/hub.py": {"huggingface_hub"},
+    "export/triton/model.py": {"triton_python_backend_utils"},
     "cli/evaluate.py": {"tqdm"},
     "cli/rank.py": {"tqdm"},
     "cli/rerank_dataset.py": {"tqdm", "resift_ray"},

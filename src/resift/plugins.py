@@ -116,13 +116,18 @@ def installed(group: str) -> tuple[EntryPoint, ...]:
             points = list(each.entry_points.select(group=group))
             if points:
                 # Of several by one name, the first on the path is the one that is imported.
-                found.setdefault(re.sub(r"[-_.]+", "-", each.name).lower(), points)
+                found.setdefault(normal(each.name), points)
         # Whatever their damage leads to; it may have nothing to do with resift.
         except Exception as error:
             warn_once(f"left out: the entry points of {each!r}, which can't be read: {error!r}")
     points = [point for each in found.values() for point in each]
     # Sorted, so that the order of installation changes nothing.
     return tuple(sorted(points, key=lambda point: (point.name, point.value, origin(point))))
+
+
+def normal(distribution: str) -> str:
+    """The name of a distribution as package indexes compare it (PEP 503)."""
+    return re.sub(r"[-_.]+", "-", distribution).lower()
 
 
 def origin(point: EntryPoint) -> str:

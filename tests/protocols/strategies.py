@@ -66,6 +66,9 @@ def requests(draw: st.DrawFn, shape: Shape) -> WireRequest:
     if shape.name.startswith("vllm"):
         # It has one key for both, and none for "don't truncate".
         said["truncate"] = None if "max_length" in said else said.get("truncate") or None
+    if shape.name == "kserve-v2" and "deadline_ms" in said:
+        # Whole microseconds.
+        said["deadline_ms"] = round(said["deadline_ms"] * 1000) / 1000
     queries = [draw(_queries(shape))]
     if shape.several_queries:
         queries += draw(st.lists(_queries(shape), max_size=2))
@@ -98,7 +101,7 @@ def responses(draw: st.DrawFn, shape: Shape, request: WireRequest) -> WireRespon
     results = []
     for place, query in enumerate(request.queries):
         order = draw(st.permutations(range(len(query.documents))))
-        if shape.name in ("weaviate", "vllm-score"):
+        if shape.name in ("weaviate", "vllm-score", "kserve-v2"):
             order = sorted(order)
         elif shape.name not in ("openai-listwise",):
             order = order[: request.top_n]

@@ -1,7 +1,8 @@
 """Real clients' requests and real servers' answers, byte for byte, as each shape reads them.
 
-Requests of cohere 7.3.1, voyageai 0.5.0 and infinity-client 0.0.78 were recorded; the others are as
-the sources of their clients and servers have them.
+Requests of cohere 7.3.1, voyageai 0.5.0, infinity-client 0.0.78 and tritonclient 2.73.0 were
+recorded, and answers of Triton 2.51.0; the others are as the sources of their clients and servers
+have them.
 """
 
 from __future__ import annotations
@@ -89,6 +90,14 @@ REQUESTS: list[tuple[str, str, bytes, dict[str, Any]]] = [
         {"model": "m"},
     ),
     ("weaviate", "weaviate", b'{"documents":["a","b"],"property":"","query":"q"}', {}),
+    (
+        "tritonclient",
+        "kserve-v2",
+        b'{"id":"7","inputs":[{"name":"query","shape":[1,1],"datatype":"BYTES","data":["q"]},'
+        b'{"name":"texts","shape":[1,2],"datatype":"BYTES","data":["a","b"]}],"outputs":'
+        b'[{"name":"logits","parameters":{"binary_data":false}}],"parameters":{"timeout":500000}}',
+        {"normalization": "none", "deadline_ms": 500.0, "extra": {"id": "7"}},
+    ),
 ]
 
 
@@ -160,6 +169,11 @@ ANSWERS: list[tuple[str, bytes]] = [
         "weaviate",
         b'{"query":"q","scores":[{"document":"a","score":-1},{"document":"b","score":2.5}],'
         b'"property":null,"score":null}',
+    ),
+    (
+        "kserve-v2",
+        b'{"id":"7","model_name":"resift","model_version":"1","outputs":[{"name":"logits",'
+        b'"datatype":"FP32","shape":[1,2],"data":[-1.0,2.5]}]}',
     ),
 ]
 
@@ -236,6 +250,7 @@ FAILURES = [
         "body.query: Field required",
     ),
     ("weaviate", 500, b'{"error":"CUDA out of memory"}', "CUDA out of memory"),
+    ("kserve-v2", 503, b'{"error":"Request timeout expired"}', "Request timeout expired"),
 ]
 
 
@@ -278,3 +293,62 @@ def test_a_sorted_answer_of_weaviate_is_refused() -> None:
     body = {"scores": [{"document": "b", "score": 2.5}, {"document": "a", "score": -1}]}
     with pytest.raises(WireError, match=r"scores\[0\].document"):
         PROTOCOLS["weaviate"].decode_response(body, TWO)
+
+
+def test_what_triton_says_about_a_model() -> None:
+    body = loads(
+        b'{"name":"resift","platform":"","backend":"python","max_batch_size":8,"output":'
+        b'[{"name":"scores","data_type":"TYPE_FP32","dims":[-1]},{"name":"logits","data_type":'
+        b'"TYPE_FP32","dims":[-1]}],"parameters":{"model":{"string_value":"resift-small"},'
+        b'"max_documents":{"string_value":"200"},"revision":{"string_value":"0.5.0"}}}'
+    )
+    shape = PROTOCOLS["kserve-v2"]
+    about = shape.decode_about(body)
+    assert about.limits.documents == 200
+    assert (about.model, about.revision, about.precision) == ("resift-small", "0.5.0", None)
+    assert shape.decode_about({**body, "parameters": {}}).limits == shape.limits
+    with pytest.raises(WireError, match="no reranker"):
+        shape.decode_about({**body, "output": [{"name": "embedding"}]})
+    with pytest.raises(WireError, match="max_documents"):
+        shape.decode_about({**body, "parameters": {"max_documents": {"string_value": "many"}}})
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"inputs": None}, "inputs must have 'query'"),
+        ({"inputs": [{"name": "query", "datatype": "FP32", "data": [1]}]}, "'BYTES'"),
+        (
+            {
+                "inputs": [
+                    {"name": "query", "datatype": "BYTES", "data": ["q", "r"]},
+                    {"name": "texts", "datatype": "BYTES", "data": ["a"]},
+                ]
+            },
+            "one string",
+        ),
+        ({"parameters": {"timeout": -1}}, "timeout"),
+    ],
+)
+def test_what_no_kserve_request_has(change: dict[str, Any], words: str) -> None:
+    shape = PROTOCOLS["kserve-v2"]
+    with pytest.raises(WireError, match=words):
+        shape.decode_request({**shape.encode_request(TWO), **change})
+
+
+def test_parameters_of_ones_own_stay_beside_the_timeout() -> None:
+    shape = PROTOCOLS["kserve-v2"]
+    request = WireRequest(
+        queries=TWO.queries, deadline_ms=2.0, extra={"parameters": {"priority": 1}}
+    )
+    body = shape.encode_request(request)
+    assert body["parameters"] == {"priority": 1, "timeout": 2000}
+    assert shape.decode_request(body) == request
+
+
+def test_one_that_asked_for_nothing_gets_scores() -> None:
+    outputs = [{"name": "logits", "data": [0.0]}, {"name": "scores", "data": [0.5]}]
+    response = PROTOCOLS["kserve-v2"].decode_response({"outputs": outputs}, TWO)
+    assert [each.score for each in response.result.scores] == [0.5]
+    with pytest.raises(WireError, match="'logits' or 'scores'"):
+        PROTOCOLS["kserve-v2"].decode_response({"outputs": []}, TWO)

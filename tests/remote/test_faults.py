@@ -96,7 +96,7 @@ PERMANENT = {
 @pytest.mark.parametrize(
     ("shape", "status"),
     [(shape, status) for shape, statuses in PERMANENT.items() for status in statuses]
-    + [("tei", 424), ("openai-listwise", 404), ("weaviate", 400)],
+    + [("tei", 424), ("openai-listwise", 404), ("weaviate", 400), ("kserve-v2", 500)],
 )
 def test_refusals_are_final(shape: str, status: int) -> None:
     with serve(shape) as server:
@@ -145,10 +145,13 @@ def test_garbage_is_an_error(server: Loopback, fault: Fault) -> None:
         ranked(server, clock=TestClock())
 
 
-def _items(said: Any) -> list[dict[str, Any]]:
+def _items(said: Any) -> list[Any]:
     """The list of scores in an answer, whatever its shape."""
     if isinstance(said, list):
         return said
+    if "outputs" in said:
+        (output,) = said["outputs"]
+        return output["data"]  # type: ignore[no-any-return]
     if "rankings" in said:
         said = said["rankings"][0]
     return next(said[name] for name in ("results", "data", "scores") if name in said)
@@ -157,6 +160,9 @@ def _items(said: Any) -> list[dict[str, Any]]:
 def _set(place: int, **values: Any) -> Callable[[Any], Any]:
     def change(said: Any) -> Any:
         item = _items(said)[place]
+        if isinstance(item, float):
+            (_items(said)[place],) = values.values()
+            return said
         for name, value in values.items():
             keys = [each for each in item if name in each or (name == "score" and each == "logit")]
             for key in keys:
@@ -198,8 +204,9 @@ WRONG: dict[str, Callable[[Any], Any]] = {
         (shape, wrong)
         for shape in NAMES
         for wrong in WRONG
-        # The one has no scores, the other no indices.
-        if shape != "openai-listwise" and not (shape == "weaviate" and "index" in wrong)
+        # The one has no scores, the others no indices.
+        if shape != "openai-listwise"
+        and not (shape in ("weaviate", "kserve-v2") and "index" in wrong)
     ],
 )
 def test_answers_are_checked(shape: str, wrong: str) -> None:
@@ -299,10 +306,12 @@ def test_a_failing_server_is_left_alone(tei: Loopback, caplog: pytest.LogCapture
     assert order(reranker.rank(QUERY, TEXTS)) == [0, 2, 1]
 
 
-def test_an_overloaded_server_is_not_broken(tei: Loopback) -> None:
-    reranker = Reranker(scorer=remote(tei, clock=TestClock(), attempts=9))
-    tei.faults = [failing("tei", 429)] * 8
-    assert order(reranker.rank(QUERY, TEXTS)) == [0, 2, 1]
+@pytest.mark.parametrize(("shape", "status"), [("tei", 429), ("kserve-v2", 503)])
+def test_an_overloaded_server_is_not_broken(shape: str, status: int) -> None:
+    with serve(shape) as server:
+        reranker = Reranker(scorer=remote(server, clock=TestClock(), attempts=9))
+        server.faults = [failing(shape, status)] * 8
+        assert order(reranker.rank(QUERY, TEXTS)) == [0, 2, 1]
 
 
 def test_what_is_not_there_in_time_follows_without_a_score(tei: Loopback) -> None:

@@ -26,7 +26,7 @@ from resift.protocols import PROTOCOLS, Limits
 from resift.scoring import Cascade, Margin, Remote
 
 TEXTS = ["1", "9", "5", "7", "3", "-2", "8"]
-LOGITS = ["resift", "tei", "vllm", "vllm-score", "infinity"]
+LOGITS = ["resift", "tei", "vllm", "vllm-score", "infinity", "kserve-v2"]
 OWN = ["cohere", "cohere-v1", "jina", "voyage", "weaviate"]
 
 
@@ -177,6 +177,27 @@ def test_tei_that_says_nothing_gets_32_at_a_time(tei: Loopback) -> None:
     assert sorted(len(body["texts"]) for body in tei.bodies) == [6, 32, 32]
     assert all(body["truncate"] and body["raw_scores"] for body in tei.bodies)
     assert tei.headers[0].get("authorization") is None
+
+
+def test_a_model_of_triton_has_a_path_of_its_own() -> None:
+    with serve("kserve-v2") as server:
+        server.about = {
+            "output": [{"name": "logits"}],
+            "parameters": {
+                "revision": {"string_value": "0.5.0"},
+                "max_documents": {"string_value": "4"},
+            },
+        }
+        for end in ("", "/v2", "/v2/models/a%20b/infer"):
+            scorer = Remote(server.url + end, protocol="kserve-v2", model="a b", client=client)
+            ranking = Reranker(scorer=scorer).rank("q", TEXTS)
+            assert (ranking.model, ranking.revision) == ("a b", "0.5.0")
+        paths = ["/v2/models/a%20b/config", *["/v2/models/a%20b/infer"] * 2] * 3
+        assert server.paths == paths
+        assert sorted(body["inputs"][1]["shape"][1] for body in server.bodies[:2]) == [3, 4]
+        Reranker(scorer=scorer).rank("q", ["1"], deadline_ms=60_000)
+        # No answer comes later than the caller waits, and no error sooner.
+        assert 59_000_000 < server.bodies[-1]["parameters"]["timeout"] < 60_000_000
 
 
 def test_listwise_models_are_not_split() -> None:
@@ -331,6 +352,7 @@ def test_a_copy_is_an_equal_scorer_without_the_key(tei: Loopback) -> None:
         {"url": 7},
         {"url": "http://me:pw@host"},
         {"url": "http://host:99999"},
+        {"protocol": "kserve-v2"},
         {"protocol": "thrift"},
         {"protocol": None},
         {"protocol": "cohere"},

@@ -19,7 +19,7 @@ TEXTS = [
     "Ein Wörterbuch 📖 sortieren: 字典。",
     *(f"Chapter {number} of a long book about dictionaries." for number in range(60)),
 ]
-SERVED = [name for name in PROTOCOLS if name != "openai-listwise"]
+SERVED = [name for name in PROTOCOLS if name not in ("openai-listwise", "kserve-v2")]
 
 
 @pytest.mark.parametrize("protocol", SERVED)

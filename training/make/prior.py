@@ -1,6 +1,6 @@
 """Fits what a place in the first stage's order is worth, on queries held out of training.
 
-    python prior.py --run <folder of recipe.py> [--write]
+    python prior.py --run <folder of recipe.py> --model small nano [--write]
 
 `--run` holds what the stages `gather` and `encode` of recipe.py left. Prints the weights that
 several criteria choose, and how each first stage fares with a weight that was fitted without it.
@@ -25,19 +25,18 @@ from numpy.typing import NDArray
 
 import by_text
 import shipped_encoder
-from files import BUNDLED, read_card, write_json
+from files import read_card, write_json
 from gather import read_lines
 from resift import Prior
 from resift.evaluation.measures import in_order, ndcg, reciprocal_rank
 from resift.logistic import fit_logistic
 from resift.text.tokenizer import PairTokenizer
 from stages import best, fused
+from table import MODELS
 from teachers import TEACHERS
 
-MODELS = ("resift-small", "resift-nano")
 # Sources whose queries and passages people wrote for each other.
 SOURCES = ("squad", "natural_questions", "medquad", "code", "documentation")
-QUERIES = 100  # of each source, if it holds out as many
 DEPTH, FOUND = 50, 100
 FITTED_ON = """
 questions held out of training (SQuAD 1.1 train, Natural Questions open, MedQuAD, code and its
@@ -100,8 +99,8 @@ class Scored:
         return ndcg(grades, [1], gains="linear"), reciprocal_rank(grades)
 
 
-def find(run: Path) -> list[Listed]:
-    """Held-out queries of each source with what each first stage finds among its passages."""
+def find(run: Path, count: int) -> list[Listed]:
+    """Held-out queries, `count` of each source that has them, with what each first stage finds."""
     queries, passages = read_lines(run / "queries.jsonl"), read_lines(run / "passages.jsonl")
     found: list[Listed] = []
     for source in SOURCES:
@@ -110,7 +109,7 @@ def find(run: Path) -> list[Listed]:
             for number, each in enumerate(queries)
             if each["source"] == source and each["held_out"]
         ]
-        asked = random.Random(SEED).sample(held_out, min(QUERIES, len(held_out)))
+        asked = random.Random(SEED).sample(held_out, min(count, len(held_out)))
         among = [number for number, each in enumerate(passages) if each["source"] == source]
         ranked = {"bm25": _by_words([queries[n] for n in asked], [passages[n] for n in among])}
         for name in TEACHERS:
@@ -143,17 +142,18 @@ def _by_vectors(folder: Path, asked: list[int], among: list[int]) -> list[list[i
     return [best(row, FOUND) for row in pooled["queries"] @ pooled["passages"].T]
 
 
-def score(model: str, run: Path, lists: Sequence[Listed], threads: int) -> list[Scored]:
-    """The lists with the logits of a bundled model, which are kept in `run`."""
+def score(folder: Path, run: Path, lists: Sequence[Listed], threads: int) -> list[Scored]:
+    """The lists with the logits of the model in `folder`, which are kept in `run`."""
     # Each passage once for a query, whichever first stages found it.
     union: dict[int, dict[int, None]] = {}
     for each in lists:
         union.setdefault(each.query, {}).update(dict.fromkeys(each.passages))
     pairs = {query: list(found) for query, found in union.items()}
-    digest = read_card(BUNDLED / model)["artifacts"][0]["data_sha256"][:12]
-    path = run / f"prior.{model}.{digest}.json"
+    card = read_card(folder)
+    digest = card["artifacts"][0]["data_sha256"][:12]
+    path = run / f"prior.{card['name']}.{digest}.{len(pairs)}.json"
     if not path.exists():
-        path.write_text(json.dumps(_logits(model, run, pairs, threads)), encoding="utf-8")
+        path.write_text(json.dumps(_logits(folder, run, pairs, threads)), encoding="utf-8")
     logits = json.loads(path.read_text(encoding="utf-8"))
     known = {
         query: dict(zip(found, logits[str(query)], strict=True)) for query, found in pairs.items()
@@ -162,11 +162,11 @@ def score(model: str, run: Path, lists: Sequence[Listed], threads: int) -> list[
 
 
 def _logits(
-    model: str, run: Path, pairs: dict[int, list[int]], threads: int
+    folder: Path, run: Path, pairs: dict[int, list[int]], threads: int
 ) -> dict[str, list[float]]:
     queries, passages = read_lines(run / "queries.jsonl"), read_lines(run / "passages.jsonl")
-    tokenizer = PairTokenizer(BUNDLED / model / "tokenizer.json", pad_token_id=0)
-    shipped = shipped_encoder.read(BUNDLED / model)
+    tokenizer = PairTokenizer(folder / "tokenizer.json", pad_token_id=0)
+    shipped = shipped_encoder.read(folder)
     texts = {
         str(query): (queries[query]["text"], [passages[n]["text"] for n in found])
         for query, found in pairs.items()
@@ -281,19 +281,21 @@ def main() -> None:
     """Print the tables; write the weights."""
     arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     arguments.add_argument("--run", type=Path, required=True)
+    arguments.add_argument("--model", nargs="+", choices=MODELS, required=True)
+    arguments.add_argument("--queries", type=int, default=100, help="of each source, at most")
     arguments.add_argument("--threads", type=int, default=2)
     arguments.add_argument("--write", action="store_true", help="into the models' cards")
     options = arguments.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    lists = find(options.run)
-    for model in MODELS:
-        scored = score(model, options.run, lists, options.threads)
-        log.info("\n%s\n%s", model, left_out(scored))
-        for name, value in criteria(scored).items():
-            log.info("%s: %s", name, value)
+    lists = find(options.run, options.queries)
+    for name in options.model:
+        folder = MODELS[name].folder
+        scored = score(folder, options.run, lists, options.threads)
+        log.info("\n%s\n%s", name, left_out(scored))
+        for criterion, value in criteria(scored).items():
+            log.info("%s: %s", criterion, value)
         if options.write:
-            prior = on_card(scored)
-            write_json(BUNDLED / model / "card.json", read_card(BUNDLED / model) | {"prior": prior})
+            write_json(folder / "card.json", read_card(folder) | {"prior": on_card(scored)})
 
 
 if __name__ == "__main__":

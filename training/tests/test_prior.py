@@ -76,7 +76,7 @@ def test_fusion_counts_ranks_alone() -> None:
     assert stages.fused([[], [3, 2]], 5) == [3, 2]
 
 
-@pytest.mark.parametrize("model", prior.MODELS)
+@pytest.mark.parametrize("model", ["resift-small", "resift-nano"])
 def test_logits_by_text_are_those_of_the_engine(model: str) -> None:
     folder = BUNDLED / model
     tokenizer = PairTokenizer(folder / "tokenizer.json", pad_token_id=0)

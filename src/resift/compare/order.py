@@ -13,7 +13,7 @@ from resift.compare.fitting import Grain, fit
 from resift.compare.pairs import REVERSED
 from resift.compare.tables import Table, Tables, differences, spread
 
-IN_ORDER_GIVEN = frozenset({"vllm-score", "weaviate"})
+IN_ORDER_GIVEN = frozenset({"kserve-v2", "vllm-score", "weaviate"})
 """Protocols whose answers are in the order given, and not best first."""
 _LEFT_OUT_BY = {"tei": "TEI's own server knows no top_n, and returns every document"}
 

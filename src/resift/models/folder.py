@@ -54,9 +54,17 @@ class ModelFiles:
         weights = [
             name
             for artifact in self.artifacts
-            for name in (artifact.file, *companions(artifact, present))
+            for name in (artifact.file, *companions(artifact, present), *self._data(artifact))
         ]
         return sorted(DESCRIPTIONS.union(weights).intersection(present))
+
+    def _data(self, artifact: Artifact) -> list[str]:
+        """The files that a graph refers to, whatever their names."""
+        if artifact.format != "onnx":
+            return []
+        beside = Path(artifact.file).parent
+        names = read_graph(self.folder / artifact.file).data_files
+        return [Path(os.path.normpath(beside / name)).as_posix() for name in names]
 
     @property
     def tokenizer(self) -> Path:

@@ -52,8 +52,7 @@ def find_licence(
     for path in texts:
         if not path.is_file():
             raise InvalidRequestError(f"--license-file {path} isn't a file; expected a text")
-    beside = {path.name: path for each in _TEXTS for path in folder.glob(each) if path.is_file()}
-    found = beside | {path.name: path for path in texts}
+    found = texts_beside(folder) | {path.name: path for path in texts}
     if len({path.name for path in texts}) < len(texts):
         raise InvalidRequestError("two --license-file have the same file name; rename one")
     if (named or found) and without:
@@ -69,6 +68,12 @@ def find_licence(
             "in-house"
         )
     return Licence(named, tuple(found[name] for name in sorted(found)))
+
+
+def texts_beside(folder: Path) -> dict[str, Path]:
+    """The texts of licences in a model's folder, by file name."""
+    found = (path for each in _TEXTS for path in folder.glob(each) if path.is_file())
+    return {path.name: path for path in sorted(found)}
 
 
 def _is_expression(text: str) -> bool:

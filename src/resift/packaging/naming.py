@@ -8,6 +8,7 @@ from importlib.metadata import PackageNotFoundError, version
 from resift.errors import InvalidRequestError
 from resift.models.catalogue import listings
 from resift.models.packages import NAME, packaged_models
+from resift.plugins import normal
 
 # The canonical form of PEP 440, in its appendix B, and a local part. Only this form, so that the
 # version is spelt the same everywhere.
@@ -59,11 +60,6 @@ def check_name(given: str) -> str:
             "that begins with your organisation's"
         )
     return given
-
-
-def normal(name: str) -> str:
-    """The name as package indexes compare it."""
-    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def _installed_version(distribution: str) -> str | None:

@@ -32,7 +32,7 @@ class Shape(ABC):
 
     name: str
     path: str
-    """The path of the server's route, from the root."""
+    """The path of the server's route, from the root; ``{model}`` stands for the model's name."""
     speaks: frozenset[str] = frozenset()
     """The fields of ``WireRequest`` that can be said, beside ``queries`` and ``extra``."""
     scale: str = "logit"
@@ -40,6 +40,8 @@ class Shape(ABC):
     limits: Limits = Limits()
     retried: frozenset[int] = frozenset({408, 429}) | SERVER_ERRORS
     """HTTP statuses after which the same request may succeed."""
+    overloaded: frozenset[int] = frozenset({429})
+    """Those of ``retried`` that a server gives which works, and has too much to do."""
     several_queries: bool = False
     packs: bool = False
     """Whether a client does well to put several queries into one request."""
@@ -49,7 +51,7 @@ class Shape(ABC):
     needs_all: bool = False
     """Whether clients need a score for every document, unless they say how many."""
     about_path: str | None = None
-    """The route where the server tells about itself, for ``decode_about``."""
+    """The path where the server tells about itself, for ``decode_about``."""
 
     @abstractmethod
     def encode_request(self, request: WireRequest) -> Json:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from resift.protocols.cohere import Cohere, CohereV1
 from resift.protocols.infinity import Infinity
 from resift.protocols.jina import Jina
+from resift.protocols.kserve import KServe
 from resift.protocols.openai import OpenAIListwise
 from resift.protocols.resift import Resift
 from resift.protocols.shape import Shape
@@ -26,6 +27,7 @@ PROTOCOLS: dict[str, Shape] = {
         VllmScore(),
         Infinity(),
         Weaviate(),
+        KServe(),
         OpenAIListwise(),
     )
 }

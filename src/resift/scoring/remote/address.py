@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult, quote, urlsplit
 
 from resift.errors import InvalidRequestError
 from resift.redaction import shown
@@ -24,14 +24,21 @@ class Address:
     """Host and port, for messages."""
 
     @classmethod
-    def of(cls, url: object, path: str, about: str | None = None) -> Address:
+    def of(
+        cls, url: object, path: str, about: str | None = None, *, model: str | None = None
+    ) -> Address:
         """Complete ``url`` by the route's ``path``, as far as it hasn't got it.
+
+        In both paths, ``{model}`` stands for the model's name.
 
         ``http://host``, ``http://host/prefix/v1`` and ``http://host/prefix/v1/rerank`` name the
         same server. Raises ``InvalidRequestError`` for anything but ``http`` and ``https``, and
         for addresses with credentials.
         """
         parts = _split(url)
+        path, about = (
+            each.replace("{model}", quote(model or "", safe="")) for each in (path, about or "")
+        )
         version = _VERSION.match(path)
         route = path[version.end() :] if version else path
         base = parts.path.rstrip("/").removesuffix(route)
@@ -39,10 +46,11 @@ class Address:
             whole = base + route
         else:
             whole = base + path
+        root = base.removesuffix(version.group()) if version else base
         host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
         return cls(
             url=parts._replace(path=whole).geturl(),
-            about=parts._replace(path=base + (about or "")).geturl(),
+            about=parts._replace(path=root + about).geturl(),
             server=host + (f":{parts.port}" if parts.port else "") if host else "",
         )
 

@@ -95,7 +95,7 @@ class Exchange:
             # A server that prunes has to know for how many. Otherwise all scores are wanted.
             prune="auto" if prunes else None,
             top_n=options.top_n if prunes else None,
-            deadline_ms=_share(left) if "deadline_ms" in speaks else None,
+            deadline_ms=self._deadline_ms(left) if "deadline_ms" in speaks else None,
             extra=settings.extra,
         )
         try:
@@ -149,6 +149,16 @@ class Exchange:
         except WireError as error:
             raise self._unreliable(error) from None
 
+    def _deadline_ms(self, left: float) -> float | None:
+        """The milliseconds that the server may take of ``left`` seconds.
+
+        An answer has to arrive in time if it can be a part. Otherwise nobody waits for it then.
+        """
+        if math.isinf(left):
+            return None
+        share = 900 * left - 10 if self.settings.shape.tells_all else 1000 * left
+        return max(share, 1.0)
+
     def _unreliable(self, error: WireError) -> RemoteError:
         return self.server.error(f"gave an answer that can't be relied on: {error}", status=200)
 
@@ -159,8 +169,3 @@ def _cut(text: str, words: int | None) -> tuple[str, int]:
     if words is None or len(found) <= words:
         return text, 0
     return " ".join(found[:words]), len(found) - words
-
-
-def _share(left: float) -> float | None:
-    """The milliseconds that a server may take of ``left`` seconds: its answer has to arrive."""
-    return None if math.isinf(left) else max(900 * left - 10, 1.0)

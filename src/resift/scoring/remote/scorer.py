@@ -84,7 +84,7 @@ class Remote:
             clock=clock or Clock(),
         )
         shape = settings.shape
-        address = Address.of(url, shape.path, shape.about_path)
+        address = Address.of(url, shape.path, shape.about_path, model=model)
         self._server = Server(address, Secret(key), settings)
         self._source = Source(
             model=model or address.server,

@@ -140,7 +140,7 @@ class Server:
             said = self._read(answer, texts)
         except RemoteUnavailableError as error:
             # Overloaded isn't broken.
-            if error.status != 429 and breaker.failed():
+            if error.status not in self._settings.shape.overloaded and breaker.failed():
                 _logger.warning("%s failed too often: no request for %.0f s", error.server, _PAUSE)
             raise
         except RemoteError:
