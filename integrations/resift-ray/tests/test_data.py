@@ -22,7 +22,7 @@ import pyarrow.parquet as pq
 import ray
 import tiny_models
 from ray.cluster_utils import Cluster
-from resift_ray.data import OnRay, _Batches, rerank_dataset
+from resift_ray.data import OnRay, _Batches, _Blocks, rerank_dataset
 
 from resift import InvalidRequestError, ModelNotFoundError, Reranker
 from resift.cli.main import main
@@ -121,12 +121,17 @@ def test_what_cant_be_asked_is_refused_at_once(cluster: Cluster, tiny: Path) -> 
         rerank_dataset(data, no_such=3)
 
 
-def test_threads_are_the_cpus_of_the_actor(tiny: Path) -> None:
+def test_threads_are_the_cpus_of_the_actor(tiny: Path, tmp_path: Path) -> None:
     asked = rows.asked(tiny, options={"threads": 7})
     actor = _Batches(asked.to_dict(), "rejected", 2)
     assert actor._ranker._ranker.reranker.options["threads"] == 2
     table = pa.table({"query": ["a"], "documents": [["b"]], "id": [1]})
     assert actor(table).num_rows == 1
+    source = rows.write_lines(tmp_path / "in.jsonl", [rows.row(1)])
+    rows.rerank(source, tmp_path / "out", asked)
+    blocks = _Blocks(str(tmp_path / "out"), str(tmp_path), 3)
+    assert blocks._worker._ranker.reranker.options["threads"] == 3
+    assert json.loads(blocks(pa.table({"number": [0]})).column("note")[0].as_py())["number"] == 0
 
 
 @pytest.mark.parametrize("form", ["jsonl", pytest.param("parquet", marks=pytest.mark.slow)])
