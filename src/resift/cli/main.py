@@ -7,7 +7,17 @@ import sys
 from collections.abc import Sequence
 
 from resift import ResiftError, __version__
-from resift.cli import calibrate, compare, evaluate, export, label, models, rank, serve
+from resift.cli import (
+    calibrate,
+    compare,
+    evaluate,
+    export,
+    label,
+    models,
+    rank,
+    rerank_dataset,
+    serve,
+)
 from resift.cli.output import EXIT_FAILED, EXIT_OK, EXIT_USAGE, escaping
 from resift.errors import InvalidRequestError
 
@@ -40,4 +50,5 @@ def _parser() -> argparse.ArgumentParser:
     calibrate.add_parser(commands)
     evaluate.add_parser(commands)
     label.add_parser(commands)
+    rerank_dataset.add_parser(commands)
     return parser

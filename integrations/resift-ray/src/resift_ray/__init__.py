@@ -1,1 +1,1 @@
-"""resift on Ray: ``resift_ray.serve`` has the server as a Ray Serve application."""
+"""resift on Ray: ``resift_ray.serve`` has the server, ``resift_ray.data`` whole datasets."""
