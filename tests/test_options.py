@@ -98,7 +98,7 @@ def checkout(tmp_path: Path) -> Path:
     """A copy of the engine, of the page and of the tool that writes what is read off options."""
     ignored = shutil.ignore_patterns("bundled", "__pycache__")
     shutil.copytree(ROOT / "src/resift", tmp_path / "src/resift", ignore=ignored)
-    for name in (TOOL, "docs/contract.md", "docs/serving.md"):
+    for name in (TOOL, "docs/contract.md", "docs/ray.md", "docs/serving.md"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         shutil.copy(ROOT / name, tmp_path / name)
     return tmp_path
