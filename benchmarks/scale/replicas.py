@@ -85,14 +85,11 @@ async def asked(
 ) -> dict[str, float]:
     """Requests a second, and percentiles of latency in seconds."""
     documents, callers, each = load
-    bodies = [
-        request_of("/rerank", json.dumps({"query": query, "texts": texts[:documents]}).encode())
-        for query, texts in requests
-    ]
+    posted = bodies(requests, documents)
     client = Client(port)
     try:
         record = await closed_by_tasks(
-            lambda number: client.post(bodies[number % len(bodies)]), callers, each
+            lambda number: client.post(posted[number % len(posted)]), callers, each
         )
     finally:
         await client.close()
@@ -104,6 +101,14 @@ async def asked(
         "p50": percentile(latencies, 0.5),
         "p95": percentile(latencies, 0.95),
     }
+
+
+def bodies(requests: Sequence[tuple[str, list[str]]], documents: int) -> list[bytes]:
+    """Requests over HTTP, with the first `documents` of each."""
+    return [
+        request_of("/rerank", json.dumps({"query": query, "texts": texts[:documents]}).encode())
+        for query, texts in requests
+    ]
 
 
 def _simulated(way: Way, load: tuple[int, int, int], costs: Mapping[str, Any]) -> dict[str, float]:

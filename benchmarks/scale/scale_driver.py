@@ -12,8 +12,10 @@ from typing import Any
 
 import arguments
 import costs
+import kills
 import processor
 import replicas
+import rows
 from environments import ROOT, note
 from scale_report import assumptions, page, row
 from scenarios_at_scale import SCENARIOS, SECONDS, SIZES, Assumed, simulate
@@ -66,19 +68,29 @@ def _replicas(options: argparse.Namespace, results: dict[str, Any]) -> dict[str,
     return {"replicas": replicas.measure(results["costs"], quick=options.quick)}
 
 
+def _rows(options: argparse.Namespace, _: dict[str, Any]) -> dict[str, Any]:
+    return {"rows": rows.measure(quick=options.quick)}
+
+
+def _kills(_options: argparse.Namespace, _: dict[str, Any]) -> dict[str, Any]:
+    return {"kills": kills.measure()}
+
+
 def _fleets(options: argparse.Namespace, results: dict[str, Any]) -> dict[str, Any]:
-    assumed, rows = Assumed(), []
+    assumed, found = Assumed(), []
     measured = results["costs"]["seconds"]
     for scenario in SCENARIOS:
         for hosts in SIZES[:1] if options.quick else SIZES:
             outcome, traffic = simulate(scenario, hosts, measured, assumed, SECONDS)
-            rows.append(row(scenario, hosts, outcome, traffic))
+            found.append(row(scenario, hosts, outcome, traffic))
             note(f"{scenario.name}, {hosts} hosts: {outcome.asked} requests")
-    return {"simulated": rows, "assumed": assumptions(assumed)}
+    return {"simulated": found, "assumed": assumptions(assumed)}
 
 
 PARTS: dict[str, Callable[[argparse.Namespace, dict[str, Any]], dict[str, Any]]] = {
     "costs": _costs,
     "replicas": _replicas,
+    "rows": _rows,
+    "kills": _kills,
     "fleets": _fleets,
 }

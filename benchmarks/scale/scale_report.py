@@ -44,6 +44,10 @@ def page(results: Mapping[str, Any]) -> str:
         parts.append(_costs(results["costs"]))
     if "replicas" in results:
         parts.append(_replicas(results["replicas"]))
+    if "rows" in results:
+        parts.append(_rows(results["rows"]))
+    if "kills" in results:
+        parts.append(_kills(results["kills"]))
     if "simulated" in results:
         parts.append(_simulated(results["simulated"], results["assumed"]))
     return "\n".join(parts)
@@ -87,6 +91,34 @@ def _replicas(replicas: Sequence[Mapping[str, Any]]) -> str:
         for each in replicas
     ]
     return "\n".join(rows) + "\n"
+
+
+def _rows(found: Mapping[str, Any]) -> str:
+    lines = [
+        "## Datasets\n",
+        f"{found['rows']} rows of {found['documents']} documents. A second, from the first block "
+        "on; and all seconds, those that Ray, actors and models take to start among them.\n",
+        "| way | rows a second | seconds |",
+        "|---|---|---|",
+    ]
+    lines += [
+        f"| {way} | {each['per_second']:.1f} | {each['seconds']:.0f} |"
+        for way, each in found["ways"].items()
+    ]
+    if found["back_after"] is not None:
+        lines.append(
+            "\nOne of two actors was killed: as many rows a second as before after "
+            f"{_seconds(found['back_after'])} s."
+        )
+    return "\n".join(lines) + "\n"
+
+
+def _kills(found: Mapping[str, Any]) -> str:
+    said = ", ".join(f"{count} × {status}" for status, count in found["statuses"].items())
+    return (
+        "## A replica is killed\n\nOne of two, under four callers: as many answers a second as "
+        f"before after {_seconds(found['back_after'])} s; {said}.\n"
+    )
 
 
 def _simulated(rows: Sequence[Mapping[str, Any]], assumed: Mapping[str, Any]) -> str:
