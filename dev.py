@@ -325,8 +325,8 @@ def environment(folder: str | None = None, *, clear: bool = False) -> str:
     home = ROOT / (folder or ".venv")
     python = home / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
     if clear or not python.exists():
-        # Links, as "python -m venv" makes: a copy may still be open for writing when it is first run,
-        # in a process that another thread is just starting.
+        # Links, as "python -m venv" makes: a copy may still be open for writing when it is first
+        # run, in a process that another thread is just starting.
         venv.create(home, clear=clear, symlinks=os.name != "nt", with_pip=True)
     return str(python)
 
