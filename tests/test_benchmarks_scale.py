@@ -96,6 +96,18 @@ def test_more_hosts_come_when_the_load_doubles(at: Any) -> None:
     assert found[True]["per_million"] > found[False]["per_million"]
 
 
+def test_seconds_until_work_is_done_as_fast_again(module: Callable[[str], ModuleType]) -> None:
+    pytest.importorskip("bm25s")
+    back_after = module("kills").back_after
+    even = [each / 10 for each in range(600)]
+    assert back_after(even, 20.0) == 0
+    # Half of it is missing from 20 to 30, and the window is over 6 s.
+    halved = [each for each in even if not 20 <= each < 30 or round(each * 10) % 2]
+    assert 10 < back_after(halved, 20.0) < 16
+    never = [each for each in even if each < 20 or round(each * 10) % 2]
+    assert back_after(never, 20.0) == float("inf")
+
+
 def test_bursts_keep_the_mean(at: Any) -> None:
     traffic = at.traffic.Traffic(20.0, burst=4.0, lasting=5.0, between=20.0)
     times = list(traffic.times(20_000, 1))
