@@ -18,6 +18,7 @@ ON_ONE_PROCESSOR = (
 # Without what takes long and is the same wherever it runs: other programs, which have surroundings
 # of their own; time limits of sockets; and the texts of this project, which other tests read.
 LEFT_OUT = (
+    "integrations/resift-ray",
     "tests/clients",
     "tests/labelling/test_browser.py",
     "tests/server/test_life.py",
