@@ -25,6 +25,8 @@ os.environ.update(
         "LANGSMITH_TRACING": "false",
         # Loopback alone, in spite of its name; Ray reads it at its import.
         "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
+        # It would put a function of its own in place of print, for all tests to come.
+        "RAY_TQDM_PATCH_PRINT": "0",
         "RAY_USAGE_STATS_ENABLED": "0",
         "PYTHONPATH": os.pathsep.join(filter(None, [str(_GUARD), os.environ.get("PYTHONPATH")])),
         "RESIFT_TEST_CONNECTIONS": str(_REFUSED),
