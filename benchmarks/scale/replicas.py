@@ -52,14 +52,14 @@ WAYS = (
     *(Way(replicas, 1, ray=True) for replicas in (1, 2, 4)),
 )
 # Documents of a request, callers, and requests of each.
-LOADS = ((20, 1, 16), (20, 8, 8), (100, 8, 3))
+LOADS = ((20, 1, 16), (20, 8, 8), (100, 4, 3))
 
 
 def measure(costs: Mapping[str, Any], *, quick: bool) -> list[dict[str, Any]]:
     """A row for each way and load: medians of the rounds, the ways by turns."""
     requests = candidates(20)
     found: dict[tuple[Way, tuple[int, int, int]], list[dict[str, float]]] = {}
-    for number in range(1 if quick else 3):
+    for number in range(1 if quick else 2):
         for way in WAYS if number % 2 == 0 else WAYS[::-1]:
             with served(way) as (process, port):
                 for load in LOADS[:1] if quick else LOADS:

@@ -18,7 +18,7 @@ import replicas
 import rows
 from environments import ROOT, note
 from scale_report import assumptions, page, row
-from scenarios_at_scale import SCENARIOS, SECONDS, SIZES, Assumed, simulate
+from scenarios_at_scale import SCENARIOS, SECONDS, Assumed, simulate
 
 from resift.machine import processor as abilities
 
@@ -80,7 +80,7 @@ def _fleets(options: argparse.Namespace, results: dict[str, Any]) -> dict[str, A
     assumed, found = Assumed(), []
     measured = results["costs"]["seconds"]
     for scenario in SCENARIOS:
-        for hosts in SIZES[:1] if options.quick else SIZES:
+        for hosts in scenario.sizes[:1] if options.quick else scenario.sizes:
             outcome, traffic = simulate(scenario, hosts, measured, assumed, SECONDS)
             found.append(row(scenario, hosts, outcome, traffic))
             note(f"{scenario.name}, {hosts} hosts: {outcome.asked} requests")

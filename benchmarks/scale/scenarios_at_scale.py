@@ -14,7 +14,8 @@ from traffic import Stage, Traffic
 SECONDS = 300.0
 EVENT = 60.0
 """When something happens: a zone fails, or the load doubles."""
-SIZES = (10, 100, 1000)
+SIZES = (10, 100)
+LARGE = 1000
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,7 @@ class Scenario:
     """A fleet of a size, its load as a share of what it can do, and what happens.
 
     ongoing, queued: requests that a replica has at once, and that wait in all, for each host.
+    large: with `LARGE` hosts, too, which takes minutes.
     """
 
     name: str
@@ -50,19 +52,25 @@ class Scenario:
     cascade: bool = False
     ongoing: int = 8
     queued: int = 4
+    large: bool = False
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """Numbers of hosts."""
+        return (*SIZES, LARGE) if self.large else SIZES
 
 
 SCENARIOS = (
-    Scenario("even", 0.6),
+    Scenario("even", 0.6, large=True),
     Scenario("even, fuller", 0.85),
-    Scenario("bursts of 3 ×", 0.5, burst=3),
+    Scenario("bursts of 3 ×", 0.5, burst=3, large=True),
     Scenario("bursts of 3 ×, autoscaled", 0.5, burst=3, scaling=True),
     Scenario("load doubles", 0.6, step=True),
     Scenario("load doubles, deep queues", 0.6, step=True, ongoing=32, queued=64),
     Scenario("load doubles, autoscaled", 0.6, step=True, scaling=True),
-    Scenario("a zone of 3 fails", 0.5, failure=True),
+    Scenario("a zone of 3 fails", 0.5, failure=True, large=True),
     Scenario("a zone of 3 fails, fuller", 0.75, failure=True),
-    Scenario("a zone of 3 fails, fuller, autoscaled", 0.75, failure=True, scaling=True),
+    Scenario("a zone of 3 fails, fuller, autoscaled", 0.75, failure=True, scaling=True, large=True),
     Scenario("cascade onto GPUs, even", 0.6, cascade=True),
     Scenario("cascade onto GPUs, a zone of 3 fails", 0.5, cascade=True, failure=True),
 )
