@@ -26,7 +26,7 @@ def row(scenario: Scenario, hosts: int, outcome: Outcome, traffic: Traffic) -> d
         "p99": outcome.percentile(0.99, until=before),
         # The minute after it happened.
         "p99_after": outcome.percentile(0.99, EVENT, EVENT + 60) if happens else None,
-        "recovered": outcome.recovered(EVENT, 4 * typical) if happens else None,
+        "recovered": _told(outcome.recovered(EVENT, 4 * typical)) if happens else None,
         "waiting": max(waiting for _, waiting in outcome.waiting),
         **{
             fate: outcome.fates[fate] / max(1, outcome.asked)
@@ -127,7 +127,7 @@ def _simulated(rows: Sequence[Mapping[str, Any]], assumed: Mapping[str, Any]) ->
         "## Fleets on paper\n",
         f"Assumed, and not measured: {said} (`Assumed` in `scenarios_at_scale.py` says what each "
         "is). Recovered: seconds after what happened until for ten seconds nothing was refused or "
-        "took four times the median.\n",
+        "took four times the median; where fewer hosts are fuller ever after, that never comes.\n",
         "| scenario | hosts | requests a second | p50, s | p99, s | p99 after, s | recovered, s "
         "| most at once | late | refused | lost | hosts at the end | $ for a million |",
         "|---" * 13 + "|",
@@ -143,10 +143,15 @@ def _simulated(rows: Sequence[Mapping[str, Any]], assumed: Mapping[str, Any]) ->
     return "\n".join(lines) + "\n"
 
 
-def _seconds(value: float | None) -> str:
-    if value is None:
-        return ""
-    return "never" if value == float("inf") else f"{value:.2f}" if value < 10 else f"{value:.0f}"
+def _told(value: float) -> float | str:
+    """JSON has no infinity."""
+    return "never" if value == float("inf") else value
+
+
+def _seconds(value: float | str | None) -> str:
+    if value is None or isinstance(value, str):
+        return value or ""
+    return f"{value:.2f}" if value < 10 else f"{value:.0f}"
 
 
 def assumptions(assumed: Assumed) -> dict[str, float]:
