@@ -16,11 +16,13 @@ ON_ONE_PROCESSOR = (
     "sys.exit(pytest.main(sys.argv[1:]))"
 )
 # Without what takes long and is the same wherever it runs: other programs, which have surroundings
-# of their own; time limits of sockets; and the texts of this project, which other tests read.
+# of their own; time limits of sockets; models' numbers and shapes on the wire; and the texts of
+# this project, which other tests read.
 LEFT_OUT = (
     "integrations/resift-ray",
     "tests/clients",
     "tests/labelling/test_browser.py",
+    "tests/protocols",
     "tests/server/test_life.py",
     "tests/server/test_limits.py",
     "tests/server/test_page.py",
@@ -29,6 +31,7 @@ LEFT_OUT = (
     "tests/test_benchmarks.py",
     "tests/test_benchmarks_load.py",
     "tests/test_benchmarks_serve.py",
+    "tests/test_bundled.py",
     "tests/test_compare_server.py",
     "tests/test_examples.py",
     "tests/test_late_interaction.py",
