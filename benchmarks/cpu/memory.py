@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 _NAMES = {"now": "VmRSS", "peak": "VmHWM"}
@@ -42,3 +43,25 @@ def threads_ticks() -> dict[str, int]:
         fields = text.rpartition(")")[2].split()
         found[path.parent.name] = int(fields[11]) + int(fields[12])
     return found
+
+
+def family_memory(root: int) -> float:
+    """Bytes that a process and all below it hold; what they share is counted once."""
+    parents: dict[int, int] = {}
+    for each in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = re.sub(r"^.*\)", "", each.read_text(encoding="utf-8")).split()
+        except OSError:
+            continue
+        parents[int(each.parent.name)] = int(fields[1])
+    family = {root}
+    while more := {pid for pid, parent in parents.items() if parent in family} - family:
+        family |= more
+    total = 0
+    for pid in family:
+        try:
+            text = Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="utf-8")
+        except OSError:
+            continue
+        total += 1024 * sum(int(each) for each in re.findall(r"^Pss:\s+(\d+)", text, re.M))
+    return float(total)

@@ -5,9 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import re
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -22,9 +20,11 @@ from arrivals import closed_by_tasks
 from environments import note
 from fleet import Pool
 from lag import percentile
+from memory import family_memory
 from passages import candidates
 from posting import Client, request_of
 from running import Fleet, closed
+from servers import free_port
 from traffic import Stage
 
 _PATIENCE = 120.0
@@ -65,7 +65,7 @@ def measure(costs: Mapping[str, Any], *, quick: bool) -> list[dict[str, Any]]:
                 for load in LOADS[:1] if quick else LOADS:
                     figures = asyncio.run(asked(port, requests, load))
                     found.setdefault((way, load), []).append(
-                        figures | {"memory": _memory(process.pid)}
+                        figures | {"memory": family_memory(process.pid)}
                     )
             note(f"round {number + 1}: {way}")
     return [
@@ -131,7 +131,7 @@ def served(way: Way) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
     """A server on a free port, which can rank; it ends with its children."""
     with tempfile.TemporaryDirectory() as folder:
         config = Path(folder, "resift.toml")
-        port = _free_port()
+        port = free_port()
         threads = "" if way.ray else f"threads = {way.threads}\n"
         config.write_text(
             f"[server]\nport = {port}\n{threads}"
@@ -175,31 +175,3 @@ async def _ready(port: int, process: subprocess.Popen[bytes], log: Path) -> None
         finally:
             await client.close()
     raise RuntimeError(f"no server: {log.read_text(encoding='utf-8', errors='replace')[-2000:]}")
-
-
-def _free_port() -> int:
-    with socket.socket() as listening:
-        listening.bind(("127.0.0.1", 0))
-        return int(listening.getsockname()[1])
-
-
-def _memory(root: int) -> float:
-    """Bytes that a process and all below it hold; what they share is counted once."""
-    parents: dict[int, int] = {}
-    for each in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            fields = re.sub(r"^.*\)", "", each.read_text(encoding="utf-8")).split()
-        except OSError:
-            continue
-        parents[int(each.parent.name)] = int(fields[1])
-    family = {root}
-    while more := {pid for pid, parent in parents.items() if parent in family} - family:
-        family |= more
-    total = 0
-    for pid in family:
-        try:
-            text = Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="utf-8")
-        except OSError:
-            continue
-        total += 1024 * sum(int(each) for each in re.findall(r"^Pss:\s+(\d+)", text, re.M))
-    return float(total)
