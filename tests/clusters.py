@@ -18,9 +18,10 @@ from packages import write_package
 
 # About the smallest store of objects that Ray takes, in bytes.
 _COMMON = {"object_store_memory": 80_000_000}
-# Seconds that Ray waits for its own processes, which a busy machine takes long to start; and no
-# processes that nothing has asked for.
+# Seconds that Ray waits for its own processes, which a busy machine takes long to start; no
+# processes that nothing has asked for; and none behind all other work, as Ray has them (nice 15).
 _PATIENT = {
+    "RAY_worker_niceness": "0",
     "RAY_prestart_worker_first_driver": "0",
     "RAY_enable_worker_prestart": "0",
     "RAY_SERVE_PROXY_HEALTH_CHECK_TIMEOUT_S": "60",

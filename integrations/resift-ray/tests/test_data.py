@@ -16,12 +16,12 @@ import pytest
 
 pytest.importorskip("ray")
 
+import clusters
 import dataset_rows as rows
 import pyarrow as pa
 import pyarrow.parquet as pq
 import ray
 import tiny_models
-from ray.cluster_utils import Cluster
 from resift_ray.data import OnRay, _Batches, _Blocks, rerank_dataset
 
 from resift import InvalidRequestError, ModelNotFoundError, Reranker
@@ -37,31 +37,14 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tiny_models.build(tmp_path_factory.mktemp("tiny"))
 
 
-# Ray's own, which tells its makers that it was told to tell them nothing.
-_USAGE = {"169.254.169.254", "metadata.google.internal", "usage-stats.ray.io"}
-
-
 @pytest.fixture(scope="module")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+def cluster() -> Iterator[Any]:
     """Two nodes."""
-    refused = tmp_path_factory.mktemp("cluster") / "connections"
-    patched = pytest.MonkeyPatch()
-    patched.setenv("RESIFT_TEST_CONNECTIONS", str(refused))
-    head = {**_NODE, "include_dashboard": False}
-    cluster = Cluster(initialize_head=True, head_node_args=head)
-    try:
-        cluster.add_node(**_NODE)
-        ray.init(cluster.address, log_to_driver=False)
-        yield cluster
-    finally:
-        ray.shutdown()
-        cluster.shutdown()
-        patched.undo()
-    tried = refused.read_text(encoding="utf-8").splitlines() if refused.exists() else []
-    assert {line.split()[1].strip("'") for line in tried} <= _USAGE
+    with clusters.cluster({"num_cpus": 1}, {"num_cpus": 1}) as made:
+        yield made
 
 
-def test_each_row_comes_out_once_with_the_engines_scores(cluster: Cluster, tiny: Path) -> None:
+def test_each_row_comes_out_once_with_the_engines_scores(cluster: Any, tiny: Path) -> None:
     given: list[dict[str, Any]] = [rows.row(number) for number in range(40)]
     given[7]["query"] = " "
     given[20]["documents"] = None
@@ -88,7 +71,7 @@ def test_each_row_comes_out_once_with_the_engines_scores(cluster: Cluster, tiny:
 
 
 @pytest.mark.slow
-def test_tasks_and_columns_are_those_of_the_command(cluster: Cluster, tiny: Path) -> None:
+def test_tasks_and_columns_are_those_of_the_command(cluster: Any, tiny: Path) -> None:
     given = [
         {"q": "a", "docs": [{"body": "bad"}, {"body": "good"}, {"body": "b"}], "right": "good"}
     ]
@@ -100,7 +83,7 @@ def test_tasks_and_columns_are_those_of_the_command(cluster: Cluster, tiny: Path
     assert row["negatives"] == [{"body": "b"}]
 
 
-def test_what_cant_be_asked_is_refused_at_once(cluster: Cluster, tiny: Path) -> None:
+def test_what_cant_be_asked_is_refused_at_once(cluster: Any, tiny: Path) -> None:
     data = ray.data.from_items([{"query": "a", "documents": ["a"]}])
     wrong: list[dict[str, Any]] = [
         {"top_n": 0},
@@ -136,7 +119,7 @@ def test_threads_are_the_cpus_of_the_actor(tiny: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("form", ["jsonl", pytest.param("parquet", marks=pytest.mark.slow)])
 def test_files_have_the_same_bytes_with_ray_and_without(
-    cluster: Cluster, tiny: Path, tmp_path: Path, form: str
+    cluster: Any, tiny: Path, tmp_path: Path, form: str
 ) -> None:
     given: list[Any] = [rows.row(number) for number in range(30)]
     given[3]["query"] = None
@@ -158,7 +141,7 @@ def test_files_have_the_same_bytes_with_ray_and_without(
 
 
 @pytest.mark.slow
-def test_errors_of_actors_are_resifts_own(cluster: Cluster, tiny: Path, tmp_path: Path) -> None:
+def test_errors_of_actors_are_resifts_own(cluster: Any, tiny: Path, tmp_path: Path) -> None:
     source = rows.write_lines(tmp_path / "in.jsonl", [rows.row(1)])
     runner = OnRay(cluster.address, actors=1)
     with pytest.raises(ModelNotFoundError):
@@ -215,7 +198,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def command(whole: Path, out: Path, cluster: Cluster) -> list[str]:
+def command(whole: Path, out: Path, cluster: Any) -> list[str]:
     options = ["--model", "resift-nano", "-n", "3", "--block-rows", "4", "--id", "id"]
     place = ["--ray", cluster.address, "--actors", "2"]
     return ["rerank-dataset", str(whole / "in.jsonl"), str(out), *options, *place]
@@ -223,7 +206,7 @@ def command(whole: Path, out: Path, cluster: Cluster) -> list[str]:
 
 @pytest.mark.slow
 def test_a_node_that_is_killed_loses_and_doubles_no_row(
-    cluster: Cluster, whole: Path, tmp_path: Path
+    cluster: Any, whole: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "out"
     node = cluster.add_node(**_NODE)
@@ -245,9 +228,7 @@ def test_a_node_that_is_killed_loses_and_doubles_no_row(
 
 
 @pytest.mark.slow
-def test_a_driver_that_is_killed_is_gone_on_with(
-    cluster: Cluster, whole: Path, tmp_path: Path
-) -> None:
+def test_a_driver_that_is_killed_is_gone_on_with(cluster: Any, whole: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     process = subprocess.Popen([sys.executable, "-c", _RESIFT, *command(whole, out, cluster)])
     try:
@@ -264,7 +245,7 @@ def test_a_driver_that_is_killed_is_gone_on_with(
 
 @pytest.mark.slow
 def test_a_dataset_loses_and_doubles_no_row_where_a_node_is_killed(
-    cluster: Cluster, tmp_path: Path
+    cluster: Any, tmp_path: Path
 ) -> None:
     node = cluster.add_node(**_NODE)
     given = long_rows(240)
@@ -309,7 +290,7 @@ rerank_dataset(rows, top_n=3, batch_rows=8, actors=1, model="resift-nano").write
 
 
 @pytest.mark.slow
-def test_rays_own_checkpoints_leave_each_row_once(cluster: Cluster, tmp_path: Path) -> None:
+def test_rays_own_checkpoints_leave_each_row_once(cluster: Any, tmp_path: Path) -> None:
     node = cluster.add_node(**_NODE)
     (tmp_path / "in").mkdir()
     given = long_rows(240)
