@@ -42,8 +42,8 @@ from tools.environments import (
 
 CLIENTS = Path("tests/clients")
 """Where each file of requirements is an environment of clients that agree on one."""
-SURROUNDINGS = "tests/test_surroundings.py"
-"""A test that takes minutes, on one processor."""
+BESIDE = ["tests/test_surroundings.py", "integrations/resift-ray/tests"]
+"""Tests that take minutes, on one processor or waiting for Ray: run beside all others."""
 STORES = Path("examples/stores/requirements")
 """Where each file of requirements is a store's; all agree on one environment."""
 TRITON = Path("tests/triton_server")
@@ -118,8 +118,8 @@ def test_all(arguments: Sequence[str], *, wheels: bool, coverage: bool) -> None:
         types = pool.submit(check_types, python, pinned.result())
         beside: list[Future[None]] = []
         if is_everything(arguments) and not coverage:
-            beside.append(pool.submit(run, python, "-m", "pytest", "--slow", SURROUNDINGS))
-            arguments = [*arguments, f"--ignore={SURROUNDINGS}"]
+            beside.append(pool.submit(run, python, "-m", "pytest", *arguments, *BESIDE))
+            arguments = [*arguments, *(f"--ignore={each}" for each in BESIDE)]
         try:
             if coverage:
                 measure_coverage(python, arguments)
