@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import signal
 import subprocess
@@ -115,6 +116,28 @@ def test_threads_are_the_cpus_of_the_actor(tiny: Path, tmp_path: Path) -> None:
     blocks = _Blocks(str(tmp_path / "out"), str(tmp_path), 3)
     assert blocks._worker._ranker.reranker.options["threads"] == 3
     assert json.loads(blocks(pa.table({"number": [0]})).column("note")[0].as_py())["number"] == 0
+
+
+class Noted:
+    """A dataset that notes what Ray is asked for."""
+
+    def map_batches(self, _: type, **given: Any) -> Noted:
+        self.given = given
+        return self
+
+
+@pytest.mark.parametrize(
+    ("actors", "least", "most"), [(None, 1, math.inf), (3, 3, 3), ((2, 3), 2, 3)], ids=str
+)
+def test_what_an_actor_has_is_reserved(tiny: Path, actors: Any, least: int, most: float) -> None:
+    data: Any = Noted()
+    options: dict[str, Any] = {"cpus_per_actor": 2, "gpus_per_actor": 0.5, "batch_rows": 7}
+    rerank_dataset(data, model=str(tiny), actors=actors, **options)
+    given = data.given
+    assert (given["num_cpus"], given["num_gpus"], given["batch_size"]) == (2, 0.5, 7)
+    assert (given["compute"].min_size, given["compute"].max_size) == (least, most)
+    # The threads of each.
+    assert given["fn_constructor_args"][-1] == 2
 
 
 @pytest.mark.parametrize("form", ["jsonl", pytest.param("parquet", marks=pytest.mark.slow)])
