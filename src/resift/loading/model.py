@@ -86,7 +86,11 @@ class LoadedModel:
             wider = self.float32.get()
             if wider is not None:
                 _logger.warning("%s gave NaN or infinity; computing again in fp32", self.files.name)
-                logits = family.logits(wider.forward(batch))
+                # Wider numbers take more memory.
+                rows = max(1, wider.max_batch_tokens // length)
+                parts = [pairs[at : at + rows] for at in range(0, len(pairs), rows)]
+                outputs = [wider.forward(tokenizer.collate(part, length)) for part in parts]
+                logits = np.concatenate([family.logits(each) for each in outputs])
         return logits
 
     def _budget(self, budget: int) -> int:

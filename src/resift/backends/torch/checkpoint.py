@@ -30,6 +30,8 @@ def read_checkpoint(path: Path, device: Any, dtype: Any, vocabulary_ids: Sequenc
         )
     try:
         config = transformers.AutoConfig.from_pretrained(path.parent, trust_remote_code=False)
+        # Keys and values of all layers would be kept, for text to come.
+        config.use_cache = False
         model = _load(_auto_class(config, vocabulary_ids), path, config, device, dtype)
     except UnsupportedModelError:
         raise
@@ -78,6 +80,10 @@ def _load(auto: Any, path: Path, config: Any, device: Any, dtype: Any) -> Any:
             f"{path} lacks weights: {sorted(report['missing_keys'])[:5]}; expected all of a "
             f"{type(model).__name__}. An embedding model can't score pairs."
         )
+    if auto is transformers.AutoModelForSequenceClassification:
+        # DeBERTa's biases of queries and values stay in float32, whatever is asked for.
+        for parameter in model.parameters():
+            parameter.data = parameter.data.to(dtype)
     return model.eval()
 
 

@@ -38,15 +38,8 @@ def find_device(name: str | None, precision: str) -> Any:
             "GPU: check torch.cuda.is_available()"
         )
     device = torch.device(name)
-    if (
-        device.type == "cuda"
-        and precision == "bf16"
-        and not torch.cuda.is_bf16_supported(including_emulation=False)
-    ):
-        raise BackendUnavailableError(
-            f"{torch.cuda.get_device_name(device)} has no bfloat16; expected precision 'fp16' or "
-            "'fp32'"
-        )
+    if device.type == "cuda":
+        _check_cuda(device, precision)
     return device
 
 
@@ -59,38 +52,76 @@ def _available() -> list[str]:
     return names
 
 
+def _check_cuda(device: Any, precision: str) -> None:
+    """Raise ``BackendUnavailableError`` where CUDA doesn't start, or lacks the precision."""
+    try:
+        # Before anything else asks for it: that has no class of error of its own.
+        torch.cuda.init()
+    except RuntimeError as error:
+        raise BackendUnavailableError(
+            f"CUDA doesn't start for device '{device}': {error}. Choose another device; in a child "
+            "of a process that has used CUDA, start processes by spawn"
+        ) from error
+    # torch asks the current device alone.
+    with torch.cuda.device(_index(device)):
+        has_bf16 = torch.cuda.is_bf16_supported(including_emulation=False)
+    if precision == "bf16" and not has_bf16:
+        raise BackendUnavailableError(
+            f"{torch.cuda.get_device_name(device)} has no bfloat16; expected precision 'fp16' or "
+            "'fp32'"
+        )
+
+
+def _index(device: Any) -> int:
+    """The number of a GPU; the first without one, as the current one of new threads is."""
+    return device.index or 0
+
+
 def placed(network: _Network, device: Any) -> _Network:
     """Move ``network`` to ``device``. Raises ``BackendUnavailableError`` where that fails."""
     try:
         network.model.to(device)
-    # CUDA raises this class for all errors: no memory left, no driver, or a forked child.
+    # CUDA raises this class for all errors, most of all where no memory is left.
     except RuntimeError as error:
         raise BackendUnavailableError(
-            f"the model can't be put on device '{device}': {error}. Choose another device; in a "
-            "child of a process that has used CUDA, start processes by spawn"
+            f"the model can't be put on device '{device}': {error}. Choose another device, or make "
+            "room on this one"
         ) from error
     return network
 
 
 def batch_tokens(config: Any, device: Any, dtype: Any) -> int:
-    """The number of padded tokens for one pass on ``device``, for a model that is already on it.
-
-    The feed-forward layer is the widest: at most two of its tensors, and a dozen of the hidden
-    size, are alive at a time, in ``dtype``.
-    """
+    """The number of padded tokens for one pass on ``device``, for a model that is already on it."""
     if device.type == "cpu":
         return _CPU_BATCH_TOKENS
     if device.type != "cuda":
         return _GPU_BATCH_TOKENS
-    hidden = int(config.hidden_size)
+    free, _ = torch.cuda.mem_get_info(_index(device))
+    most = int(int(free) * _MEMORY_SHARE) // bytes_per_token(config, dtype)
+    return max(1, min(_GPU_BATCH_TOKENS, most))
+
+
+def bytes_per_token(config: Any, dtype: Any) -> int:
+    """The memory that a pass takes at most for each padded token, in bytes.
+
+    The feed-forward layer is the widest: at most three of its tensors, and a dozen of the hidden
+    size, are alive at a time, in ``dtype``. Where attention is written out, six matrices of its
+    weights are more, for a pair as long as the model takes.
+    """
+    hidden, heads = int(config.hidden_size), int(config.num_attention_heads)
     # The names of BERT and decoders, of T5, and of DistilBERT.
-    names = ("intermediate_size", "d_ff", "hidden_dim")
-    inner = next(
-        (int(getattr(config, name)) for name in names if hasattr(config, name)), 4 * hidden
-    )
-    bytes_per_token = (2 * inner + 12 * hidden) * int(dtype.itemsize)
-    free, _ = torch.cuda.mem_get_info(device)
-    return max(1, min(_GPU_BATCH_TOKENS, int(int(free) * _MEMORY_SHARE) // bytes_per_token))
+    inner = _size(config, "intermediate_size", "d_ff", "hidden_dim") or 4 * hidden
+    values = 3 * inner + 12 * hidden
+    # torch's fused attention on a GPU takes no other widths; T5 adds a bias for each head.
+    unfused = (getattr(config, "head_dim", None) or hidden // heads) % 8 > 0
+    if config._attn_implementation == "eager" or config.is_encoder_decoder or unfused:
+        values += 6 * heads * (_size(config, "max_position_embeddings", "n_positions") or 512)
+    return values * int(dtype.itemsize)
+
+
+def _size(config: Any, *names: str) -> int | None:
+    """The first of these that a model's configuration has."""
+    return next((int(getattr(config, name)) for name in names if hasattr(config, name)), None)
 
 
 def one_thread() -> None:

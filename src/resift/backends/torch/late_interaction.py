@@ -122,7 +122,7 @@ def read_late_interaction(path: Path, device: Any, dtype: Any) -> LateInteractio
         state["embeddings.token_type_embeddings.weight"] = np.zeros(rows, np.float32)
         encoder = transformers.BertModel._from_config(
             config,
-            attn_implementation=ATTENTION if has_kernel(device, dtype) else "sdpa",
+            attn_implementation=ATTENTION if has_kernel(config, device, dtype) else "sdpa",
             add_pooling_layer=False,
         )
         encoder.load_state_dict({name: torch.tensor(array) for name, array in state.items()})

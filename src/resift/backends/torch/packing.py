@@ -74,15 +74,17 @@ def can_pack(config: Any, device: Any, dtype: Any) -> bool:
     kind = getattr(config, "model_type", None) in _PACKABLE
     # A mean of all tokens would need the padded batch.
     first_token = getattr(config, "classifier_pooling", "cls") == "cls"
-    return kind and first_token and has_kernel(device, dtype)
+    return kind and first_token and has_kernel(config, device, dtype)
 
 
-def has_kernel(device: Any, dtype: Any) -> bool:
+def has_kernel(config: Any, device: Any, dtype: Any) -> bool:
     """Whether attention over packed texts runs on ``device``: the CPU, or flash attention."""
     if device.type == "cpu":
         return True
-    half = dtype in (torch.float16, torch.bfloat16)
-    return device.type == "cuda" and half and torch.cuda.get_device_capability(device)[0] >= 8
+    # What mha_varlen_fwd of torch's flash_api.cpp takes.
+    width = config.hidden_size // config.num_attention_heads
+    fits = width % 8 == 0 and width <= 256 and dtype in (torch.float16, torch.bfloat16)
+    return device.type == "cuda" and fits and torch.cuda.get_device_capability(device)[0] >= 8
 
 
 class PackedNetwork:
