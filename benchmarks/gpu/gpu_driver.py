@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import datetime
+import math
 import os
 import sys
 import tempfile
@@ -122,7 +123,8 @@ def _shape(
 
 
 def _cell(cell: Cell, bench: Bench, effort: Effort, results: Results, budget: Budget) -> None:
-    note(f"{cell.name}; {budget.left:.0f} s left")
+    left = f"; {budget.left:.0f} s are left" if budget.left < math.inf else ""
+    note(cell.name + left)
     found = measure(cell, bench, results.content["rates"], effort, budget)
     if isinstance(found, str):
         results.leave_out(cell.name, found)

@@ -30,7 +30,7 @@ def page(results: Mapping[str, Any]) -> str:
     """All that there is, as Markdown."""
     cells = results["cells"]
     sections = [_head(results)]
-    if shapes_of(cells):
+    if shapes_of(cells) and "driver" in results:
         sections += ["## Targets", _targets(results)]
     for part, title in _PARTS.items():
         found = [_throughput(cell, results["rates"]["bf16"]) for cell in of_part(cells, part)]
