@@ -141,7 +141,9 @@ def test_the_fastest_setting_is_kept(at: Any) -> None:
         if setting.batch == 64:
             raise MemoryError("out of memory. Advice.")
         # The first run of each has more to do.
-        clock.now += {32: 0.2, 128: 0.15}[setting.batch] * (2 if runs.count(setting.batch) == 1 else 1)
+        clock.now += {32: 0.2, 128: 0.15}[setting.batch] * (
+            2 if runs.count(setting.batch) == 1 else 1
+        )
 
     chosen = at.rounds.choose(contender(at, 32, 64, 128), run, clock)
     assert chosen.setting.batch == 128
@@ -255,8 +257,8 @@ class Bench:
     def phases(self, setting: Any, _: Any) -> dict[str, float] | None:
         return {"tokenize": 0.25, "infer": 0.5} if setting.opening.system == "resift" else None
 
-    def disagreement(self, _: Any) -> float:
-        return 1e-3
+    def disagreement(self, _: Any) -> tuple[float, float]:
+        return 1e-3, 0.25
 
 
 def by_setting(setting: Any) -> float:
@@ -383,7 +385,7 @@ def test_shapes_that_are_done_or_do_not_fit_cost_nothing(
         part=["throughput", "defaults"], shapes=["tiny", "bge-reranker-base"], models=tmp_path,
         pairs=1000, counts=[100], rounds=5, calls=20, cell_seconds=15.0, try_seconds=0.7,
     )  # fmt: skip
-    device = SimpleNamespace(name="cuda", is_gpu=True, rates=lambda: FLOPS)
+    device = SimpleNamespace(name="cuda", is_gpu=True, rates=lambda: FLOPS, clear=lambda: None)
     budget = at.gpu_results.Budget(0.01, Clock())
     at.gpu_driver.run(options, results, device, budget)
     # It fits, fails, and ends nothing.
@@ -518,5 +520,8 @@ def test_the_host_alone_needs_no_torch(tmp_path: Path) -> None:
     text = (tmp_path / "gpu.md").read_text(encoding="utf-8")
     assert "Unigram, resift-multilingual" in text
     assert str(tmp_path) not in text
+    (tmp_path / "gpu.md").unlink()
+    assert run("--page", str(tmp_path)).returncode == 0
+    assert (tmp_path / "gpu.md").read_text(encoding="utf-8") == text
     done = run(*words, "--out", str(tmp_path), "--fresh")
     assert len(json.loads((tmp_path / "gpu.json").read_text(encoding="utf-8"))["runs"]) == 1

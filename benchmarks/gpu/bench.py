@@ -66,11 +66,15 @@ class Bench:
         self._folder, self._open = folder, open_one
         self._opened: dict[Opening, _Opened] = {}
         self._count = counter(shape, folder)
-        self._reference: Sequence[float] | None = None
+        self._loads: dict[tuple[str, int, int], Load] = {}
+        self._reference: list[float] = []
 
     def load(self, kind: str, pairs: int, seed: int) -> Load:
         """A load for this shape's tokenizer."""
-        return make_load(self._count, kind, pairs, seed)
+        key = kind, pairs, seed
+        if key not in self._loads:
+            self._loads[key] = make_load(self._count, *key)
+        return self._loads[key]
 
     @property
     def around(self) -> int:
@@ -99,14 +103,18 @@ class Bench:
         finally:
             system.phases = None
 
-    def disagreement(self, setting: Setting) -> float:
-        """The largest difference of its scores to those of float32 on the CPU, over a few pairs."""
+    def disagreement(self, setting: Setting) -> tuple[float, float]:
+        """The largest difference of its scores to those of float32 on the CPU, over a few pairs.
+
+        And how far those are from each other.
+        """
         load = self.load("mixed", _REFERENCES, 0)
-        if self._reference is None:
+        if not self._reference:
             exact = self._open(Opening(RESIFT, "fp32"), self.shape, self._folder, "cpu")
             self._reference = [float(each) for each in exact(load, None)]
         found = self.score(setting, load)
-        return max(abs(a - b) for a, b in zip(found, self._reference, strict=True))
+        off = max(abs(a - b) for a, b in zip(found, self._reference, strict=True))
+        return off, max(self._reference) - min(self._reference)
 
     def _get(self, opening: Opening) -> Score:
         if opening not in self._opened:

@@ -19,8 +19,8 @@ PASSES = (4096, 8192, 16_384, 32_768, 65_536, 131_072)
 """Tokens of one forward pass, to choose the default from."""
 _PHASES = 3
 """Calls whose phases are taken."""
-_SLOW = 0.25
-"""The share of the measured rate that is expected when it is estimated how long something takes."""
+_EXPECTED = {"bf16": 0.25, "fp32": 0.5}
+"""The share of the measured rate at which is estimated how long something takes."""
 
 
 @dataclass(frozen=True)
@@ -148,7 +148,8 @@ def _needed(cell: Cell, bench: Bench, rates: Mapping[str, float], load: Load, tr
 
 
 def _rate(setting: Setting, rates: Mapping[str, float]) -> float:
-    return _SLOW * rates["bf16" if setting.opening.precision in HALVES else "fp32"]
+    precision = "bf16" if setting.opening.precision in HALVES else "fp32"
+    return _EXPECTED[precision] * rates[precision]
 
 
 def _round(
@@ -184,7 +185,7 @@ def _asked(bench: Bench, cell: Cell, setting: Setting, load: Load) -> dict[str, 
         }
     if cell.part in ("throughput", "defaults") and cell.kind == "mixed":
         try:
-            found["off"] = bench.disagreement(setting)
+            found["off"], found["spread"] = bench.disagreement(setting)
         except Exception as error:
             found["off_failed"] = reason(error)
     return found

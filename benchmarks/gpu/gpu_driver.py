@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import datetime
+import json
 import math
 import os
 import sys
@@ -38,6 +39,11 @@ PARTS = ("host", "throughput", "latency", "sweep", "defaults")
 def main() -> int:
     """Measure and write; returns an exit status."""
     options = _parse(sys.argv[1:])
+    if options.page:
+        content = json.loads((options.page / "gpu.json").read_text(encoding="utf-8"))
+        write_page(content, options.page)
+        return 0
+    budget = Budget(options.minutes, time.perf_counter)
     # No bars of others, whose lines would be most of the output.
     os.environ.setdefault("TQDM_DISABLE", "1")
     lacking = _lacking(options)
@@ -60,7 +66,7 @@ def main() -> int:
             "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
         }
     )
-    run(options, results, device, Budget(options.minutes, time.perf_counter))
+    run(options, results, device, budget)
     write_page(results.content, out)
     note(f"written: {data}")
     return 0
@@ -110,6 +116,7 @@ def _shape(
     bench: Bench | None = None
     try:
         make_model(shape, folder, device.name)
+        device.clear()
         bench = Bench(name, shape, folder, device, budget.clock)
         for cell in cells(name, bench, parts, effort):
             if cell.name not in results.cells:
@@ -170,6 +177,7 @@ def _parse(words: Sequence[str]) -> argparse.Namespace:
     add("--shapes", nargs="+", default=list(SHAPES), help="default: all published ones")
     add("--minutes", type=float, help="leave out what doesn't fit; default: as long as it takes")
     add("--out", type=Path, help="default: benchmarks/results/GPU; needed for a CPU")
+    add("--page", type=Path, metavar="FOLDER", help="only write the page of its gpu.json again")
     add("--fresh", action="store_true", help="forget what was measured before")
     add("--models", type=Path, help="keep the models there; default: a temporary folder")
     add("--pairs", type=int, default=usual.pairs, help="of a throughput")

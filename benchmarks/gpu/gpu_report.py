@@ -128,7 +128,9 @@ def _memory(found: Mapping[str, Any]) -> str:
 
 
 def _off(found: Mapping[str, Any]) -> str:
-    return f"{found['off']:.0e}" if "off" in found else str(found.get("off_failed", ""))
+    if "off" not in found:
+        return str(found.get("off_failed", ""))
+    return f"{found['off']:.0e} of {found['spread']:.2g}"
 
 
 def _latency(results: Mapping[str, Any]) -> str:

@@ -27,7 +27,7 @@ WORDS = tuple(
 _DONE = "made.json"
 _BYTE_PAIRS = 700
 """Entries of a vocabulary of byte pairs."""
-_CLASSES = {
+CLASSES = {
     "xlm-roberta": ("XLMRobertaConfig", "XLMRobertaForSequenceClassification"),
     "modernbert": ("ModernBertConfig", "ModernBertForSequenceClassification"),
     "qwen3": ("Qwen3Config", "Qwen3ForCausalLM"),
@@ -48,11 +48,12 @@ def make_model(shape: Shape, folder: Path, device: str) -> None:
         return
     tokenizer = make_tokenizer(shape)
     tokenizer.save_pretrained(folder)
-    config_class, model_class = (getattr(transformers, each) for each in _CLASSES[shape.kind])
+    config_class, model_class = (getattr(transformers, each) for each in CLASSES[shape.kind])
     names = ("bos_token_id", "eos_token_id", "pad_token_id", "cls_token_id", "sep_token_id")
     specials = {name: getattr(tokenizer, name) for name in names}
-    # The range is wide enough for logits that differ.
-    config = config_class(**shape.config(), **specials, initializer_range=0.05)
+    # So wide that numbers stay of one size from layer to layer, and logits differ.
+    width = shape.hidden**-0.5
+    config = config_class(**shape.config(), **specials, initializer_range=width)
     torch.manual_seed(0)
     with torch.device(device):
         model = model_class(config)
