@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import groupby
 from typing import Any
 
 from gpu_figures import (
@@ -215,9 +216,17 @@ def _tries(cells: Mapping[str, Any]) -> Iterator[list[str]]:
         for system, found in cell.get("systems", {}).items():
             if len(found["tried"]) < 2:
                 continue
-            for each in found["tried"]:
-                took = f"{1000 * each['seconds']:.0f}" if "seconds" in each else each["failed"]
-                yield [name, system, each["setting"], took]
+            # Whatever failed for one reason is one row.
+            for why, each in groupby(found["tried"], key=lambda one: one.get("failed")):
+                tries = list(each)
+                if why is None:
+                    yield from (
+                        [name, system, one["setting"], f"{1000 * one['seconds']:.0f}"]
+                        for one in tries
+                    )
+                else:
+                    settings = list(dict.fromkeys((tries[0]["setting"], tries[-1]["setting"])))
+                    yield [name, system, " … ".join(settings), why]
 
 
 def _left_out(results: Mapping[str, Any]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -195,8 +195,3 @@ def find_shape(name: str) -> Shape:
     if name not in known:
         raise ValueError(f"no shape {name!r}; expected one of {', '.join(known)}")
     return known[name]
-
-
-def longest(shape: Shape, lengths: Sequence[int]) -> int:
-    """The longest of the lengths that a shape has positions for."""
-    return max(each for each in lengths if each <= shape.positions)
