@@ -289,6 +289,25 @@ def test_a_cell_has_all_that_the_page_needs(at: Any) -> None:
     assert share == pytest.approx(sorted(mixed["flop"])[1] / 0.1 / 1e12)
 
 
+def test_who_can_not_take_part_has_a_reason(at: Any) -> None:
+    def seconds(setting: Any) -> float:
+        if setting.opening.system == "FlagEmbedding":
+            raise at.rounds.UnavailableError("FlagEmbedding is not installed")
+        if setting.opening.precision == "fp16" and setting.opening.system == "resift":
+            # After it was tried, and the round that doesn't count.
+            if [each for each, _ in bench.asked].count("fp16") > 4:
+                raise RuntimeError("CUDA out of memory. Tried to allocate 9 GiB")
+        return by_setting(setting)
+
+    bench = Bench(at, seconds)
+    cell, _ = measured(at, "throughput", bench)
+    assert cell["failed"] == {
+        "FlagEmbedding, best": "FlagEmbedding is not installed",
+        "resift fp16": "RuntimeError: CUDA out of memory",
+    }
+    assert list(cell["systems"]) == ["resift bf16", "sentence-transformers, best"]
+
+
 def test_a_sweep_compares_sizes_of_passes(at: Any) -> None:
     cells = measured(at, "sweep", Bench(at, by_setting))
     assert [(cell["kind"], cell["pairs"]) for cell in cells] == [("mixed", 30), ("256", 100)]
@@ -306,3 +325,15 @@ def test_what_does_not_fit_is_not_begun(at: Any) -> None:
     cells = measured(at, "throughput", slow, minutes=5)
     assert [len(each["seconds"]) for each in cells[0]["systems"].values()] == [1, 1, 1, 1]
     assert isinstance(cells[1], str)
+
+
+def test_a_slow_contender_takes_no_time_from_the_next_ones_choice(at: Any) -> None:
+    cell, _ = measured(
+        at,
+        "throughput",
+        Bench(at, lambda setting: 5.0 + 0.01 * setting.batch if setting.batch else 5.0),
+    )
+    tried = cell["systems"]["sentence-transformers, best"]["tried"]
+    assert [each["seconds"] for each in tried[:8]] == pytest.approx(
+        [5 + 0.01 * batch for batch in (32, 64, 128, 256)] * 2
+    )

@@ -91,11 +91,11 @@ def measure(
     lacking = budget.lacks(_needed(cell, bench, rates, loads[0], tried))
     if lacking:
         return lacking
-    until = budget.until(2 * effort.cell_seconds)
-    chosen = {
-        each.name: choose(each, lambda one: bench.score(one, tried), budget.clock, until)
-        for each in cell.contenders
-    }
+    chosen = {}
+    for each in cell.contenders:
+        # Each has as long as the others, however long those took; to be loaded is part of it.
+        until = budget.until(4 * effort.cell_seconds)
+        chosen[each.name] = choose(each, lambda one: bench.score(one, tried), budget.clock, until)
     settings = {name: one.setting for name, one in chosen.items() if one.setting is not None}
     memory: dict[str, Used | None] = {}
     turns = by_turns(

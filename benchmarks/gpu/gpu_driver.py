@@ -6,7 +6,6 @@ import argparse
 import datetime
 import json
 import math
-import os
 import sys
 import tempfile
 import time
@@ -44,8 +43,6 @@ def main() -> int:
         write_page(content, options.page)
         return 0
     budget = Budget(options.minutes, time.perf_counter)
-    # No bars of others, whose lines would be most of the output.
-    os.environ.setdefault("TQDM_DISABLE", "1")
     lacking = _lacking(options)
     if lacking:
         sys.stdout.write(f"skipped: {lacking}\n")

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import redirect_stderr
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -180,7 +182,9 @@ def _flag(opening: Opening, shape: Shape, folder: Path, device: str) -> Score:
     def score(load: Load, batch: int | None) -> Sequence[float]:
         pairs = [[load.query, document] for document in load.documents]
         more = {} if batch is None else {"batch_size": batch}
-        scores: Sequence[float] = model.compute_score(pairs, **more)
+        # Its bars of progress can't be turned off.
+        with redirect_stderr(StringIO()):
+            scores: Sequence[float] = model.compute_score(pairs, **more)
         return scores
 
     return score
