@@ -65,6 +65,50 @@ def test_shapes_are_those_published(at: Any) -> None:
         at.shapes.find_shape("bge")
 
 
+# The device.
+
+
+@pytest.mark.parametrize(
+    ("name", "folder"),
+    [
+        ("NVIDIA H200", "h200"),
+        ("NVIDIA GeForce RTX 4090", "rtx-4090"),
+        ("NVIDIA H100 80GB HBM3", "h100-80gb-hbm3"),
+    ],
+)
+def test_results_go_to_a_folder_of_the_gpus_name(at: Any, name: str, folder: str) -> None:
+    device = at.accelerator.Accelerator("cuda")
+    vars(device)["_torch"] = SimpleNamespace(cuda=SimpleNamespace(get_device_name=lambda _: name))
+    assert device.folder() == folder
+    assert at.accelerator.Accelerator("cpu").folder() == "cpu"
+
+
+def test_memory_is_counted_from_an_empty_cache(at: Any) -> None:
+    calls: list[str] = []
+    figures = {
+        "memory_allocated": 100,
+        "memory_reserved": 200,
+        "max_memory_allocated": 170,
+        "max_memory_reserved": 600,
+    }
+    cuda = SimpleNamespace(
+        empty_cache=lambda: calls.append("empty"),
+        reset_peak_memory_stats=lambda _: calls.append("reset"),
+        synchronize=lambda _: calls.append("wait"),
+        **{name: lambda _, value=value: value for name, value in figures.items()},
+    )
+    device = at.accelerator.Accelerator("cuda")
+    vars(device)["_torch"] = SimpleNamespace(cuda=cuda)
+
+    def run() -> int:
+        calls.append("run")
+        return 7
+
+    found = device.watched(run)
+    assert found == (7, at.accelerator.Used(70, 400))
+    assert calls == ["empty", "reset", "run", "wait"]
+
+
 # Loads.
 
 
@@ -293,10 +337,9 @@ def test_who_can_not_take_part_has_a_reason(at: Any) -> None:
     def seconds(setting: Any) -> float:
         if setting.opening.system == "FlagEmbedding":
             raise at.rounds.UnavailableError("FlagEmbedding is not installed")
-        if setting.opening.precision == "fp16" and setting.opening.system == "resift":
-            # After it was tried, and the round that doesn't count.
-            if [each for each, _ in bench.asked].count("fp16") > 4:
-                raise RuntimeError("CUDA out of memory. Tried to allocate 9 GiB")
+        # After it was tried, and the round that doesn't count.
+        if str(setting) == "fp16" and [each for each, _ in bench.asked].count("fp16") > 4:
+            raise RuntimeError("CUDA out of memory. Tried to allocate 9 GiB")
         return by_setting(setting)
 
     bench = Bench(at, seconds)

@@ -113,6 +113,30 @@ def test_shapes_that_are_done_or_do_not_fit_cost_nothing(
     assert all("--minutes" in each for each in left_out.values())
 
 
+def test_a_cell_that_is_there_is_not_measured_again(
+    at: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    results, measured = at.gpu_results.Results(tmp_path / "gpu.json", FACTS), []
+    results.put("old", {"pairs": 1})
+    cells = [SimpleNamespace(name=name) for name in ("old", "new", "late")]
+    monkeypatch.setattr(at.gpu_driver, "make_model", lambda *_: None)
+    monkeypatch.setattr(at.gpu_driver, "Bench", lambda *_: SimpleNamespace(close=lambda: None))
+    monkeypatch.setattr(at.gpu_driver, "cells", lambda *_: cells)
+
+    def measure(cell: Any, *_: Any) -> dict[str, Any] | str:
+        measured.append(cell.name)
+        return "no time" if cell.name == "late" else {"pairs": 2}
+
+    monkeypatch.setattr(at.gpu_driver, "measure", measure)
+    device = SimpleNamespace(name="cpu", clear=lambda: None)
+    results.content["rates"] = RATES
+    budget = at.gpu_results.Budget(None, Clock())
+    at.gpu_driver._shape("tiny", tmp_path, ["latency"], None, results, device, budget)
+    assert measured == ["new", "late"]
+    assert results.cells == {"old": {"pairs": 1}, "new": {"pairs": 2}}
+    assert results.content["left_out"] == {"late": "no time"}
+
+
 # The page.
 
 
@@ -140,6 +164,9 @@ def test_the_page_names_the_gpu_and_everything_measured(at: Any) -> None:
         "driver": "580.159.04",
         "left_out": {"tiny, 512": "some 90 s were needed, and 5 s of --minutes were left"},
     }
+    for cell in results["cells"].values():
+        if cell.get("part") in ("throughput", "latency"):
+            cell["failed"] = {"other, best": f"isn't installed for {cell['part']}"}
     text = at.gpu_report.page(results)
     assert text.startswith("# Rerankers on one GPU: NVIDIA H200\n")
     assert "driver 580.159.04, CUDA 13.0" in text
@@ -228,10 +255,13 @@ def test_impossible_options_are_refused(words: list[str], said: str) -> None:
 
 def test_the_host_alone_needs_no_torch(tmp_path: Path) -> None:
     words = ["--device", "cpu", "--part", "host", "--pairs", "4", "--rounds", "1"]
+    found = []
     for _ in range(2):
         done = run(*words, "--out", str(tmp_path))
         assert done.returncode == 0, done.stderr
-    results = json.loads((tmp_path / "gpu.json").read_text(encoding="utf-8"))
+        found.append(json.loads((tmp_path / "gpu.json").read_text(encoding="utf-8")))
+    first, results = found
+    assert results["cells"] == first["cells"]
     assert len(results["runs"]) == 2
     host = results["cells"]["host"]
     assert len(host["kinds"]) == 2

@@ -25,6 +25,7 @@ _PACKAGES = (
     "flash-attn",
     "kernels",
 )
+_PRODUCTS = 5
 _T = TypeVar("_T")
 
 
@@ -75,7 +76,7 @@ class Accelerator:
         return "-".join(re.findall(r"[a-z0-9]+", name)) or "gpu"
 
     def rates(self) -> dict[str, float]:
-        """FLOP/s of large products of random matrices, by precision: the median of ten, warm.
+        """FLOP/s of large products of random matrices, by precision: the median of ten times, warm.
 
         On a GPU in bfloat16 and float32; on a CPU float32 stands for both.
         """
@@ -92,14 +93,16 @@ class Accelerator:
             self._torch.randn(size, size, device=self.name, dtype=dtype) for _ in range(2)
         )
         seconds = []
-        for number in range(13):
+        for number in range(12):
             self.synchronize()
             start = time.perf_counter()
-            left @ right
+            # Several, so that the waiting for the last one doesn't count.
+            for _ in range(_PRODUCTS):
+                left @ right
             self.synchronize()
-            if number >= 3:
+            if number >= 2:
                 seconds.append(time.perf_counter() - start)
-        return float(2 * size**3 / statistics.median(seconds))
+        return float(_PRODUCTS * 2 * size**3 / statistics.median(seconds))
 
     def synchronize(self) -> None:
         """Wait until the device has done all that it was given."""

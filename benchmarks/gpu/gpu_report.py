@@ -71,7 +71,7 @@ def _head(results: Mapping[str, Any]) -> str:
         rates = " and ".join(
             f"{each / 1e12:.3g} TFLOP/s in {name}" for name, each in results["rates"].items()
         )
-        parts.append(f"Products of large random matrices, the median of ten: {rates}.")
+        parts.append(f"Products of large random matrices: {rates}.")
     commands = "; ".join(f"`{run['command']}` ({run['date']})" for run in results["runs"])
     parts.append(f"Made by {commands}. How it is measured: {_PLACE}.")
     return "\n\n".join(parts)
