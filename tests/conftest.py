@@ -41,7 +41,7 @@ def graph_backend(request: pytest.FixtureRequest) -> str:
 def module(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], ModuleType]]:
     """Imports from the folders below benchmarks, whose modules find each other there."""
     folder = str(Path(__file__).parents[1] / "benchmarks")
-    for each in ("cpu", "hostile", "load", "scale", "serve"):
+    for each in ("cpu", "gpu", "hostile", "load", "scale", "serve"):
         monkeypatch.syspath_prepend(f"{folder}/{each}")
     before, path = set(sys.modules), list(sys.path)
     yield __import__
