@@ -178,7 +178,6 @@ _TINY: dict[str, Any] = {
 }
 OTHERS = {
     # What packing does for it: a head that reads the first token needs no padding.
-    "ModernBERT-base-cls": replace(_MODERN, pooling="cls"),
     "tiny": replace(_BASE, **_TINY),
     "tiny-modernbert": replace(_MODERN, **_TINY, window=16),
     "tiny-qwen3": replace(SHAPES["Qwen3-Reranker-0.6B"], **_TINY, key_value_heads=2, head_size=16),

@@ -6,10 +6,9 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
-from importlib import import_module
+from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
@@ -25,16 +24,10 @@ TINY = ("tiny", "tiny-modernbert", "tiny-qwen3", "tiny-gemma")
 
 
 @pytest.fixture
-def at(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    # Without benchmarks/scale, which has a triton.py that torch would take for Triton.
-    for folder in ("cpu", "gpu"):
-        monkeypatch.syspath_prepend(str(ROOT / "benchmarks" / folder))
-    before = set(sys.modules)
+def at(module: Callable[[str], ModuleType]) -> SimpleNamespace:
+    """The modules of the benchmark that need torch, and those they take."""
     names = ("gpu_loads", "random_models", "shapes")
-    yield SimpleNamespace(**{name: import_module(name) for name in names})
-    for name in set(sys.modules) - before:
-        if str(ROOT / "benchmarks") in str(getattr(sys.modules[name], "__file__", "")):
-            del sys.modules[name]
+    return SimpleNamespace(**{name: module(name) for name in names})
 
 
 @pytest.mark.parametrize("name", TINY)

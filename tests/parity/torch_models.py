@@ -28,9 +28,13 @@ Logits = NDArray[np.float32]
 HALF = {"fp16": 0.01, "bf16": 0.1}
 """How far from float32 a logit may be, of the largest: docs/gpu.md says it, too."""
 
-PACKED = {"bert", "bert-2", "electra", "roberta", "xlm-roberta", "camembert", "modernbert"}
-# The mean of all tokens, and relative positions of its own: padded.
-PADDED = {"deberta-v2", "distilbert", "mpnet", "albert", "ernie", "modernbert-2", "deberta"}
+PACKED = {"bert", "bert-2", "electra", "roberta", "xlm-roberta", "camembert"} | {
+    # Its head reads the first token, or the mean of all.
+    "modernbert",
+    "modernbert-2",
+}
+# The others, some with relative positions of their own.
+PADDED = {"deberta-v2", "distilbert", "mpnet", "albert", "ernie", "deberta"}
 
 
 def make_encoder(name: str, folder: Path, dtype: Any = None, **changes: Any) -> Encoder:

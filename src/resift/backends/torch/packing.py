@@ -72,9 +72,7 @@ def pack(batch: Batch, device: Any, *, first_position: int = 0) -> Packed:
 def can_pack(config: Any, device: Any, dtype: Any) -> bool:
     """Whether a model can run packed: its kind must allow it, and on a GPU the kernel."""
     kind = getattr(config, "model_type", None) in _PACKABLE
-    # A mean of all tokens would need the padded batch.
-    first_token = getattr(config, "classifier_pooling", "cls") == "cls"
-    return kind and first_token and has_kernel(config, device, dtype)
+    return kind and has_kernel(config, device, dtype)
 
 
 def has_kernel(config: Any, device: Any, dtype: Any) -> bool:
@@ -88,7 +86,7 @@ def has_kernel(config: Any, device: Any, dtype: Any) -> bool:
 
 
 class PackedNetwork:
-    """An encoder with a head that reads each pair's first token."""
+    """An encoder with a head that reads each pair's first token, or the mean of its tokens."""
 
     def __init__(self, model: Any) -> None:
         self.model, self.config = model, model.config
@@ -96,7 +94,9 @@ class PackedNetwork:
         after_padding = kind in _POSITIONS_AFTER_PADDING
         self._first_position = self.config.pad_token_id + 1 if after_padding else 0
         self._has_types = int(getattr(self.config, "type_vocab_size", 0)) > 1
-        model.base_model.register_forward_hook(_keep_first_tokens, with_kwargs=True)
+        of_means = getattr(self.config, "classifier_pooling", "cls") == "mean"
+        pooled = _keep_means if of_means else _keep_first_tokens
+        model.base_model.register_forward_hook(pooled, with_kwargs=True)
 
     def __call__(self, batch: Batch) -> Any:
         """Run a batch; see ``Network``."""
@@ -116,6 +116,19 @@ def _keep_first_tokens(module: Any, _: Any, given: dict[str, Any], output: Any) 
     output.last_hidden_state = first
     if getattr(module, "pooler", None) is not None:
         output.pooler_output = module.pooler(first)
+    return output
+
+
+def _keep_means(_: Any, __: Any, given: dict[str, Any], output: Any) -> Any:
+    """Give the head, which takes means, a batch of texts of one token: ``[texts, 1, hidden]``."""
+    hidden = output.last_hidden_state[0]
+    lengths = given["cu_seq_lens_q"].diff()
+    texts = torch.arange(len(lengths), device=hidden.device)
+    # With their number, nothing waits for the GPU to count them.
+    texts = texts.repeat_interleave(lengths, output_size=len(hidden))
+    sums = hidden.new_zeros(len(lengths), hidden.shape[1], dtype=torch.float32)
+    means = sums.index_add(0, texts, hidden.float()) / lengths[:, None]
+    output.last_hidden_state = means.to(hidden.dtype)[:, None]
     return output
 
 

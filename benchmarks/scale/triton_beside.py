@@ -1,7 +1,7 @@
 """Triton with resift in its Python backend, and ``resift serve``: the same requests, by turns.
 
     python dev.py test -- --slow tests/triton_server     once, for Triton's environment
-    python benchmarks/scale/triton.py --rounds 5
+    python benchmarks/scale/triton_beside.py --rounds 5
 
 Clients send their next request when they have their answer. Both servers have the same model and
 as many threads, and each request is of texts that no other has. Prints a table of medians.
