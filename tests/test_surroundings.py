@@ -21,6 +21,7 @@ ON_ONE_PROCESSOR = (
 LEFT_OUT = (
     "integrations/resift-ray",
     "tests/clients",
+    "tests/compare_server",
     "tests/labelling/test_browser.py",
     "tests/protocols",
     "tests/server/test_life.py",
@@ -32,7 +33,6 @@ LEFT_OUT = (
     "tests/test_benchmarks_load.py",
     "tests/test_benchmarks_serve.py",
     "tests/test_bundled.py",
-    "tests/test_compare_server.py",
     "tests/test_examples.py",
     "tests/test_late_interaction.py",
     "tests/test_public.py",
