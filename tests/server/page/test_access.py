@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from server import chromium
-from server.page_server import PageServer
-from server.test_page import DOCUMENTS, QUERY, fill, options, rank, rows, status
+from server.page.server import PageServer
+from server.page.using import DOCUMENTS, QUERY, fill, options, rank, rows, status
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
