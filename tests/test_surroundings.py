@@ -32,6 +32,7 @@ LEFT_OUT = (
     "tests/test_benchmarks_load.py",
     "tests/test_benchmarks_serve.py",
     "tests/test_bundled.py",
+    "tests/test_conventions.py",
     "tests/test_examples.py",
     "tests/test_late_interaction.py",
     "tests/test_public.py",
