@@ -13,15 +13,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from numbers_scorer import Numbers
+from rankings import order
 
 from resift import InvalidRequestError, Observer, Prior, Ranking, Reranker
 from resift.scoring import Cascade, Local, Margin, Scorer
 
 TEXTS = ["9", "1", "5", "4", "7", "3", "2"]
-
-
-def order(ranking: Ranking) -> list[int]:
-    return [each.index for each in ranking]
 
 
 def rank(scorer: Scorer, texts: list[str], **options: Any) -> Ranking:

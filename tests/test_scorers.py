@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 from numbers_scorer import Numbers
+from rankings import order
 
 from resift import (
     InvalidRequestError,
     NonFiniteScoreError,
-    Ranking,
     Reranker,
     TimingEvent,
 )
@@ -27,10 +27,6 @@ from resift.options import LoadOptions
 from resift.scoring.local import LocalScorer
 
 TEXTS = ["9", "1", "5", "nan", "7", "3", "2"]
-
-
-def order(ranking: Ranking) -> list[int]:
-    return [each.index for each in ranking]
 
 
 def test_a_ready_scorer_ranks() -> None:

@@ -9,8 +9,8 @@ from langchain_core.documents import Document
 from langchain_resift import ResiftReranker
 from llama_index.core.schema import NodeWithScore, TextNode
 from llama_index.postprocessor.resift import ResiftRerank
+from remote.calling import remote
 from remote.loopback import serve
-from remote.test_remote import remote
 
 from resift import Reranker
 

@@ -8,29 +8,22 @@ from collections.abc import Iterator
 import httpx
 import pytest
 from numbers_scorer import Numbers
-from remote.loopback import Loopback, serve
+from remote.calling import client, remote
+from remote.loopback import serve
 
 from resift import Reranker
-from resift.protocols import PROTOCOLS
-from resift.scoring import Cached, Fallback, Remote, Scorer
+from resift.scoring import Cached, Fallback, Scorer
 from resift.testing import ScorerContract
-
-CERTIFICATES = httpx.create_ssl_context()
 
 
 class Client:
-    """Makes clients that don't read the certificates again, as that takes most of a test's time."""
+    """Makes clients, and looks the same in each process."""
 
     def __call__(self) -> httpx.Client:
-        return httpx.Client(verify=CERTIFICATES)
+        return client()
 
     def __repr__(self) -> str:
         return "Client()"
-
-
-def remote(server: Loopback) -> Remote:
-    model = "m" if PROTOCOLS[server.shape].needs_model else None
-    return Remote(server.url, protocol=server.shape, model=model, client=Client())
 
 
 class Contract(ScorerContract):
@@ -44,7 +37,7 @@ class Contract(ScorerContract):
             yield
 
     def build(self) -> Scorer:
-        return remote(self.server)
+        return remote(self.server, client=Client())
 
 
 class TestLogits(Contract):
@@ -64,12 +57,12 @@ class TestFallenBack(Contract):
     shape = "tei"
 
     def build(self) -> Scorer:
-        return Fallback(Numbers(error=OSError("down")), remote(self.server))
+        return Fallback(Numbers(error=OSError("down")), remote(self.server, client=Client()))
 
 
 def test_a_server_that_is_down_falls_back(caplog: pytest.LogCaptureFixture) -> None:
     with serve("tei") as server:
-        scorer = Fallback(remote(server), Numbers())
+        scorer = Fallback(remote(server, client=Client()), Numbers())
     with caplog.at_level(logging.WARNING, "resift"):
         ranking = Reranker(scorer=scorer).rank("q", ["1", "2"])
     assert (ranking.model, ranking.status) == ("numbers", "fallback")
@@ -78,7 +71,7 @@ def test_a_server_that_is_down_falls_back(caplog: pytest.LogCaptureFixture) -> N
 
 def test_nobody_knows_what_a_server_runs(caplog: pytest.LogCaptureFixture) -> None:
     with serve("tei") as server:
-        reranker = Reranker(scorer=Cached(remote(server)))
+        reranker = Reranker(scorer=Cached(remote(server, client=Client())))
         assert [reranker.rank("q", ["1", "2"]).counts.cached for _ in range(2)] == [0, 0]
         assert len(server.bodies) == 2
     assert "has no digest" in caplog.text

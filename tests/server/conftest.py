@@ -4,22 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import httpx
 import pytest
-from server import chromium
-from server.page_server import PageServer
-from server.page_server import serving as serving_page
 from server.running import Serve, configured, serving
 
 from resift import Reranker
 from resift.scoring import Scorer
 from resift.server import models
 from resift.server.app import Server
-
-if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
 
 
 @pytest.fixture(scope="session")
@@ -52,32 +46,3 @@ def serve(monkeypatch: pytest.MonkeyPatch) -> Iterator[Serve]:
             return client
 
         yield start
-
-
-@pytest.fixture(scope="session")
-def paged() -> Iterator[PageServer]:
-    """A server with the bundled models, for all tests of the page."""
-    with serving_page() as found:
-        yield found
-
-
-@pytest.fixture
-def page_server(paged: PageServer) -> PageServer:
-    """The same, as new."""
-    paged.bodies, paged.failure, paged.key = [], None, None
-    return paged
-
-
-# While it runs, its own event loop does, and other tests couldn't run theirs.
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """Chromium."""
-    with chromium.started() as browser:
-        yield browser
-
-
-@pytest.fixture
-def page(page_server: PageServer, browser: Browser) -> Iterator[Page]:
-    """The page in the browser."""
-    with chromium.opened(browser, page_server.url) as page:
-        yield page

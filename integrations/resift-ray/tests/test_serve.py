@@ -17,25 +17,27 @@ from clusters import Gate, cluster, free_port, gated, paths
 from ray import serve
 from resift_ray import serve as on_ray
 from resift_ray.proxy import HERE, VARIABLE
-from server.test_shapes import (  # noqa: F401
-    DOCUMENTS,
-    QUERY,
-    TEXTS,
+from server.shapes.bodies import DOCUMENTS, QUERY, TEXTS
+from server.shapes.test_documents import (  # noqa: F401
     test_cut_documents_are_counted,
     test_documents_are_cut_where_a_client_says,
     test_documents_come_back_as_each_client_reads_them,
+    test_objects_of_version_1_come_back_as_they_were,
+    test_truncation_can_be_forbidden,
+)
+from server.shapes.test_own_shape import (  # noqa: F401
+    test_resifts_own_shape_refuses_what_it_does_not_know,
+    test_resifts_own_shape_says_all_that_a_ranking_does,
+    test_what_was_ignored_is_named,
+)
+from server.shapes.test_scores import (  # noqa: F401
     test_logits_are_given_where_they_are_asked_for,
     test_lone_surrogates_are_ranked,
     test_no_documents_are_no_error,
-    test_objects_of_version_1_come_back_as_they_were,
     test_order_and_scores_are_the_engines,
     test_pairs_of_several_queries,
-    test_resifts_own_shape_refuses_what_it_does_not_know,
-    test_resifts_own_shape_says_all_that_a_ranking_does,
     test_top_n_in_every_word_for_it,
-    test_truncation_can_be_forbidden,
     test_weaviates_lone_text,
-    test_what_was_ignored_is_named,
 )
 
 from resift import Reranker

