@@ -7,7 +7,7 @@ asking a language model (`context_only`); with your `llm`, its spans are in the 
     pip install resift llama-index-postprocessor-resift bm25s
     python examples/llamaindex_timings.py
 
-prints, with other times elsewhere:
+prints, with other times elsewhere, and other texts from other versions of Python:
 
     resift-small: 40 pairs, 3435 tokens, complete
     RetrieverQueryEngine.query                       1603.4 ms

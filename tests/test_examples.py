@@ -55,8 +55,8 @@ def said(name: str) -> str:
 
 
 def without_times(text: str) -> str:
-    """The text, and how it is laid out, without milliseconds."""
-    return re.sub(r" *[0-9.]+ ms\b", " # ms", text)
+    """The text, and how it is laid out, without milliseconds, and tokens of each Python's pages."""
+    return re.sub(r"\b[0-9]+ tokens\b", "# tokens", re.sub(r" *[0-9.]+ ms\b", " # ms", text))
 
 
 def test_every_example_is_run() -> None:

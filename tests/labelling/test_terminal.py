@@ -17,7 +17,13 @@ from labelling.judged import HOSTILE, TEXTS, graded, rows, write
 
 pty = pytest.importorskip("pty", reason="no pseudo-terminals")
 
-_RESIFT = "import sys; from resift.cli.main import main; sys.exit(main())"
+# Whoever runs the tests may have them ignore SIGINT, as shells do with what runs behind them.
+_RESIFT = """
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)
+from resift.cli.main import main
+sys.exit(main())
+"""
 _PROMPT = "\n> "
 
 

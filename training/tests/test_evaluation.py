@@ -46,7 +46,8 @@ def test_measures_are_those_of_trec_eval() -> None:
     run = {query: rng.permutation(names)[: rng.integers(1, 25)].tolist() for query in queries}
     found = collection(grades, run)
     values = measure(found, queries, {query: [0.0] * len(run[query]) for query in queries})
-    for name, kind in ("ndcg@10", "nDCG@10"), ("mrr@10", "RR(rel=1)@10"):
+    kinds = {"ndcg@10": ir_measures.nDCG @ 10, "mrr@10": ir_measures.RR(rel=1) @ 10}
+    for name, kind in kinds.items():
         judged = [
             ir_measures.Qrel(query, *each) for query in queries for each in grades[query].items()
         ]
@@ -57,8 +58,7 @@ def test_measures_are_those_of_trec_eval() -> None:
             for place, document in enumerate(run[query])
         ]
         wanted = {
-            each.query_id: each.value
-            for each in ir_measures.iter_calc([ir_measures.parse_measure(kind)], judged, ranked)
+            each.query_id: each.value for each in ir_measures.iter_calc([kind], judged, ranked)
         }
         assert values[name] == pytest.approx([wanted[query] for query in queries])
         assert 0 < values[name].mean() < 1
