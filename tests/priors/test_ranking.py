@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from prior.inputs import TEXTS, finite
+from priors.inputs import TEXTS, finite
 from rankings import facts, order
 
 from resift import Calibration, Prior, Reranker

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import tiny_models
-from prior.inputs import TEXTS
+from priors.inputs import TEXTS
 from rankings import facts
 
 from resift import InvalidRequestError, Prior, Reranker, UnsupportedModelError

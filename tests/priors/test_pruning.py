@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from prior.inputs import finite
+from priors.inputs import finite
 
 from resift.scoring.cuts import survivors
 

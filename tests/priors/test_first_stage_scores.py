@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from prior.inputs import TEXTS
+from priors.inputs import TEXTS
 from rankings import facts, order
 
 from resift import InvalidRequestError, Prior, Reranker
