@@ -1,4 +1,4 @@
-"""benchmarks/gpu: what is kept, left out and reported, and the command."""
+"""What is kept, left out and reported, and the command."""
 
 from __future__ import annotations
 
@@ -6,34 +6,18 @@ import json
 import math
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType, SimpleNamespace
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from gpu_benchmark.fakes import Clock
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 SCRIPT = ROOT / "benchmarks/gpu.py"
-TRIAL = Path(__file__).with_name("gpu_trial.json")
+TRIAL = Path(__file__).with_name("trial.json")
 """Results of a real run on a CPU, of tiny shapes."""
 RATES = {"bf16": 1e12, "fp32": 1e11}
-
-
-@pytest.fixture
-def at(module: Callable[[str], ModuleType]) -> Any:
-    names = "gpu_driver gpu_figures gpu_plots gpu_report gpu_results rounds"
-    return SimpleNamespace(**{name: module(name) for name in names.split()})
-
-
-class Clock:
-    """A clock that goes on when it is told to."""
-
-    def __init__(self) -> None:
-        self.now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 # Results.
