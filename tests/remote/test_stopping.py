@@ -37,6 +37,27 @@ def test_what_is_not_there_in_time_follows_without_a_score(tei: Loopback) -> Non
     assert (ranking.counts.scored, ranking.counts.pairs) == (2, 2)
 
 
+@pytest.mark.parametrize(
+    "why", ["resift: time was up before 3 of 3 texts were scored", "Request timeout expired"]
+)
+def test_a_server_that_says_first_that_time_is_up_is_late(why: str) -> None:
+    with serve("kserve-v2") as server:
+        reranker = Reranker(scorer=remote(server, attempts=1))
+        reranker.warm_up()
+        server.always = failing("kserve-v2", 503, why)
+        # More often than a broken server is asked.
+        for _ in range(6):
+            ranking = reranker.rank(QUERY, TEXTS, deadline_ms=60_000)
+            assert ranking.status == "partial"
+            assert [(each.index, each.logit) for each in ranking] == [(n, None) for n in range(3)]
+        # A time-out that isn't the call's is an error, and so is a queue that is full.
+        with pytest.raises(RemoteUnavailableError, match=why):
+            reranker.rank(QUERY, TEXTS)
+        server.always = failing("kserve-v2", 503, "Exceeds maximum queue size")
+        with pytest.raises(RemoteUnavailableError, match="queue"):
+            reranker.rank(QUERY, TEXTS, deadline_ms=60_000)
+
+
 def test_nothing_more_is_sent_after_the_deadline() -> None:
     with serve("openai-listwise") as server:
 

@@ -224,6 +224,8 @@ def small(
 
 def test_a_full_queue_answers_at_once(its_python: Path, small: Triton, reranker: Reranker) -> None:
     requests = [request(place, 120) for place in range(40)]
+    # Nothing is told of it before the first.
+    before = small.metrics().get("resift_documents_total", 0)
     answers = asked(its_python, small, requests, clients=20)
     refused = [each for each in answers if "error" in each]
     assert 0 < len(refused) < 40
@@ -233,7 +235,8 @@ def test_a_full_queue_answers_at_once(its_python: Path, small: Triton, reranker:
         if "error" not in answer:
             check(answer, each, reranker)
     # Both instances count into one metric.
-    assert small.metrics()["resift_documents_total"] == 120 * (40 - len(refused))
+    ranked = small.metrics()["resift_documents_total"] - before
+    assert ranked == 120 * (40 - len(refused))
 
 
 def test_a_remote_tries_again_where_the_queue_is_full(small: Triton, reranker: Reranker) -> None:

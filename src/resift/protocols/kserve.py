@@ -13,6 +13,7 @@ from resift.protocols.reading import Fields, as_number
 from resift.protocols.shape import Shape, body_of, raw_scores
 from resift.protocols.wire import (
     About,
+    Failure,
     Json,
     Limits,
     WireError,
@@ -24,6 +25,8 @@ from resift.protocols.wire import (
 )
 
 _OUTPUTS = {"none": "logits", "sigmoid": "scores"}
+# How the repository's model and Triton's queue say that the request's time-out has passed.
+_LATE = ("time was up before", "Request timeout expired")
 
 
 class KServe(Shape):
@@ -114,6 +117,9 @@ class KServe(Shape):
             extra=read.rest(),
         )
         return WireResponse(results=(result,))
+
+    def is_late(self, failure: Failure) -> bool:
+        return failure.status == 503 and any(each in failure.message for each in _LATE)
 
     def decode_about(self, body: Json) -> About:
         read = Fields(body)

@@ -80,6 +80,10 @@ class Shape(ABC):
         """Read an error's body, whatever it is."""
         return read_failure(status, body)
 
+    def is_late(self, failure: Failure) -> bool:
+        """Whether a server gave up because the request's own ``deadline_ms`` had passed."""
+        return False
+
     def decode_about(self, body: Json) -> About:
         """Read what the server tells about itself. Raises ``WireError``."""
         raise NotImplementedError

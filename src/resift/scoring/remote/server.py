@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 import weakref
 from collections.abc import Callable, Mapping, Sequence
@@ -137,6 +138,9 @@ class Server:
         breaker = self._breaker.get()
         try:
             answer = self._send("POST", self._address.url, content, patience)
+            if self._is_late(answer, patience):
+                breaker.succeeded()
+                raise StoppedError
             said = self._read(answer, texts)
         except RemoteUnavailableError as error:
             # Overloaded isn't broken.
@@ -148,6 +152,13 @@ class Server:
             raise
         breaker.succeeded()
         return said
+
+    def _is_late(self, answer: _Answer, patience: Patience) -> bool:
+        """Whether the server gave up because the call's time was up, a moment before it is here."""
+        if answer.status == 200 or math.isinf(patience.remaining()):
+            return False
+        shape = self._settings.shape
+        return shape.is_late(shape.decode_failure(answer.status, answer.body))
 
     def _send(self, method: str, url: str, content: bytes | None, patience: Patience) -> _Answer:
         """Send one request, whatever the status of the answer."""
