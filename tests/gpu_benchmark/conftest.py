@@ -16,5 +16,5 @@ rounds shapes
 
 @pytest.fixture
 def at(module: Callable[[str], ModuleType]) -> Any:
-    """Those of its modules that need no torch."""
+    """The modules of it that need no torch."""
     return SimpleNamespace(**{name: module(name) for name in _NAMES.split()})

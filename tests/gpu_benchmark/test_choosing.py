@@ -1,4 +1,4 @@
-"""Who takes part, in which setting, and by turns. Systems are fakes."""
+"""Choosing who takes part, in which setting, and by turns. Systems are fakes."""
 
 from __future__ import annotations
 

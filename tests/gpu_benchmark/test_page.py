@@ -1,4 +1,4 @@
-"""What is kept, left out and reported, and the command."""
+"""Results that are kept, left out and reported, and the command."""
 
 from __future__ import annotations
 
