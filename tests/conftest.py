@@ -17,7 +17,7 @@ from installed import require
 from numpy.typing import NDArray
 from processors import PROCESSORS
 
-from resift import machine
+from resift import machine, plugins
 from resift.backends.onnx import OnnxBackend
 from resift.backends.table import BACKENDS
 from resift.text.batch import Batch
@@ -69,6 +69,17 @@ def forwarded(monkeypatch: pytest.MonkeyPatch) -> list[Batch]:
 def on(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
     """Says on which of ``PROCESSORS`` the rest of a test runs."""
     return lambda name: monkeypatch.setattr(machine, "processor", lambda: PROCESSORS[name])
+
+
+@pytest.fixture
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder that this process finds packages in, as if they had always been there."""
+    folder = tmp_path / "site"
+    folder.mkdir()
+    monkeypatch.syspath_prepend(folder)
+    monkeypatch.setattr(plugins, "installed", plugins.installed.__wrapped__)
+    plugins.warn_once.cache_clear()
+    return folder
 
 
 @pytest.fixture

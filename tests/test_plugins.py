@@ -63,17 +63,6 @@ class Install(Protocol):
 
 
 @pytest.fixture
-def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder that this process imports packages from, as if they had always been there."""
-    folder = tmp_path / "site"
-    folder.mkdir()
-    monkeypatch.syspath_prepend(folder)
-    monkeypatch.setattr(plugins, "installed", plugins.installed.__wrapped__)
-    plugins.warn_once.cache_clear()
-    return folder
-
-
-@pytest.fixture
 def install(site: Path, monkeypatch: pytest.MonkeyPatch) -> Install:
     def write(name: str, points: dict[str, dict[str, str]], code: str = "") -> None:
         monkeypatch.delitem(sys.modules, name, raising=False)

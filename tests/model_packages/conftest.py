@@ -9,8 +9,6 @@ import pytest
 from model_packages.packaged import MODULE, install, package
 from packages import BUNDLED
 
-from resift import plugins
-
 
 @pytest.fixture(scope="session")
 def nano_wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -26,17 +24,6 @@ def tiny_wheel(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def tiny_site(tiny_wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return install(tiny_wheel, tmp_path_factory.mktemp("tiny-site"))
-
-
-@pytest.fixture
-def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder that this process finds packages in, as if they had always been there."""
-    folder = tmp_path / "site"
-    folder.mkdir()
-    monkeypatch.syspath_prepend(folder)
-    monkeypatch.setattr(plugins, "installed", plugins.installed.__wrapped__)
-    plugins.warn_once.cache_clear()
-    return folder
 
 
 @pytest.fixture

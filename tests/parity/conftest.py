@@ -1,10 +1,14 @@
-"""The devices that the tests of the backend torch run on."""
+"""The devices that the tests of the backend torch run on, and its passes."""
 
 from __future__ import annotations
 
 from importlib.util import find_spec
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
+
+from resift.text.batch import Batch
 
 
 def _devices() -> list[str]:
@@ -24,3 +28,19 @@ def device(request: pytest.FixtureRequest) -> str:
     """
     name: str = request.param
     return name
+
+
+@pytest.fixture
+def sizes(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The padded tokens of every pass of the backend torch."""
+    from resift.backends.torch.backend import TorchBackend
+
+    found: list[int] = []
+    forward = TorchBackend.forward
+
+    def record(self: TorchBackend, batch: Batch) -> NDArray[np.float32]:
+        found.append(batch.input_ids.size)
+        return forward(self, batch)
+
+    monkeypatch.setattr(TorchBackend, "forward", record)
+    return found

@@ -34,7 +34,6 @@ from resift import BackendUnavailableError, Reranker
 from resift.backends.torch import packing
 from resift.backends.torch.backend import TorchBackend
 from resift.backends.torch.network import to_device
-from resift.text.batch import Batch
 
 DEVICE = "cuda"
 pytestmark = pytest.mark.skipif(
@@ -136,7 +135,7 @@ def scarce() -> Iterator[None]:
 @pytest.mark.parametrize("precision", ["fp32", "fp16"])
 @pytest.mark.parametrize("name", ["bert", "deberta-v2", "qwen3_reranker", "mono_t5"])
 def test_memory_suffices_where_little_is_free(
-    name: str, precision: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    name: str, precision: str, tmp_path: Path, sizes: list[int]
 ) -> None:
     if name in ANSWERING:
         wide = {"num_layers": 4, "d_model": 1024, "d_ff": 4096, "num_heads": 16}
@@ -145,14 +144,6 @@ def test_memory_suffices_where_little_is_free(
         wide = {"hidden_size": 1024, "intermediate_size": 4096, "num_attention_heads": 16}
         pooler = {"pooler_hidden_size": 1024} if "deberta" in name else {}
         make_encoder(name, tmp_path, **wide, **pooler, max_position_embeddings=512)
-    sizes: list[int] = []
-    forward = TorchBackend.forward
-
-    def record(self: TorchBackend, batch: Batch) -> Any:
-        sizes.append(batch.input_ids.size)
-        return forward(self, batch)
-
-    monkeypatch.setattr(TorchBackend, "forward", record)
     reranker = Reranker(
         tmp_path, backend="torch", device=DEVICE, precision=precision, max_length=512
     )

@@ -175,8 +175,17 @@ def reference(
     style = STYLES[request.param]
     tokenizer = make_tokenizer(style.tokenizer)
     tokenizer.save_pretrained(folder)
+    names = ("bos_token_id", "eos_token_id", "cls_token_id", "sep_token_id")
+    model = make_model(style, tokenizer, **{name: getattr(tokenizer, name) for name in names})
+    model.save_pretrained(folder)
+    export(folder, dynamo=style.dynamo)
+    return saved(style, folder)
+
+
+def make_model(style: Style, tokenizer: Any, **changes: Any) -> Any:
+    """A small random model, with ``changes`` in its configuration."""
     padding = tokenizer.pad_token_id
-    unused = style.unused_positions
+    unused = padding + 1 if style.unused_positions is None else style.unused_positions
     config = getattr(transformers, f"{style.model}Config")(
         **{
             "vocab_size": len(tokenizer),
@@ -184,20 +193,20 @@ def reference(
             "num_hidden_layers": 2,
             "num_attention_heads": 4,
             "intermediate_size": 64,
-            "max_position_embeddings": WINDOW + (padding + 1 if unused is None else unused),
+            "max_position_embeddings": WINDOW + unused,
             "num_labels": style.labels,
             "pad_token_id": padding,
-            "bos_token_id": tokenizer.bos_token_id,
-            "eos_token_id": tokenizer.eos_token_id,
-            "cls_token_id": tokenizer.cls_token_id,
-            "sep_token_id": tokenizer.sep_token_id,
             **style.config,
+            **changes,
         }
     )
     model = getattr(transformers, f"{style.model}ForSequenceClassification")(config)
     randomise(model)
-    model.save_pretrained(folder)
-    export(folder, dynamo=style.dynamo)
+    return model
+
+
+def saved(style: Style, folder: Path) -> Reference:
+    """A model that was saved in a folder, as transformers reads it, in float32."""
     auto = transformers.AutoModelForSequenceClassification
     return Reference(
         style=style,

@@ -12,7 +12,6 @@ from parity.torch_models import SMALL, logits, make_encoder, torch, transformers
 
 from resift import NonFiniteScoreError, Reranker, UnsupportedModelError
 from resift.backends.torch.backend import TorchBackend
-from resift.text.batch import Batch
 
 
 def test_nan_in_the_weights_is_an_error(tmp_path: Path, device: str) -> None:
@@ -37,19 +36,11 @@ def test_overflow_in_float16_is_computed_again_in_float32(tmp_path: Path, device
     np.testing.assert_allclose(found, reference.logits(QUERY, DOCUMENTS[:4]), rtol=1e-3)
 
 
-def test_float32_has_a_budget_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_float32_has_a_budget_of_its_own(tmp_path: Path, sizes: list[int]) -> None:
     """A batch that fits the memory in float16 needn't fit in float32."""
     reference = make_encoder("bert", tmp_path)
     reference.model.classifier.weight.data *= 1e6
     reference.model.save_pretrained(tmp_path)
-    sizes: list[int] = []
-    forward = TorchBackend.forward
-
-    def record(self: TorchBackend, batch: Batch) -> Any:
-        sizes.append(batch.input_ids.size)
-        return forward(self, batch)
-
-    monkeypatch.setattr(TorchBackend, "forward", record)
     options: dict[str, Any] = {"precision": "fp16", "max_batch_tokens": 3 * 1024}
     found = logits(tmp_path, QUERY, DOCUMENTS[:60], device="cpu", **options)
     np.testing.assert_allclose(found, reference.logits(QUERY, DOCUMENTS[:60]), rtol=1e-3)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from parity.test_families import DOCUMENTS, STYLES, WINDOW, randomise
+from parity.test_families import DOCUMENTS, STYLES, make_model, randomise, saved
 from parity.test_families import Reference as Encoder
 from parity.test_families import make_tokenizer as make_encoder_tokenizer
 
@@ -42,32 +42,9 @@ def make_encoder(name: str, folder: Path, dtype: Any = None, **changes: Any) -> 
     style = STYLES[name]
     tokenizer = make_encoder_tokenizer(style.tokenizer)
     tokenizer.save_pretrained(folder)
-    padding = tokenizer.pad_token_id
-    unused = padding + 1 if style.unused_positions is None else style.unused_positions
-    config = getattr(transformers, f"{style.model}Config")(
-        **{
-            "vocab_size": len(tokenizer),
-            "hidden_size": 32,
-            "num_hidden_layers": 2,
-            "num_attention_heads": 4,
-            "intermediate_size": 64,
-            "max_position_embeddings": WINDOW + unused,
-            "num_labels": style.labels,
-            "pad_token_id": padding,
-            **style.config,
-            **changes,
-        }
-    )
-    model = getattr(transformers, f"{style.model}ForSequenceClassification")(config)
-    randomise(model)
+    model = make_model(style, tokenizer, **changes)
     model.to(dtype or torch.float32).save_pretrained(folder)
-    auto = transformers.AutoModelForSequenceClassification
-    return Encoder(
-        style=style,
-        folder=folder,
-        tokenizer=transformers.AutoTokenizer.from_pretrained(folder),
-        model=auto.from_pretrained(folder, dtype=torch.float32).eval(),
-    )
+    return saved(style, folder)
 
 
 def open_network(folder: Path) -> Any:
