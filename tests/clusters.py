@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -143,13 +142,6 @@ def environment(home: Path) -> Mapping[str, str]:
     # Or else it asks the clouds' addresses which of them it is on.
     (home / "ray_bootstrap_config.yaml").write_text("provider: {}\n", encoding="utf-8")
     return {"HOME": str(home), **_PATIENT}
-
-
-def free_port() -> int:
-    """A port of loopback that nothing listens at."""
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
 
 
 def paths(*folders: Path) -> Mapping[str, str]:

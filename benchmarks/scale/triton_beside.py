@@ -32,6 +32,7 @@ from resift.protocols import PROTOCOLS, WireQuery, WireRequest, dumps
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(1, str(ROOT / "tests"))
 
+from ports import free_port  # noqa: E402
 from triton_server import running  # noqa: E402
 
 CLIENTS = (1, 4, 8)
@@ -101,7 +102,7 @@ def requests(workload: str, protocol: str, *, seed: int) -> Iterator[bytes]:
 @contextmanager
 def resift_serve(folder: Path, threads: int) -> Iterator[Server]:
     """``resift serve`` on a free port."""
-    (port,) = running.free_ports(1)
+    port = free_port()
     start = "import sys; from resift.cli.main import main; sys.exit(main())"
     words = ["serve", "--port", str(port), "--threads", str(threads)]
     with (folder / "serve.log").open("wb") as log:

@@ -5,16 +5,18 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import socket
 import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
-from urllib.error import HTTPError, URLError
+from urllib.error import HTTPError
 from urllib.request import Request, urlopen
+
+from ports import free_port
 
 ROOT = Path(__file__).parents[2]
 REQUIREMENTS = [
@@ -86,7 +88,7 @@ def triton(repository: Path, folder: Path, *arguments: str) -> Iterator[Triton]:
     backend = folder / "backends/python"
     shutil.copytree(server / "backends/python", backend)
     shutil.copy(server / f"python_backend_stubs/{version}/triton_python_backend_stub", backend)
-    port, metrics_port = free_ports(2)
+    port, metrics_port = free_port(), free_port()
     log = folder / "triton.log"
     library = subprocess.run(
         [HOME / "bin/python", "-c", "import sysconfig; print(sysconfig.get_config_var('LIBDIR'))"],
@@ -138,20 +140,11 @@ def _wait(server: Triton) -> None:
     while time.monotonic() < until and server.process.poll() is None:
         try:
             server.get("/v2/health/ready")
-        except (HTTPError, URLError, ConnectionError):
+            # They have a server of their own, which starts after this one.
+            server.metrics()
+        except (OSError, HTTPException):
             time.sleep(0.1)
         else:
             return
     said = server.log.read_text(encoding="utf-8", errors="replace")
     raise RuntimeError(f"Triton isn't ready:\n{said}")
-
-
-def free_ports(count: int) -> list[int]:
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in sockets]
-    finally:
-        for each in sockets:
-            each.close()

@@ -16,7 +16,8 @@ import pytest
 
 pytest.importorskip("ray")
 
-from clusters import environment, free_port
+from clusters import environment
+from ports import free_port
 from server.running import PATIENCE, until
 
 from resift import Reranker

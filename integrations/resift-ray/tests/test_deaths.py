@@ -15,7 +15,8 @@ import pytest
 
 pytest.importorskip("ray")
 
-from clusters import cluster, free_port
+from clusters import cluster
+from ports import free_port
 from ray import serve
 from resift_ray import serve as on_ray
 from resift_ray.proxy import HERE, VARIABLE

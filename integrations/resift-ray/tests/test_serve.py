@@ -13,7 +13,8 @@ import pytest
 
 pytest.importorskip("ray")
 
-from clusters import Gate, cluster, free_port, gated, paths
+from clusters import Gate, cluster, gated, paths
+from ports import free_port
 from ray import serve
 from resift_ray import serve as on_ray
 from resift_ray.proxy import HERE, VARIABLE
