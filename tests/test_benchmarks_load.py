@@ -161,11 +161,13 @@ def test_arrivals_and_percentiles(module: Callable[[str], ModuleType]) -> None:
     assert len(arrivals.poisson(rate=1e-6, seconds=0.1, seed=1)) == 1
     assert [lag.percentile(range(1, 101), share) for share in (0.5, 0.99, 1)] == [50, 99, 100]
     # The second waits for the first, and that is part of its latency.
-    lock = threading.Lock()
+    first = threading.Event()
 
     def work(number: int) -> None:
-        with lock:
-            time.sleep(0.1)
+        if number:
+            first.wait()
+        time.sleep(0.1)
+        first.set()
 
     record = arrivals.open_by_threads(work, [0.0, 0.01])
     assert dict(record.latencies)[1] > 0.18

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -167,15 +168,12 @@ def test_seconds_leave_loading_out(tiny: Path) -> None:
     class Slow(Numbers):
         def _score(self, request: Any, call: Any) -> Any:
             with call.watch.phase("load"):
-                threading_event.wait(0.2)
+                time.sleep(0.2)
             return super()._score(request, call)
 
-    import threading
-
-    threading_event = threading.Event()
     ranking = rank(Slow(), ["1", "2"])
     assert ranking.timings.load >= 0.2
-    assert ranking.stages[0].seconds < 0.1
+    assert ranking.stages[0].seconds <= ranking.timings.total - ranking.timings.load
 
 
 def test_requests_are_cut_each_by_itself() -> None:

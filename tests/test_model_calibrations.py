@@ -162,7 +162,7 @@ def test_a_servers_client_names_no_files(search: str, tiny: Path, other: Path, c
         with serving(Server.of(configured(model=str(model)))) as address:
             for each in normalizations:
                 body = {"query": "a", "documents": TEXTS, "normalization": each}
-                found = httpx.post(f"{address}/v1/rank", json=body)
+                found = httpx.post(f"{address}/v1/rank", json=body, timeout=60)
                 yield found.status_code, found.text
 
     paths = (str(cache / "calibrations/search.json"), "../search", "search.json")

@@ -136,7 +136,7 @@ def test_a_killed_process_raises_within_seconds(tiny: Path) -> None:
     for _ in range(2):
         with pytest.raises(BackendUnavailableError, match=r"'cpu'.*ended with exit status"):
             reranker.rank("a", ["good", "bad", "a b", "b"] + [f"w{n}" for n in range(9)])
-    assert time.monotonic() - start < 5
+    assert time.monotonic() - start < 30
 
 
 def test_a_process_killed_at_work_raises(tiny: Path) -> None:
@@ -157,7 +157,7 @@ def test_a_process_killed_at_work_raises(tiny: Path) -> None:
         time.sleep(0.2)
         os.kill(process._process.pid, signal.SIGKILL)
         with pytest.raises(BackendUnavailableError, match="exit status -9"):
-            waiting.result(timeout=5)
+            waiting.result(timeout=30)
 
 
 def test_a_failed_load_in_a_process_is_raised(tiny: Path, tmp_path: Path) -> None:
@@ -185,7 +185,7 @@ pid = process._process.pid
 
 def test_processes_end_with_the_program(tiny: Path) -> None:
     pid = int(_run(_DEVICES + "print(pid)", tiny))
-    for _ in range(50):
+    for _ in range(300):
         try:
             os.kill(pid, 0)
         except ProcessLookupError:

@@ -11,7 +11,7 @@ import pytest
 from clients.conftest import PER_MINUTE
 from clients.environments import Caller
 from clients.expected import CLIENTS, QUERY, Client
-from server.running import until
+from server.running import PATIENCE, until
 
 from resift.testing import TEXTS
 
@@ -29,6 +29,7 @@ def exhaust(server: Any, key: str) -> None:
         f"{server.address}/rerank",
         json={"query": QUERY, "texts": ["x"] * PER_MINUTE},
         headers={"authorization": f"Bearer {key}"},
+        timeout=PATIENCE,
     )
     assert answer.status_code == 200
 
@@ -36,7 +37,8 @@ def exhaust(server: Any, key: str) -> None:
 def statuses(server: Any, key: str) -> list[int]:
     """The statuses of the answers to a key, in their order, from the server's log."""
     # Whatever was logged before this request is there when its line is.
-    last = httpx.get(f"{server.address}/info", headers={"authorization": f"Bearer {key}"})
+    headers = {"authorization": f"Bearer {key}"}
+    last = httpx.get(f"{server.address}/info", headers=headers, timeout=PATIENCE)
     until(lambda: last.headers["x-request-id"] in "".join(list(server.lines)))
     name = key.removeprefix("a-key-of-")
     lines = [json.loads(line) for line in list(server.lines)]

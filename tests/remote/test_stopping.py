@@ -22,7 +22,7 @@ from resift.scoring import Call
 def test_what_is_not_there_in_time_follows_without_a_score(tei: Loopback) -> None:
     def hold(reply: Reply) -> Reply:
         if reply.asked["texts"] == ["2"]:
-            tei.ended.wait(5)
+            tei.ended.wait(30)
         return reply
 
     tei.always = hold
@@ -30,8 +30,8 @@ def test_what_is_not_there_in_time_follows_without_a_score(tei: Loopback) -> Non
     reranker = Reranker(scorer=scorer)
     reranker.warm_up()
     started = time.monotonic()
-    ranking = reranker.rank(QUERY, TEXTS, deadline_ms=300)
-    assert time.monotonic() - started < 2.0
+    ranking = reranker.rank(QUERY, TEXTS, deadline_ms=1_500)
+    assert time.monotonic() - started < 15
     assert ranking.status == "partial"
     assert [(each.index, each.logit) for each in ranking] == [(0, 3.0), (1, 1.0), (2, None)]
     assert (ranking.counts.scored, ranking.counts.pairs) == (2, 2)
@@ -62,12 +62,12 @@ def test_nothing_more_is_sent_after_the_deadline() -> None:
     with serve("openai-listwise") as server:
 
         def hold(reply: Reply) -> Reply:
-            time.sleep(0.3)
+            time.sleep(1.5)
             return reply
 
         server.always = hold
         reranker = Reranker(scorer=remote(server, window=2, step=1))
-        ranking = reranker.rank(QUERY, TEXTS, deadline_ms=100)
+        ranking = reranker.rank(QUERY, TEXTS, deadline_ms=1_000)
         assert [(each.index, each.score) for each in ranking] == [(0, None), (1, None), (2, None)]
         assert (ranking.status, ranking.counts.scored) == ("partial", 0)
         join_threads()

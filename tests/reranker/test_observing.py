@@ -47,12 +47,12 @@ def test_errors_of_on_timing_are_raised(tiny: Path) -> None:
 
 def test_cancelling_stops_the_work(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     forward, calls = OnnxBackend.forward, []
-    started = threading.Event()
+    started, go_on = threading.Event(), threading.Event()
 
     def slow(self: OnnxBackend, batch: Batch) -> np.ndarray:
         calls.append(batch)
         started.set()
-        time.sleep(0.05)
+        assert go_on.wait(30)
         return forward(self, batch)
 
     monkeypatch.setattr(OnnxBackend, "forward", slow)
@@ -64,6 +64,7 @@ def test_cancelling_stops_the_work(tiny: Path, monkeypatch: pytest.MonkeyPatch) 
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
+        go_on.set()
 
     asyncio.run(cancel())
     time.sleep(0.2)

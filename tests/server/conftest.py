@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx
 import pytest
-from server.running import Serve, configured, serving
+from server.running import PATIENCE, Serve, configured, serving
 
 from resift import Reranker
 from resift.scoring import Scorer
@@ -25,7 +25,10 @@ def reranker() -> Reranker:
 @pytest.fixture(scope="session")
 def server() -> Iterator[httpx.Client]:
     """A client of a server with the bundled model."""
-    with serving(Server.of(configured())) as address, httpx.Client(base_url=address) as client:
+    with (
+        serving(Server.of(configured())) as address,
+        httpx.Client(base_url=address, timeout=PATIENCE) as client,
+    ):
         yield client
 
 
@@ -41,7 +44,7 @@ def serve(monkeypatch: pytest.MonkeyPatch) -> Iterator[Serve]:
             # Such a scorer needn't be able to rank the pair of a probe.
             probe = "/health/ready" if scorer is None else "/health/live"
             address = stack.enter_context(serving(made, probe))
-            client = stack.enter_context(httpx.Client(base_url=address, timeout=60))
+            client = stack.enter_context(httpx.Client(base_url=address, timeout=PATIENCE))
             client.server = made  # type: ignore[attr-defined]
             return client
 

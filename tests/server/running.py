@@ -49,7 +49,7 @@ def serving(server: Server, probe: str = "/health/ready") -> Iterator[str]:
         until(lambda: listening.started)
         address = f"http://127.0.0.1:{listening.servers[0].sockets[0].getsockname()[1]}"
         prefix = server.config.settings.url_prefix
-        until(lambda: httpx.get(f"{address}{prefix}{probe}").status_code == 200)
+        until(lambda: httpx.get(f"{address}{prefix}{probe}", timeout=PATIENCE).status_code == 200)
         yield address
     finally:
         listening.should_exit = True
@@ -80,7 +80,8 @@ def process(
         found.address = _address(found.lines)
         if ready:
             assert found.address, found.lines
-            until(lambda: httpx.get(f"{found.address}/health/ready").status_code == 200)
+            health = f"{found.address}/health/ready"
+            until(lambda: httpx.get(health, timeout=PATIENCE).status_code == 200)
         yield found
     finally:
         if found.poll() is None:
