@@ -51,6 +51,6 @@ def test_one_slow_answer_leaves_the_rest(small: Reranker) -> None:
         # So that all is in the cache, and only what is to be late is.
         compared(server, small)
         server.always = answered
-        report = compared(server, small, timeout=3.0)
+        report = compared(server, small, timeout=6.0)
     assert found(report, "many").verdict == "unknown"
     assert report.status == "same"

@@ -101,8 +101,8 @@ def test_a_resift_server_is_told_the_deadline() -> None:
             return said
 
         server.faults = [changed(late)]
-        ranking = Reranker(scorer=remote(server)).rank(QUERY, TEXTS, deadline_ms=5_000)
-        assert 4_000 < server.bodies[0]["deadline_ms"] <= 5_000
+        ranking = Reranker(scorer=remote(server)).rank(QUERY, TEXTS, deadline_ms=60_000)
+        assert 30_000 < server.bodies[0]["deadline_ms"] <= 60_000
         assert [(each.index, each.logit) for each in ranking] == [(0, 3.0), (2, 2.0), (1, None)]
         assert ranking.status == "partial"
 

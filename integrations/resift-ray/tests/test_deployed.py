@@ -122,8 +122,8 @@ def test_a_calibration_belongs_to_its_model_there_too(loop: Any) -> None:
 def test_the_rest_of_the_deadline_goes_along(loop: Any) -> None:
     handle = Handle(Numbers())
     reranker = Reranker(scorer=Deployed(handle, "numbers", loop))
-    reranker.rank("q", TEXTS, deadline_ms=5_000)
-    assert 4 < handle.asked[-1].seconds < 5
+    reranker.rank("q", TEXTS, deadline_ms=60_000)
+    assert 30 < handle.asked[-1].seconds < 60
     reranker.rank("q", TEXTS)
     assert handle.asked[-1].seconds == float("inf")
 
@@ -139,8 +139,8 @@ class Noting(Numbers):
 def test_there_the_call_has_that_deadline_and_those_options(loop: Any) -> None:
     scorer = Noting()
     reranker = Reranker(scorer=Deployed(Handle(scorer), "numbers", loop))
-    reranker.rank("q", TEXTS, deadline_ms=5_000, max_length=77)
-    assert 3 < scorer.remaining < 5
+    reranker.rank("q", TEXTS, deadline_ms=60_000, max_length=77)
+    assert 30 < scorer.remaining < 60
     assert scorer.options.max_length == 77
 
 

@@ -202,7 +202,7 @@ def test_a_client_that_leaves_stops_its_work(client: httpx.Client, gate: Gate) -
     before = gate.passes
     with gate.held():
         with pytest.raises(httpx.ReadTimeout):
-            client.post("/v1/rerank", json=body(300), timeout=1.0)
+            client.post("/v1/rerank", json=body(300), timeout=httpx.Timeout(PATIENCE, read=1.0))
         until(lambda: in_work(client) == 0)
     assert client.post("/v1/rerank", json=body()).status_code == 200
     assert gate.passes - before < whole / 2

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx
 import pytest
 from server.limits.holding import Held
-from server.running import Serve, until
+from server.running import PATIENCE, Serve, until
 
 from resift.server.admission import Admission
 from resift.server.refusals import RefusedError
@@ -33,7 +33,11 @@ def test_a_request_without_room_is_told_when_to_come_again(serve: Serve, held: H
 def test_a_client_that_leaves_is_not_worked_for(serve: Serve, held: Held) -> None:
     client = serve(held)
     with pytest.raises(httpx.ReadTimeout):
-        client.post("/rerank", json={"query": "q", "texts": ["1"]}, timeout=0.3)
+        client.post(
+            "/rerank",
+            json={"query": "q", "texts": ["1"]},
+            timeout=httpx.Timeout(PATIENCE, read=1.0),
+        )
     until(lambda: held.cancelled == 1)
     until(lambda: client.server.admission.pairs == 0)  # type: ignore[attr-defined]
     assert 'resift_refused_total{reason="dropped"} 1.0' in client.get("/metrics").text
