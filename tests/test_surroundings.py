@@ -68,6 +68,6 @@ def test_it_passes_on_one_processor_in_a_posix_locale_and_without_a_home() -> No
         stderr=subprocess.STDOUT,
         encoding="utf-8",
         errors="replace",
-        timeout=1200,
+        timeout=3600,
     )
     assert done.returncode == 0, done.stdout[-20_000:]
