@@ -158,7 +158,7 @@ def test_health_does_not_wait_for_a_slow_model(serve: Serve) -> None:
 
 
 def readiness(server: Any) -> httpx.Response:
-    """What a process says of itself now."""
+    """The answer of a process that says whether it is ready."""
     return httpx.get(f"{server.address}/health/ready", timeout=PATIENCE)
 
 
