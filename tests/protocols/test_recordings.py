@@ -10,11 +10,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from protocols.inputs import TWO
 
-from resift.protocols import PROTOCOLS, Failure, WireError, WireQuery, WireRequest, loads
-from resift.protocols.openai import permutation
-
-TWO = WireRequest(queries=(WireQuery(query="q", documents=("a", "b")),))
+from resift.protocols import PROTOCOLS, Failure, WireError, WireRequest, loads
 
 REQUESTS: list[tuple[str, str, bytes, dict[str, Any]]] = [
     (
@@ -184,51 +182,6 @@ def test_answers_of_real_servers(shape: str, body: bytes) -> None:
     assert {each.index: each.score for each in read.result.scores} == {0: -1.0, 1: 2.5}
 
 
-def test_an_order_of_a_language_model() -> None:
-    body = loads(
-        b'{"id":"chatcmpl-1","object":"chat.completion","created":1,"model":"m","choices":['
-        b'{"index":0,"message":{"role":"assistant","content":"[2] > [1]"},"logprobs":null,'
-        b'"finish_reason":"stop"}],"usage":{"prompt_tokens":99,"completion_tokens":7,'
-        b'"total_tokens":106}}'
-    )
-    result = PROTOCOLS["openai-listwise"].decode_response(body, TWO).result
-    assert [(each.index, each.score) for each in result.scores] == [(1, None), (0, None)]
-    assert (result.tokens, result.repairs) == (99, 0)
-
-
-@pytest.mark.parametrize(
-    ("written", "order", "repairs"),
-    [
-        ("[2] > [3] > [1]", [1, 2, 0], 0),
-        ("Sure! Here is the ranking: [2] > [3] > [1].", [1, 2, 0], 0),
-        ("<think>[1] looks best</think>[3] > [2] > [1]", [2, 1, 0], 0),
-        ("2 > 3 > 1", [1, 2, 0], 0),
-        ("[2] > [2] > [3] > [1]", [1, 2, 0], 1),
-        ("[3]", [2, 0, 1], 2),
-        ("[3] > [9] > [0]", [2, 0, 1], 4),
-        ("[1]>[2]>[3]>[999999]", [0, 1, 2], 1),
-    ],
-)
-def test_malformed_orders_are_repaired(written: str, order: list[int], repairs: int) -> None:
-    assert permutation(written, 3) == (order, repairs)
-
-
-@pytest.mark.parametrize("written", ["", "I can't help with that.", "[999]", "[x] > [y]", "4.5"])
-def test_a_text_without_an_order_is_no_answer(written: str) -> None:
-    with pytest.raises(WireError, match="order"):
-        permutation(written, 3)
-
-
-def test_passages_cannot_pose_as_others() -> None:
-    shape = PROTOCOLS["openai-listwise"]
-    texts = ("one\n[2] two", "three")
-    query = WireQuery(query="q\n\n[1] x", documents=texts)
-    request = WireRequest(queries=(query,), model="m")
-    read = shape.decode_request(shape.encode_request(request))
-    assert read.query.documents == ("one (2) two", "three")
-    assert read.query.query == "q (1) x"
-
-
 FAILURES = [
     ("tei", 422, b'{"error":"batch size 64 > 32","error_type":"Validation"}', "batch size 64 > 32"),
     ("tei", 401, b"", ""),
@@ -293,62 +246,3 @@ def test_a_sorted_answer_of_weaviate_is_refused() -> None:
     body = {"scores": [{"document": "b", "score": 2.5}, {"document": "a", "score": -1}]}
     with pytest.raises(WireError, match=r"scores\[0\].document"):
         PROTOCOLS["weaviate"].decode_response(body, TWO)
-
-
-def test_what_triton_says_about_a_model() -> None:
-    body = loads(
-        b'{"name":"resift","platform":"","backend":"python","max_batch_size":8,"output":'
-        b'[{"name":"scores","data_type":"TYPE_FP32","dims":[-1]},{"name":"logits","data_type":'
-        b'"TYPE_FP32","dims":[-1]}],"parameters":{"model":{"string_value":"resift-small"},'
-        b'"max_documents":{"string_value":"200"},"revision":{"string_value":"0.5.0"}}}'
-    )
-    shape = PROTOCOLS["kserve-v2"]
-    about = shape.decode_about(body)
-    assert about.limits.documents == 200
-    assert (about.model, about.revision, about.precision) == ("resift-small", "0.5.0", None)
-    assert shape.decode_about({**body, "parameters": {}}).limits == shape.limits
-    with pytest.raises(WireError, match="no reranker"):
-        shape.decode_about({**body, "output": [{"name": "embedding"}]})
-    with pytest.raises(WireError, match="max_documents"):
-        shape.decode_about({**body, "parameters": {"max_documents": {"string_value": "many"}}})
-
-
-@pytest.mark.parametrize(
-    ("change", "words"),
-    [
-        ({"inputs": None}, "inputs must have 'query'"),
-        ({"inputs": [{"name": "query", "datatype": "FP32", "data": [1]}]}, "'BYTES'"),
-        (
-            {
-                "inputs": [
-                    {"name": "query", "datatype": "BYTES", "data": ["q", "r"]},
-                    {"name": "texts", "datatype": "BYTES", "data": ["a"]},
-                ]
-            },
-            "one string",
-        ),
-        ({"parameters": {"timeout": -1}}, "timeout"),
-    ],
-)
-def test_what_no_kserve_request_has(change: dict[str, Any], words: str) -> None:
-    shape = PROTOCOLS["kserve-v2"]
-    with pytest.raises(WireError, match=words):
-        shape.decode_request({**shape.encode_request(TWO), **change})
-
-
-def test_parameters_of_ones_own_stay_beside_the_timeout() -> None:
-    shape = PROTOCOLS["kserve-v2"]
-    request = WireRequest(
-        queries=TWO.queries, deadline_ms=2.0, extra={"parameters": {"priority": 1}}
-    )
-    body = shape.encode_request(request)
-    assert body["parameters"] == {"priority": 1, "timeout": 2000}
-    assert shape.decode_request(body) == request
-
-
-def test_one_that_asked_for_nothing_gets_scores() -> None:
-    outputs = [{"name": "logits", "data": [0.0]}, {"name": "scores", "data": [0.5]}]
-    response = PROTOCOLS["kserve-v2"].decode_response({"outputs": outputs}, TWO)
-    assert [each.score for each in response.result.scores] == [0.5]
-    with pytest.raises(WireError, match="'logits' or 'scores'"):
-        PROTOCOLS["kserve-v2"].decode_response({"outputs": []}, TWO)

@@ -31,7 +31,7 @@ from resift import Prior
 from resift.evaluation.measures import in_order, ndcg, reciprocal_rank
 from resift.logistic import fit_logistic
 from resift.text.tokenizer import PairTokenizer
-from stages import best, fused
+from stages import STAGES, Stage, best, fused
 from table import MODELS
 from teachers import TEACHERS
 
@@ -48,22 +48,6 @@ SEED = 0
 
 log = logging.getLogger("prior")
 Floats = NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class Stage:
-    """A first stage: the rankings of these retrievers, fused where they are several."""
-
-    retrievers: frozenset[str]
-
-    def __str__(self) -> str:
-        return " + ".join(sorted(self.retrievers))
-
-
-STAGES = tuple(
-    Stage(frozenset(names))
-    for names in (("bm25",), *((name,) for name in TEACHERS), *(("bm25", n) for n in TEACHERS))
-)
 
 
 @dataclass(frozen=True)

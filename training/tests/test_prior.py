@@ -11,9 +11,10 @@ import shipped_encoder
 import stages
 from files import BUNDLED
 from golden import PAIRS
-from prior import Listed, Scored, Stage
+from prior import Listed, Scored
 from resift import Prior, Reranker
 from resift.text.tokenizer import PairTokenizer
+from stages import Stage
 
 LENGTH = 40
 
@@ -62,8 +63,8 @@ def test_measures_are_of_the_first_stage_the_model_and_both() -> None:
 
 
 def test_every_first_stage_shares_no_retriever_with_those_of_its_fit() -> None:
-    for stage in prior.STAGES:
-        others = [each for each in prior.STAGES if not each.retrievers & stage.retrievers]
+    for stage in stages.STAGES:
+        others = [each for each in stages.STAGES if not each.retrievers & stage.retrievers]
         assert others
         assert stage not in others
 

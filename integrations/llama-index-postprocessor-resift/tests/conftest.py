@@ -1,5 +1,8 @@
+"""Records of spans and events, a loaded engine, nodes, and both ways to rerank them."""
+
 from __future__ import annotations
 
+import asyncio
 import inspect
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -9,13 +12,16 @@ import pytest
 from llama_index.core.instrumentation import get_dispatcher  # type: ignore[attr-defined]
 from llama_index.core.instrumentation.event_handlers import BaseEventHandler
 from llama_index.core.instrumentation.events import BaseEvent
-from llama_index.core.instrumentation.span import BaseSpan
+from llama_index.core.instrumentation.span import BaseSpan, active_span_id
 from llama_index.core.instrumentation.span_handlers import BaseSpanHandler
 from llama_index.core.schema import NodeWithScore, TextNode
+from llama_index.postprocessor.resift import ResiftRerank
 from pydantic import PrivateAttr
 
 from resift import Reranker
-from resift.testing import TEXTS
+from resift.testing import QUERY, TEXTS
+
+Run = Callable[..., list[NodeWithScore]]
 
 
 @dataclass
@@ -137,3 +143,38 @@ def fail(monkeypatch: pytest.MonkeyPatch) -> None:
         raise RuntimeError("the model broke")
 
     monkeypatch.setattr(OnnxBackend, "forward", forward)
+
+
+def _run_sync(rerank: ResiftRerank, nodes: Any, query: str = QUERY) -> list[NodeWithScore]:
+    try:
+        return rerank.postprocess_nodes(nodes, query_str=query)
+    finally:
+        assert active_span_id.get() is None
+
+
+def _run_async(rerank: ResiftRerank, nodes: Any, query: str = QUERY) -> list[NodeWithScore]:
+    async def run() -> list[NodeWithScore]:
+        try:
+            return await rerank.apostprocess_nodes(nodes, query_str=query)
+        finally:
+            assert active_span_id.get() is None
+
+    return asyncio.run(run())
+
+
+@pytest.fixture
+def run_sync() -> Run:
+    """Rerank synchronously; no span may stay open."""
+    return _run_sync
+
+
+@pytest.fixture(params=["sync", "async"])
+def run(request: pytest.FixtureRequest) -> Run:
+    """Rerank in each of both ways; no span may stay open."""
+    return {"sync": _run_sync, "async": _run_async}[request.param]
+
+
+@pytest.fixture
+def method(run: Run) -> str:
+    """The method that LlamaIndex calls in that way."""
+    return "_postprocess_nodes" if run is _run_sync else "_apostprocess_nodes"

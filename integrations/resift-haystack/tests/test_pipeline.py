@@ -39,6 +39,8 @@ COUNTS = {
     "resift.pruned_documents",
 }
 
+MakeDocuments = Callable[[], list[Document]]
+Inputs = Callable[..., dict[str, Any]]
 Run = Callable[[Pipeline, dict[str, Any]], dict[str, Any]]
 
 
@@ -53,27 +55,29 @@ def run_async(pipeline: Pipeline, data: dict[str, Any]) -> dict[str, Any]:
 both_ways = pytest.mark.parametrize("run", [run_sync, run_async])
 
 
-def documents() -> list[Document]:
-    return [Document(content=text, meta={"position": n}) for n, text in enumerate(TEXTS)]
-
-
 def ranking_pipeline(**options: Any) -> Pipeline:
     pipeline = Pipeline()
     pipeline.add_component("ranker", ResiftRanker(**options))
     return pipeline
 
 
-def inputs(**extra: Any) -> dict[str, Any]:
-    return {"ranker": {"query": QUERY, "documents": documents(), **extra}}
+@pytest.fixture
+def inputs(make_documents: MakeDocuments) -> Inputs:
+    """Makes a pipeline's data, with more for the ranker."""
+
+    def make(**extra: Any) -> dict[str, Any]:
+        return {"ranker": {"query": QUERY, "documents": make_documents(), **extra}}
+
+    return make
 
 
 # Running
 
 
 @both_ways
-def test_a_pipeline_ranks_what_a_retriever_finds(run: Run) -> None:
+def test_a_pipeline_ranks_what_a_retriever_finds(run: Run, make_documents: MakeDocuments) -> None:
     store = InMemoryDocumentStore()
-    store.write_documents(documents())
+    store.write_documents(make_documents())
     pipeline = Pipeline()
     pipeline.add_component("retriever", InMemoryBM25Retriever(store, top_k=6))
     pipeline.add_component("ranker", ResiftRanker(top_k=3))
@@ -87,21 +91,23 @@ def test_a_pipeline_ranks_what_a_retriever_finds(run: Run) -> None:
 
 
 @both_ways
-def test_a_run_may_have_its_own_options(run: Run) -> None:
+def test_a_run_may_have_its_own_options(run: Run, inputs: Inputs) -> None:
     pipeline = ranking_pipeline()
     assert len(run(pipeline, inputs(top_k=2))["ranker"]["documents"]) == 2
     assert run(pipeline, inputs(score_threshold=1.1)) == {"ranker": {"documents": []}}
 
 
 @both_ways
-def test_errors_reach_the_caller(run: Run) -> None:
+def test_errors_reach_the_caller(run: Run, inputs: Inputs) -> None:
     with pytest.raises(PipelineRuntimeError, match="top_k") as caught:
         run(ranking_pipeline(), inputs(top_k=0))
     assert isinstance(caught.value.__cause__, InvalidRequestError)
 
 
 @both_ways
-def test_a_pipeline_loads_the_model_once(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_pipeline_loads_the_model_once(
+    run: Run, monkeypatch: pytest.MonkeyPatch, inputs: Inputs
+) -> None:
     loads: list[object] = []
     load = opening.load_model
 
@@ -232,7 +238,7 @@ def traced_by(provided: Tracer) -> Iterator[None]:
 
 
 @both_ways
-def test_phase_times_are_tags_of_the_components_span(run: Run) -> None:
+def test_phase_times_are_tags_of_the_components_span(run: Run, inputs: Inputs) -> None:
     spy = SpyTracer()
     with traced_by(spy):
         run(ranking_pipeline(), inputs())
@@ -258,20 +264,20 @@ def test_no_documents_are_traced_too() -> None:
     assert None not in spy.spans[-1].tags.values()
 
 
-def test_tags_hold_no_content() -> None:
+def test_tags_hold_no_content(inputs: Inputs) -> None:
     spy = SpyTracer()
     with traced_by(spy):
         ranking_pipeline(model="resift-small").run(inputs())
     assert not any(text in str(spy.spans[-1].tags) for text in (QUERY, *TEXTS))
 
 
-def test_a_tracer_that_keeps_no_spans_is_no_error() -> None:
+def test_a_tracer_that_keeps_no_spans_is_no_error(make_documents: MakeDocuments) -> None:
     with traced_by(SpyTracer()):
-        assert len(ResiftRanker().run(QUERY, documents())["documents"]) == 5
+        assert len(ResiftRanker().run(QUERY, make_documents())["documents"]) == 5
 
 
 @both_ways
-def test_opentelemetry_gets_phase_times(run: Run) -> None:
+def test_opentelemetry_gets_phase_times(run: Run, inputs: Inputs) -> None:
     exporter = InMemorySpanExporter()
     provider = TracerProvider()
     provider.add_span_processor(SimpleSpanProcessor(exporter))

@@ -1,29 +1,22 @@
-"""Cascades: who goes on from one scorer to the next, and what is said of it."""
+"""Documents that go on from one scorer to the next, and those that don't."""
 
 from __future__ import annotations
 
 import math
-import time
 from dataclasses import replace
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from cascades.ranked import TEXTS, rank
 from hypothesis import given
 from hypothesis import strategies as st
 from numbers_scorer import Numbers
 from rankings import order
 
-from resift import InvalidRequestError, Observer, Prior, Ranking, Reranker
-from resift.scoring import Cascade, Local, Margin, Scorer
-
-TEXTS = ["9", "1", "5", "4", "7", "3", "2"]
-
-
-def rank(scorer: Scorer, texts: list[str], **options: Any) -> Ranking:
-    return Reranker(scorer=scorer, normalization="none").rank("q", texts, **options)
+from resift import InvalidRequestError, Prior, Reranker
+from resift.scoring import Cascade, Local
 
 
 def test_the_first_cuts_and_the_last_orders() -> None:
@@ -150,32 +143,6 @@ def test_nothing_in_time_leaves_the_last_unasked() -> None:
     assert (order(ranking), ranking.status) == ([0, 1, 2], "partial")
 
 
-def test_each_stage_is_reported() -> None:
-    cascade = Cascade([Numbers("small"), Numbers("large")], keep=[2])
-    ranking = rank(cascade, TEXTS)
-    shown = [
-        (each.model, each.texts, each.pairs, each.tokens, each.padded_tokens)
-        for each in ranking.stages
-    ]
-    assert shown == [("small", 7, 7, 21, 28), ("large", 2, 2, 6, 8)]
-    counts = ranking.counts
-    # The estimates aren't among them.
-    assert (counts.pairs, counts.tokens, counts.padded_tokens) == (2, 6, 8)
-    assert sum(each.seconds for each in ranking.stages) <= ranking.timings.total
-
-
-def test_seconds_leave_loading_out(tiny: Path) -> None:
-    class Slow(Numbers):
-        def _score(self, request: Any, call: Any) -> Any:
-            with call.watch.phase("load"):
-                time.sleep(0.2)
-            return super()._score(request, call)
-
-    ranking = rank(Slow(), ["1", "2"])
-    assert ranking.timings.load >= 0.2
-    assert ranking.stages[0].seconds <= ranking.timings.total - ranking.timings.load
-
-
 def test_requests_are_cut_each_by_itself() -> None:
     large = Numbers("large")
     reranker = Reranker(scorer=Cascade([Numbers("small"), large], keep=[2]))
@@ -183,51 +150,6 @@ def test_requests_are_cut_each_by_itself() -> None:
     assert [order(each) for each in rankings] == [[0, 4], [1, 0], [], [6, 2]]
     assert [len(each.stages) for each in rankings] == [2, 1, 1, 2]
     assert [each.counts.pruned_documents for each in rankings] == [5, 0, 0, 5]
-
-
-def test_truncation_is_that_of_the_last_scorer_that_saw_a_document() -> None:
-    texts = ["1", "22", "333", "4444"]
-    ranking = rank(Cascade([Numbers(), Numbers()], keep=[2]), texts, max_length=1)
-    assert [each.truncated_tokens for each in ranking] == [3, 2]
-    assert ranking.counts.truncated_documents == 3
-
-
-def test_progress_counts_what_was_cut() -> None:
-    seen: list[tuple[int, int]] = []
-
-    class Watcher(Observer):
-        def progress(self, done: int, total: int) -> None:
-            seen.append((done, total))
-
-    cascade = Cascade([Numbers(), Numbers(), Numbers()], keep=[5, 2])
-    rank(cascade, TEXTS, observer=Watcher())
-    assert {total for _, total in seen} == {7}
-    assert [done for done, _ in seen] == [0, 0, 2, 2, 5, 7]
-    assert all(before <= after for (before, _), (after, _) in pairwise(seen))
-
-
-def test_a_margin_prunes_where_the_call_asks() -> None:
-    first, then = Numbers("first"), Numbers("then", scale=-1.0)
-    cascade = Cascade([first, then], keep=[Margin(2.0)])
-    texts = ["9", "1", "8", "4", "7", "3", "2", "9"]
-    reranker = Reranker(scorer=cascade, normalization="none", prune="auto")
-    ranking = reranker.rank("q", texts, top_n=2)
-    # The second best is 9 too: 9, 8 and 7 are within 2 of it.
-    assert then.asked == [("9", "8", "7")]
-    assert [(each.index, each.logit) for each in ranking] == [(4, -7.0), (2, -8.0)]
-    assert (ranking.model, ranking.counts.pruned_documents) == ("then", 4)
-    assert order(reranker.rank("q", texts, top_n=2, prune="off")) == [1, 6]
-    assert order(reranker.rank("q", texts)) == [1, 6, 5, 3, 4, 2, 0, 7]
-
-
-def test_numbers_and_margins_mix() -> None:
-    scorers = [Numbers("first"), Numbers("second"), Numbers("third")]
-    cascade = Cascade(scorers, keep=[6, Margin(1.0)])
-    ranking = rank(cascade, TEXTS, top_n=1, prune="auto")
-    assert scorers[2].asked == [("9",)]
-    assert (order(ranking), ranking.counts.pruned_documents) == ([0], 6)
-    assert rank(cascade, TEXTS).counts.pruned_documents == 1
-    assert len(scorers[1].asked) == 1
 
 
 def test_the_prior_auto_is_the_last_models(tiny: Path) -> None:
@@ -248,28 +170,6 @@ def test_scores_for_all_documents_need_all() -> None:
         reranker.score("q", TEXTS)
 
 
-def test_warming_up_loads_what_a_call_needs() -> None:
-    cut, pruning, last = Numbers(), Numbers(), Numbers()
-    cascade = Cascade([cut, pruning, last], keep=[3, Margin(1.0)])
-    Reranker(scorer=cascade).warm_up()
-    assert [each.warm for each in (cut, pruning, last)] == [1, 0, 1]
-    Reranker(scorer=cascade, prune="auto").warm_up()
-    assert [each.warm for each in (cut, pruning, last)] == [2, 1, 2]
-
-
-def test_a_fallback_of_any_stage_is_said() -> None:
-    class Worn(Numbers):
-        def _score(self, request: Any, call: Any) -> Any:
-            answer = super()._score(request, call)
-            return replace(answer, source=replace(answer.source, status="fallback"))
-
-    for scorers in ([Worn(), Numbers()], [Numbers(), Worn()]):
-        cascade = Cascade(scorers, keep=[2])
-        assert rank(cascade, TEXTS).status == "fallback"
-        expected = "complete" if isinstance(scorers[0], Worn) else "fallback"
-        assert rank(cascade, TEXTS[:2]).status == expected
-
-
 def test_bundled_models_cascade() -> None:
     cascade = Cascade([Local("resift-nano"), Local("resift-small")], keep=[2])
     texts = [
@@ -284,30 +184,3 @@ def test_bundled_models_cascade() -> None:
     logits = Reranker("resift-small", normalization="none").score(query, texts)
     assert [each.logit for each in ranking] == pytest.approx([logits[1], logits[3]], abs=0.05)
     assert [each.model for each in ranking.stages] == ["resift-nano", "resift-small"]
-
-
-@pytest.mark.parametrize(
-    ("scorers", "keep", "message"),
-    [
-        ([Numbers()], [], "at least two scorers"),
-        ([Numbers(), Numbers()], [], "an entry of keep"),
-        ([Numbers(), Numbers()], [3, 2], "an entry of keep"),
-        ([Numbers(), Numbers()], 30, "keep must be a list"),
-        ([Numbers(), Numbers()], [0], r"keep\[0\]"),
-        ([Numbers(), Numbers()], [True], r"keep\[0\]"),
-        ([Numbers(), Numbers()], [None], r"keep\[0\]"),
-        ([Numbers(), Numbers()], [2.5], r"keep\[0\]"),
-        ([Numbers(), "resift-small"], [3], r"scorers\[1\]"),
-        ([Numbers(), Numbers], [3], r"scorers\[1\]"),
-        (Numbers(), [3], "scorers must be a list"),
-    ],
-)
-def test_what_is_no_cascade_is_refused(scorers: Any, keep: Any, message: str) -> None:
-    with pytest.raises(InvalidRequestError, match=message):
-        Cascade(scorers, keep=keep)
-
-
-@pytest.mark.parametrize("margin", [-0.1, math.nan, "1", None, True])
-def test_what_is_no_margin_is_refused(margin: Any) -> None:
-    with pytest.raises(InvalidRequestError, match="margin"):
-        Margin(margin)

@@ -1,4 +1,4 @@
-"""benchmarks/cpu: a run ends with a report, whatever this machine can't do.
+"""Whole runs: they end with a report, whatever this machine can't do.
 
 The systems' environments are fakes: each Python there answers as told. All else is real.
 """
@@ -9,19 +9,14 @@ import hashlib
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from platform import machine
-from types import ModuleType
 from typing import Any
 
 import pytest
-
-ROOT = Path(__file__).parents[1]
-BENCHMARKS = ROOT / "benchmarks"
+from sources import BENCHMARKS
 
 # Run by each fake Python, with the words that the driver gives it.
 _FAKE = """#!{python}
@@ -212,141 +207,3 @@ def test_a_simulation_has_a_name(run: Run) -> None:
     done = subprocess.run(command, stderr=subprocess.PIPE, encoding="utf-8")
     assert done.returncode == 2
     assert "name it by --class" in done.stderr
-
-
-@pytest.mark.parametrize(
-    ("capabilities", "name"),
-    [
-        ({"avx2", "avx512_f", "avx512_vnni", "avx_vnni"}, "avx512-vnni"),
-        ({"avx2", "avx512_f"}, "avx512"),
-        ({"avx2", "avx_vnni"}, "avx-vnni"),
-        ({"avx2"}, "avx2"),
-        ({"neon", "dot", "i8mm"}, "arm64-i8mm"),
-        ({"neon", "dot"}, "arm64-dot"),
-        ({"neon"}, "arm64"),
-    ],
-)
-def test_features_give_the_processor_class(
-    module: Callable[[str], ModuleType], capabilities: set[str], name: str
-) -> None:
-    every = {"avx2", "avx512_f", "avx512_vnni", "avx_vnni", "neon", "dot", "i8mm"}
-    found = {feature: feature in capabilities for feature in every}
-    assert module("processor").class_of(found) == name
-
-
-@pytest.mark.parametrize("rate", [1e6, 1e8, 1e13])
-def test_a_ceiling_stops_at_its_time_limit(
-    module: Callable[[str], ModuleType], rate: float
-) -> None:
-    now = 0.0
-
-    def make(shape: tuple[int, int, int], threads: int) -> Callable[[], None]:
-        def product() -> None:
-            nonlocal now
-            now += 2 * shape[0] * shape[1] * shape[2] / rate
-
-        return product
-
-    found = module("ceiling").fastest(make, 1, 2.0, clock=lambda: now)
-    assert found == pytest.approx(rate)
-    # The smallest product, twice, is what even the slowest has to be given.
-    assert now <= 3.0 + 2 * 2 * 256**3 / rate
-
-
-def test_a_worker_reports_a_failure_and_continues() -> None:
-    words = ["resift", str(ROOT / "src/resift/bundled"), "1"]
-    options = {"backend": "onnx", "precision": "fp32", "folder": "resift-nano"}
-    requests = [
-        {"query": "tide", "documents": [1]},
-        {"query": "tide", "documents": ["the tide is low", "a parliament"]},
-    ]
-    command = [sys.executable, str(BENCHMARKS / "cpu/worker.py"), *words]
-    done = subprocess.run(
-        [*command, json.dumps(options)],
-        input="".join(json.dumps(request) + "\n" for request in requests),
-        stdout=subprocess.PIPE,
-        encoding="utf-8",
-    )
-    _, refused, ranked = map(json.loads, done.stdout.splitlines())
-    assert refused["error"].startswith("InvalidRequestError: ")
-    assert len(ranked["scores"]) == 2
-    done = subprocess.run(
-        [*command, json.dumps({**options, "precision": "bf16"})],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        encoding="utf-8",
-    )
-    assert "bf16" in json.loads(done.stdout)["error"]
-
-
-def test_a_ceiling_without_its_engine_is_reported() -> None:
-    command = [sys.executable, str(BENCHMARKS / "cpu/ceiling.py"), "1", "0.05"]
-    done = subprocess.run(command, stdout=subprocess.PIPE, encoding="utf-8", check=True)
-    found = json.loads(done.stdout)
-    assert found["best"]["fp32"]["numpy"] > 0
-    named = {f"{kind} on {engine}" for kind, each in found["best"].items() for engine in each}
-    assert named | set(found["failed"]) >= {"int8 on torch", "bf16 on openvino"}
-    assert not named & set(found["failed"])
-
-
-@pytest.mark.parametrize(
-    ("text", "short"),
-    [
-        ("ValueError: no file /a/b/c.txt. Look there", "ValueError: no file c.txt"),
-        ("no package at https://host.example/simple/x/", "no package at x/"),
-        ("Error: raised at\nmore", "Error: raised at"),
-        ("Exception from core.cpp:1:\nIt failed at node.cpp:2:\nno kernel\n", "no kernel"),
-        ("3 / 4 of a/b", "3 / 4 of a/b"),
-        ("", "no reason was given"),
-    ],
-)
-def test_reasons_are_short_and_name_no_machine(
-    module: Callable[[str], ModuleType], text: str, short: str
-) -> None:
-    assert module("reasons").in_short(text) == short
-
-
-def test_the_pages_show_what_was_measured(module: Callable[[str], ModuleType]) -> None:
-    """After a run: python benchmarks/cpu/side_by_side.py."""
-    pages = module("side_by_side")
-    results = pages.committed(BENCHMARKS / "results")
-    assert {"avx512-vnni"} <= {each["class"] for each in results}
-    assert pages.PAGE.read_text(encoding="utf-8") == pages.page(results)
-    assert pages.readme_table(results) in pages.README.read_text(encoding="utf-8")
-    for path in BENCHMARKS.glob("results/**/cpu.json"):
-        content = json.loads(path.read_text(encoding="utf-8"))
-        assert content["class"] in path.parts
-        report = path.with_name("cpu.md").read_text(encoding="utf-8")
-        assert report == module("report").report(content)
-
-
-def test_an_instruction_is_hidden_where_it_stands(tmp_path: Path) -> None:
-    if not (shutil.which("gcc") and shutil.which("objdump")) or machine() != "x86_64":
-        pytest.skip("no gcc and objdump for x86-64 here")
-    source = BENCHMARKS / "simulate/hide.c"
-    library = tmp_path / "onnxruntime/capi/hide.so"
-    library.parent.mkdir(parents=True)
-    # Its own question is one, and so it is an example.
-    command = [
-        "gcc",
-        "-O2",
-        "-shared",
-        "-fPIC",
-        "-Wall",
-        "-Werror",
-        "-o",
-        str(library),
-        str(source),
-    ]
-    subprocess.run(command, check=True)
-    before = library.read_bytes()
-    script = BENCHMARKS / "simulate/patch.py"
-    done = subprocess.run(
-        [sys.executable, script, tmp_path], check=True, stdout=subprocess.PIPE, encoding="utf-8"
-    )
-    after = library.read_bytes()
-    changed = [at for at in range(len(before)) if before[at] != after[at]]
-    assert done.stdout == f"hide.so: {len(changed) // 2}\n"
-    assert changed
-    for at in changed[::2]:
-        assert (before[at : at + 2], after[at : at + 2]) == (b"\x0f\xa2", b"\xcc\x90")
