@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal, TypeVar
@@ -42,6 +43,14 @@ def option(
         default=default, metadata={"option": declared}, repr=declared.kind != "secret"
     )
     return made  # type: ignore[no-any-return]
+
+
+def json_or_text(text: str) -> Any:
+    """The value that a command line's text means: that of its JSON, or else the text itself."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
 
 
 def declared_in(kind: type) -> dict[str, Option]:

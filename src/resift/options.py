@@ -15,10 +15,10 @@ from typing import Any, Literal, get_args
 from resift import checks
 from resift.calibrations import ModelCalibration
 from resift.checks import COMMIT, check_choice, check_positive_int
-from resift.declaring import Option, Place, check_each, declared_in, option
+from resift.declaring import Option, Place, check_each, declared_in, json_or_text, option
 from resift.errors import InvalidRequestError
 from resift.normalization import Normalization, check_normalization, over_all_documents
-from resift.prior import Prior, PriorOption, check_prior, parse_prior, resolve_prior
+from resift.prior import Prior, PriorOption, check_prior, resolve_prior
 from resift.telemetry import TimingEvent
 from resift.text.windows import LongDocuments
 
@@ -54,7 +54,7 @@ class RankOptions:
         'how logits become scores; "auto" is "sigmoid", and "none" where there are no logits',
         see="[Scores](#scores)",
         at=("made", "rank", "score"),
-        parse=parse_prior,
+        parse=json_or_text,
     )
     max_length: int | None = option(
         None,
@@ -91,7 +91,7 @@ class RankOptions:
         'the order given as evidence: 0 for none, a weight, "auto" for the card\'s, or a Prior',
         see="[The order given](#the-order-given)",
         at=("made", "rank"),
-        parse=parse_prior,
+        parse=json_or_text,
         adapters="auto",
     )
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import math
 from collections.abc import Mapping, Sequence
@@ -130,14 +129,6 @@ def check_prior(given: object) -> PriorOption:
     if number and math.isfinite(given) and given >= 0:  # type: ignore[arg-type, operator]
         return float(given)  # type: ignore[arg-type]
     raise InvalidRequestError(f"prior must be {_EXPECTED}, not {given!r}")
-
-
-def parse_prior(text: str) -> object:
-    """Parse the text of a command line: JSON, or else the text itself."""
-    try:
-        return json.loads(text)
-    except ValueError:
-        return text
 
 
 def resolve_prior(given: PriorOption, of_card: float | None) -> Prior | None:
