@@ -13,7 +13,9 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from parity.test_families import DOCUMENTS, QUERY, STYLES, WINDOW, make_tokenizer, randomise
+from parity.encoders import WINDOW, make_tokenizer, randomise
+from parity.styles import STYLES
+from parity.texts import DOCUMENTS, QUERY
 
 import resift.export.command as exporting
 from resift import BackendUnavailableError, InvalidRequestError, Reranker, UnsupportedModelError

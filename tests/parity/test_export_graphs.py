@@ -19,7 +19,7 @@ from parity.test_export import (
     session_of,
     source_logits,
 )
-from parity.test_families import DOCUMENTS
+from parity.texts import DOCUMENTS
 
 import resift.export.command as exporting
 from resift.export import graph

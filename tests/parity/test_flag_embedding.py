@@ -26,7 +26,9 @@ try:
 except BackendUnavailableError as error:
     pytest.skip(str(error), allow_module_level=True)
 
-from parity.test_families import DOCUMENTS, WORDS, agree, randomise
+from parity.agreeing import agree
+from parity.encoders import randomise
+from parity.texts import DOCUMENTS, WORDS
 
 import resift.backends.flag_embedding as module
 
