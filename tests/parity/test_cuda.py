@@ -17,11 +17,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from parity.test_families import DOCUMENTS, QUERY, TOLERANCE, WORDS
+from parity.agreeing import TOLERANCE, Logits
+from parity.texts import DOCUMENTS, QUERY, WORDS
 from parity.torch_models import (
     ANSWERING,
     HALF,
-    Logits,
     check_half,
     in_order,
     logits,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from parity.test_families import DOCUMENTS, QUERY
+from parity.texts import DOCUMENTS, QUERY
 from parity.torch_models import make_encoder
 
 

@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from parity.test_families import DOCUMENTS, WORDS, agree
+from parity.agreeing import agree
+from parity.texts import DOCUMENTS, WORDS
 from parity.torch_models import ANSWERING, HALF, Answering, check_half, make_answering, torch
 
 from resift import Reranker, UnsupportedModelError

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from parity.test_families import DOCUMENTS
+from parity.texts import DOCUMENTS
 from parity.torch_models import HALF
 
 from resift import Reranker, UnsupportedModelError

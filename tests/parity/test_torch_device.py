@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from parity.test_families import WINDOW
+from parity.encoders import WINDOW
 from parity.torch_models import (
     ANSWERING,
     PACKED,

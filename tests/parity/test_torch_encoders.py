@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from parity.test_families import DOCUMENTS, QUERY, WINDOW, WORDS, agree, export
-from parity.test_families import Reference as Encoder
+from parity.agreeing import agree
+from parity.encoders import WINDOW, Encoder, export
+from parity.texts import DOCUMENTS, QUERY, WORDS
 from parity.torch_models import (
     HALF,
     PACKED,

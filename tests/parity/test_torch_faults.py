@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from parity.test_families import DOCUMENTS, QUERY
+from parity.texts import DOCUMENTS, QUERY
 from parity.torch_models import SMALL, logits, make_encoder, torch, transformers
 
 from resift import NonFiniteScoreError, Reranker, UnsupportedModelError

@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from parity.test_families import DOCUMENTS, QUERY, agree
+from parity.agreeing import agree
+from parity.texts import DOCUMENTS, QUERY
 from parity.torch_models import make_encoder, torch
 
 from resift import BackendUnavailableError, Reranker

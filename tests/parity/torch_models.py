@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
-from parity.test_families import DOCUMENTS, STYLES, make_model, randomise, saved
-from parity.test_families import Reference as Encoder
-from parity.test_families import make_tokenizer as make_encoder_tokenizer
+from parity.agreeing import Logits
+from parity.encoders import Encoder, randomise, save_encoder, saved
+from parity.styles import STYLES
+from parity.texts import DOCUMENTS
 
 from resift import Ranking, Reranker
 from resift.families.prompts import BGE_RERANKER_GEMMA, MXBAI_RERANK_V2, QWEN3_RERANKER
@@ -24,7 +24,6 @@ torch: Any = pytest.importorskip("torch", reason=_REASON)
 transformers: Any = pytest.importorskip("transformers", "5.0", reason=_REASON)
 from resift.backends.torch.checkpoint import read_checkpoint  # noqa: E402
 
-Logits = NDArray[np.float32]
 HALF = {"fp16": 0.01, "bf16": 0.1}
 """How far from float32 a logit may be, of the largest: docs/gpu.md says it, too."""
 
@@ -38,13 +37,8 @@ PADDED = {"deberta-v2", "distilbert", "mpnet", "albert", "ernie", "deberta"}
 
 
 def make_encoder(name: str, folder: Path, dtype: Any = None, **changes: Any) -> Encoder:
-    """Save a small encoder as ``save_pretrained`` does, with ``changes`` in its configuration."""
-    style = STYLES[name]
-    tokenizer = make_encoder_tokenizer(style.tokenizer)
-    tokenizer.save_pretrained(folder)
-    model = make_model(style, tokenizer, **changes)
-    model.to(dtype or torch.float32).save_pretrained(folder)
-    return saved(style, folder)
+    """Save a small encoder, with ``changes`` in its configuration; as transformers reads it."""
+    return saved(STYLES[name], save_encoder(name, folder, dtype, **changes))
 
 
 def open_network(folder: Path) -> Any:
