@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -89,6 +90,12 @@ def test_a_child_forked_while_another_thread_loads_ranks(tiny: Path) -> None:
     _run(_FORK_WHILE_LOADING, tiny)
 
 
+# Of tokenizers before 0.22.2, in a fork; it goes on without threads, as it should.
+_NOTICE = re.compile(
+    r"huggingface/tokenizers: The current process just got forked.*?=\(true \| false\)\n", re.DOTALL
+)
+
+
 def _run(program: str, *arguments: Path) -> str:
     """Run a program in a new Python, which must succeed without warnings; returns its output."""
     # From 3.12 on, Python warns of every fork of a program with threads: what some of these do.
@@ -99,7 +106,7 @@ def _run(program: str, *arguments: Path) -> str:
         capture_output=True,
         encoding="utf-8",
     )
-    assert (done.returncode, done.stderr) == (0, "")
+    assert (done.returncode, _NOTICE.sub("", done.stderr)) == (0, "")
     return done.stdout
 
 
