@@ -15,9 +15,7 @@ from xml.etree import ElementTree
 
 import pytest
 from installed import require
-
-ROOT = Path(__file__).parents[1]
-BENCHMARKS = ROOT / "benchmarks"
+from sources import BENCHMARKS, ROOT
 
 
 def hostile(out: Path, *words: str) -> tuple[int, dict[str, Any], str]:

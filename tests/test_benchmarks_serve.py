@@ -12,9 +12,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-
-ROOT = Path(__file__).parents[1]
-BENCHMARKS = ROOT / "benchmarks"
+from sources import BENCHMARKS
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no SIGSTOP there")

@@ -35,33 +35,28 @@ _DEBERTA_V2: dict[str, Any] = {
     "share_att_key": True,
     "norm_rel_ebd": "layer_norm",
 }
-_ROBERTA: dict[str, Any] = {"type_vocab_size": 1}
 _DISTILBERT: dict[str, Any] = {"dim": 32, "n_layers": 2, "n_heads": 4, "hidden_dim": 64}
+
+
+def _roberta(name: str, labels: int = 1) -> Style:
+    return Style(
+        model=name,
+        tokenizer=f"{name}Tokenizer",
+        labels=labels,
+        unused_positions=None,
+        config={"type_vocab_size": 1},
+    )
+
+
 STYLES = {
     "bert": Style(model="Bert", tokenizer="BertTokenizer"),
     "bert-2": Style(model="Bert", tokenizer="BertTokenizer", labels=2, dynamo=True),
     "electra": Style(model="Electra", tokenizer="BertTokenizer", config={"embedding_size": 16}),
     "electra-2": Style(model="Electra", tokenizer="BertTokenizer", labels=2),
-    "roberta": Style(
-        model="Roberta", tokenizer="RobertaTokenizer", unused_positions=None, config=_ROBERTA
-    ),
-    "roberta-2": Style(
-        model="Roberta",
-        tokenizer="RobertaTokenizer",
-        labels=2,
-        unused_positions=None,
-        config=_ROBERTA,
-    ),
-    "xlm-roberta": Style(
-        model="XLMRoberta", tokenizer="XLMRobertaTokenizer", unused_positions=None, config=_ROBERTA
-    ),
-    "xlm-roberta-2": Style(
-        model="XLMRoberta",
-        tokenizer="XLMRobertaTokenizer",
-        labels=2,
-        unused_positions=None,
-        config=_ROBERTA,
-    ),
+    "roberta": _roberta("Roberta"),
+    "roberta-2": _roberta("Roberta", labels=2),
+    "xlm-roberta": _roberta("XLMRoberta"),
+    "xlm-roberta-2": _roberta("XLMRoberta", labels=2),
     "deberta-v2": Style(
         model="DebertaV2", tokenizer="DebertaV2Tokenizer", absolute=False, config=_DEBERTA_V2
     ),
@@ -89,8 +84,6 @@ STYLES = {
     # The code of MPNet has its padding's id, 1, as a constant.
     "mpnet": Style(model="MPNet", tokenizer="MPNetTokenizer", unused_positions=2),
     "albert": Style(model="Albert", tokenizer="AlbertTokenizer", config={"embedding_size": 16}),
-    "camembert": Style(
-        model="Camembert", tokenizer="CamembertTokenizer", unused_positions=None, config=_ROBERTA
-    ),
+    "camembert": _roberta("Camembert"),
     "ernie": Style(model="Ernie", tokenizer="BertTokenizer", config={"use_task_id": False}),
 }

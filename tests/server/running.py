@@ -80,8 +80,7 @@ def process(
         found.address = _address(found.lines)
         if ready:
             assert found.address, found.lines
-            health = f"{found.address}/health/ready"
-            until(lambda: httpx.get(health, timeout=PATIENCE).status_code == 200)
+            until(lambda: readiness(found).status_code == 200)
         yield found
     finally:
         if found.poll() is None:
@@ -89,6 +88,11 @@ def process(
         found.wait(PATIENCE)
         reader.join(PATIENCE)
         found.stderr.close()
+
+
+def readiness(server: Any) -> httpx.Response:
+    """The answer of a process that says whether it is ready."""
+    return httpx.get(f"{server.address}/health/ready", timeout=PATIENCE)
 
 
 def _address(lines: list[str]) -> str | None:

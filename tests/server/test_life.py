@@ -14,7 +14,7 @@ import httpx
 import numpy as np
 import pytest
 from numbers_scorer import Numbers
-from server.running import PATIENCE, Serve, process, until
+from server.running import PATIENCE, Serve, process, readiness, until
 
 from resift.server import health
 
@@ -155,11 +155,6 @@ def test_health_does_not_wait_for_a_slow_model(serve: Serve) -> None:
     start = time.monotonic()
     assert client.get("/.well-known/ready").status_code == 503
     assert time.monotonic() - start < 5
-
-
-def readiness(server: Any) -> httpx.Response:
-    """The answer of a process that says whether it is ready."""
-    return httpx.get(f"{server.address}/health/ready", timeout=PATIENCE)
 
 
 def test_a_missing_model_is_said_by_health_and_by_requests() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from ports import free_port
 from ray import serve
 from resift_ray import serve as on_ray
 from resift_ray.proxy import HERE, VARIABLE
+from server.running import PATIENCE, until
 from server.shapes.bodies import DOCUMENTS, QUERY, TEXTS
 from server.shapes.test_documents import (  # noqa: F401
     test_cut_documents_are_counted,
@@ -45,7 +46,6 @@ from resift import Reranker
 from resift.backends import BACKENDS, BackendEntry
 from resift.scoring import Cascade, Local
 
-PATIENCE = 60.0
 MAIN = """
 [models.resift-small]
 model = "resift-small"
@@ -78,13 +78,6 @@ max_queued_requests = 1
 target_ongoing_requests = 2
 """
 ANSWERED = {200, 429}
-
-
-def until(condition: Callable[[], Any], patience: float = PATIENCE) -> None:
-    end = time.monotonic() + patience
-    while not condition():
-        assert time.monotonic() < end, "it took too long"
-        time.sleep(0.02)
 
 
 @pytest.fixture(scope="module")
